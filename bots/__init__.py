@@ -1,0 +1,46 @@
+"""Hides where bots come from: `find()` looks in this folder, so adding a bot edits no list.
+
+A bot is a folder with an `__init__.py` that offers `create(texts) -> Bot`, and one file of words per language
+(`texts.zh.toml`, `texts.en.toml`). Bots are pure: standard library and `bots/` only, no database, clock, network or chance.
+"""
+
+import importlib
+import pkgutil
+from pathlib import Path
+from typing import Protocol
+
+from bots.effects import Answer, Message
+from bots.facts import Need
+from bots.texts import Texts, load_texts
+from bots.turns import Occasion, Turn
+
+__all__ = ["Answer", "Bot", "Message", "Need", "Occasion", "Texts", "Turn", "find"]
+
+
+class Bot(Protocol):
+    """One partner in the conversation.
+
+    `wants` may look at the event, the person's roles and the floor only: it is asked before any fact is loaded.
+    `answer` returns what shall be done, or the facts it must see first (at most two rounds a turn).
+    `compose` gives the words for a scheduled occasion of this bot; a bot that has none raises `LookupError`.
+    """
+
+    name: str
+
+    def wants(self, turn: Turn) -> bool: ...
+    def answer(self, turn: Turn) -> Answer | Need: ...
+    def compose(self, occasion: Occasion) -> Message: ...
+
+
+def find() -> tuple[Bot, ...]:
+    """Every bot in this folder, in the order of names. Raises `TextError` where a bot's words do not fit."""
+    folder = Path(__file__).parent
+    names = sorted(module.name for module in pkgutil.iter_modules([str(folder)]) if module.ispkg)
+    return tuple(_create(name, folder / name) for name in names)
+
+
+def _create(name: str, folder: Path) -> Bot:
+    bot: Bot = importlib.import_module(f"bots.{name}").create(load_texts(folder))
+    if bot.name != name:
+        raise LookupError(f"The bot in bots/{name} calls itself {bot.name!r}; the folder's name counts, make them equal.")
+    return bot

@@ -1,0 +1,43 @@
+"""Who answers an event: safety first, then the owner of a tap, then whoever holds the floor, then who wants it, then fallback."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from bots import Bot
+from bots.turns import Pressed, Sent, Tapped, Turn, Wrote
+
+FIRST = "safety"
+LAST = "fallback"
+
+
+def who_answers(bots: Sequence[Bot], turn: Turn, floor: str | None) -> Bot:
+    """The one bot that answers this event. `floor` is the name of the bot that has something open.
+
+    Raises `LookupError` where two bots want the same word: a defect of the bots, held by a test.
+    """
+    by_name = {bot.name: bot for bot in bots}
+    if by_name[FIRST].wants(_as(turn, FIRST, floor)):
+        return by_name[FIRST]
+    owner = by_name.get(_owner(turn))
+    if owner is not None:
+        return owner
+    # A scan, a follow or a menu entry starts something new: only words, taps of nobody's and pictures go to the floor.
+    if floor in by_name and floor is not None and isinstance(turn.event, Wrote | Tapped | Sent):
+        return by_name[floor]
+    wanting = [bot for bot in bots if bot.name not in (FIRST, LAST) and bot.wants(_as(turn, bot.name, floor))]
+    if len(wanting) > 1:
+        raise LookupError(f"Several bots want one event: {', '.join(bot.name for bot in wanting)}.")
+    return wanting[0] if wanting else by_name[LAST]
+
+
+def _owner(turn: Turn) -> str:
+    """The bot whose name stands before the dot of a tapped choice or a menu key; empty for other events."""
+    if isinstance(turn.event, Tapped):
+        return turn.event.choice.partition(".")[0]
+    if isinstance(turn.event, Pressed):
+        return turn.event.key.partition(".")[0]
+    return ""
+
+
+def _as(turn: Turn, name: str, floor: str | None) -> Turn:
+    return replace(turn, holds_floor=floor == name)

@@ -1,0 +1,162 @@
+"""What a bot may ask for: a closed set. This set is the security boundary; `app/effects.py` turns it into rows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One answer to tap or type.
+
+    `id` is ASCII, at most 40 bytes, begins with the bot's name and a dot, and names the draft or question that it
+    belongs to, so that a late tap is recognised. `label` is what the person sees and what their bubble will say.
+    `accepts` are further typed spellings (compared after `bots.choices.normal`).
+    """
+
+    id: str
+    label: str
+    accepts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Message:
+    """Words, and what may be answered to them. Words with gaps were filled by `Texts`, so they are inert."""
+
+    text: str
+    choices: tuple[Choice, ...] = ()
+
+
+@dataclass(frozen=True)
+class Say:
+    """Answer this person, in the passive reply. Several in one answer are joined by an empty line."""
+
+    message: Message
+
+
+@dataclass(frozen=True)
+class SetLanguage:
+    """From now on speak "zh" or "en" with this person."""
+
+    language: str
+
+
+@dataclass(frozen=True)
+class NamePerson:
+    """Store the name that the person wants to be called by in the course."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Screen:
+    """Record how somebody answered the invitation: included, or excluded and why (a word of the flow chart)."""
+
+    course: int
+    included: bool
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Consent:
+    """Record the consent to a course, with the version of the text and the ticks that were made."""
+
+    course: int
+    version: str
+    ticks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Join:
+    """Use an invitation: become a member with the role it gives.
+
+    Refused with "full", "closed", "used", "expired", "joined" or "consent" (a participant without recorded consent).
+    """
+
+    code: str
+
+
+@dataclass(frozen=True)
+class CountGuess:
+    """Somebody typed a code that leads nowhere; after five in an hour no code is looked up for them."""
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Start nothing more with this person until they resume; queued messages are cancelled."""
+
+
+@dataclass(frozen=True)
+class Resume:
+    """End a pause."""
+
+
+@dataclass(frozen=True)
+class Withdraw:
+    """Leave every course. `erase_answers`: also delete what they answered (else the answers stay, unnamed)."""
+
+    erase_answers: bool
+
+
+@dataclass(frozen=True)
+class RaiseFlag:
+    """Tell the on-call people at once that this person may be in danger; `rule` names the phrase rule that matched."""
+
+    rule: str
+
+
+@dataclass(frozen=True)
+class AcknowledgeFlag:
+    """An on-call person took over a flag. Refused with "foreign" where the person is not on call for it."""
+
+    flag: int
+
+
+@dataclass(frozen=True)
+class Announce:
+    """Send words to a group, at once (`at` None) or later. `draft` makes a double confirmation harmless.
+
+    Refused with "role" (no longer leader there), "past", "long" or "empty".
+    """
+
+    group: int
+    text: str
+    at: datetime | None
+    draft: int
+
+
+@dataclass(frozen=True)
+class CancelAnnouncement:
+    """Take back an announcement that has not gone out; what was sent stays sent. Refused with "role" or "gone"."""
+
+    id: int
+
+
+Effect = (
+    Say
+    | SetLanguage
+    | NamePerson
+    | Screen
+    | Consent
+    | Join
+    | CountGuess
+    | Pause
+    | Resume
+    | Withdraw
+    | RaiseFlag
+    | AcknowledgeFlag
+    | Announce
+    | CancelAnnouncement
+)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Effects in the order in which they are applied, and the bot's new memory (None lets go of the floor).
+
+    Memory is small JSON with a version under "v". Effects are applied all or none.
+    """
+
+    effects: tuple[Effect, ...]
+    memory: Mapping[str, Any] | None = None
