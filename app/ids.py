@@ -20,7 +20,7 @@ def new_id() -> int:
 
     A clash between two processes fails on the primary key; the transaction is then tried again.
     """
-    global _last
+    global _last  # noqa: PLW0603 - one guard per process, under its lock
     made = ((time.time_ns() // 1_000_000 - _EPOCH_MS) << _RANDOM_BITS) | secrets.randbits(_RANDOM_BITS)
     with _lock:
         _last = max(made, _last + 1)

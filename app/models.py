@@ -6,7 +6,7 @@ Ids of rows with sealed columns are issued by `app/ids.py` before the insert. Mo
 """
 
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import (
     JSON,
@@ -33,14 +33,14 @@ class Moment(TypeDecorator[datetime]):
     impl = DateTime(timezone=True)
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
         if value is None:
             return None
         if value.tzinfo is None:
             raise ValueError("a moment without a zone")
         return value.astimezone(UTC)
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
@@ -62,7 +62,7 @@ class Table(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    type_annotation_map = {datetime: Moment, int: Id, str: String, bytes: LargeBinary, bool: Boolean, dict[str, Any]: JSON}
+    type_annotation_map: ClassVar = {datetime: Moment, int: Id, str: String, bytes: LargeBinary, bool: Boolean, dict[str, Any]: JSON}
 
 
 class DataKey(Table):
@@ -453,6 +453,7 @@ class Delivery(Table):
     lease_owner: Mapped[str | None]
     lease_until: Mapped[float | None]
     attempts: Mapped[int] = mapped_column(default=0)
+    notified_at: Mapped[datetime | None]  # a notice pointed to it: nobody is notified of the same words twice
     inbox_id: Mapped[int | None] = mapped_column(ForeignKey("inbox.id", ondelete="SET NULL"))
 
 
@@ -524,10 +525,11 @@ class Alert(Table):
     """One alert over one route to one on-call person; chat alerts are deliveries and are named here too."""
 
     __tablename__ = "alerts"
-    __table_args__ = (UniqueConstraint("flag_id", "oncall_id", "route"), Index("ix_alerts_state", "state", "due_at"))
+    __table_args__ = (UniqueConstraint("flag_id", "oncall_id", "route", "step"), Index("ix_alerts_state", "state", "due_at"))
     id: Mapped[int] = mapped_column(primary_key=True)
     flag_id: Mapped[int | None] = mapped_column(ForeignKey("flags.id", ondelete="CASCADE"))
     oncall_id: Mapped[int] = mapped_column(ForeignKey("oncall.id", ondelete="CASCADE"))
+    step: Mapped[int]  # of the flag, from 1
     route: Mapped[str]  # chat, email, webhook
     state: Mapped[str]  # ready, sending, sent, failed
     due_at: Mapped[datetime]

@@ -155,8 +155,10 @@ Effect = (
 class Answer:
     """Effects in the order in which they are applied, and the bot's new memory (None lets go of the floor).
 
-    Memory is small JSON with a version under "v". Effects are applied all or none.
+    Memory is small JSON with a version under "v". Effects are applied all or none. With `open` False the memory is kept
+    although nothing is left to answer: the floor goes back to whoever had it, or to nobody.
     """
 
     effects: tuple[Effect, ...]
     memory: Mapping[str, Any] | None = None
+    open: bool = True

@@ -106,8 +106,9 @@ class Person:
         return frozenset(each.role for each in self.memberships)
 
     def announces_to(self) -> tuple[Membership, ...]:
-        """The groups that this person may address, one entry per group."""
-        found = {each.group: each for each in self.memberships if each.role in ANNOUNCERS}
+        """The groups that this person may address, one entry per group; only administrators speak to the large one."""
+        speakers = {False: ANNOUNCERS, True: frozenset({Role.ADMINISTRATOR})}
+        found = {each.group: each for each in self.memberships if each.role in speakers[each.large]}
         return tuple(found.values())
 
 

@@ -1,0 +1,97 @@
+"""Carries alerts out of WeChat: mail over SMTP, and a webhook that takes JSON `{"text": …}`."""
+
+import asyncio
+import smtplib
+import ssl
+from email.message import EmailMessage
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import httpx
+
+from app import clock, flags
+from app.db import Database
+from app.flags import OutsideAlert
+from app.keyring import Keyring
+from app.settings import Settings
+from bots.texts import Texts
+
+_SECONDS = 10
+
+
+class AlertFailed(Exception):
+    """An alert did not leave; the text is a word for the operators, without any address."""
+
+
+class Alerter:
+    """Sends the outside alerts of one process."""
+
+    def __init__(self, database: Database, keyring: Keyring, words: Texts, settings: Settings) -> None:
+        self._database = database
+        self._keyring = keyring
+        self._words = words
+        self._settings = settings
+
+    async def send_due(self) -> int:
+        """Send what is due; returns how many alerts were tried."""
+        now = clock.now()
+        due = await self._database.write(lambda tx: flags.claim_alerts(tx, self._keyring, now, clock.machine_seconds()))
+        for alert in due:
+            error = await self._try(alert)
+            await self._database.write(lambda tx, alert=alert, error=error: flags.alert_done(tx, alert.id, error, clock.now()))  # type: ignore[misc]
+        return len(due)
+
+    async def _try(self, alert: OutsideAlert) -> str | None:
+        try:
+            await self.send(alert.route, alert.address, *self._texts(alert.details))
+        except AlertFailed as failed:
+            return str(failed)
+        return None
+
+    async def send(self, route: str, address: str, subject: str, body: str) -> None:
+        """One alert by "email" or "webhook". Raises `AlertFailed`."""
+        if route == "webhook":
+            await _post(address, f"{subject}\n{body}")
+        else:
+            await asyncio.to_thread(self._mail, address, subject, body)
+
+    def _texts(self, details: dict[str, Any]) -> tuple[str, str]:
+        person = details["person"] or self._words.fill("alert.someone", "zh")
+        gaps = {**details, "person": person}
+        both = [self._words.fill("alert.mail", language, **gaps) for language in ("zh", "en")]
+        return str(self._words.fill("alert.subject", "zh", **gaps)), "\n\n".join(both)
+
+    def _mail(self, address: str, subject: str, body: str) -> None:
+        if self._settings.smtp_url is None:
+            raise AlertFailed("TONGBAN_SMTP_URL is not set")
+        server = urlsplit(self._settings.smtp_url.get_secret_value())
+        mail = EmailMessage()
+        mail["Subject"], mail["From"], mail["To"] = subject, self._settings.alert_from, address
+        mail.set_content(body)
+        try:
+            with _connect(server.scheme, server.hostname or "", server.port) as smtp:
+                if server.username:
+                    smtp.login(unquote(server.username), unquote(server.password or ""))
+                smtp.send_message(mail)
+        except (OSError, smtplib.SMTPException) as error:
+            raise AlertFailed(f"mail: {type(error).__name__}") from None
+
+
+def _connect(scheme: str, host: str, port: int | None) -> smtplib.SMTP:
+    if scheme == "smtps":
+        return smtplib.SMTP_SSL(host, port or 465, timeout=_SECONDS, context=ssl.create_default_context())
+    smtp = smtplib.SMTP(host, port or 587, timeout=_SECONDS)
+    smtp.ehlo()
+    if smtp.has_extn("starttls"):
+        smtp.starttls(context=ssl.create_default_context())
+    return smtp
+
+
+async def _post(address: str, text: str) -> None:
+    try:
+        async with httpx.AsyncClient(timeout=_SECONDS, follow_redirects=False) as http:
+            answer = await http.post(address, json={"text": text, "msgtype": "text", "content": text})
+    except httpx.HTTPError as error:
+        raise AlertFailed(f"webhook: {type(error).__name__}") from None
+    if answer.status_code >= 300:
+        raise AlertFailed(f"webhook: status {answer.status_code}")

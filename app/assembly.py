@@ -1,0 +1,124 @@
+"""Puts one process together from its settings: database, keys, bots, accounts, channels, postman. Nothing else knows how they fit."""
+
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from app import clock, ids
+from app.accounts import Accounts
+from app.channels import Channel, LinkMaker, Rules
+from app.channels.wechat.client import WeChat
+from app.channels.wechat.replies import tap_link
+from app.channels.wechat.transport import open_http
+from app.db import Database
+from app.errors import Invalid
+from app.inbox import sign_choice
+from app.keyring import Keyring
+from app.outbox.postman import IN_FLIGHT, Postman
+from app.reading import ReadLinks
+from app.sealing import Vault
+from app.settings import Settings, is_loopback
+from app.situation import Tools
+from app.tokens import Keeper
+from bots import find
+from bots.texts import Texts, load_texts
+
+#: The folder with the system's own words.
+WORDS = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """Everything that one process works with."""
+
+    settings: Settings
+    database: Database
+    tools: Tools
+    accounts: Accounts
+    reading: ReadLinks
+    owner: str
+
+    def links(self) -> "Links":
+        """What makes a person's choices tappable."""
+        return Links(self.tools.keyring.vault)
+
+    def postman(self) -> Postman:
+        """The loop that sends, ready to be driven."""
+        return Postman(
+            self.database,
+            self.tools.keyring,
+            self.tools.composer,
+            self.tools.words,
+            self.owner,
+            link_for=self.links().for_person,
+            read_url=self.reading.url,
+        )
+
+
+@dataclass(frozen=True)
+class Links:
+    """Makes what a person taps: each choice's id is bound to that person."""
+
+    vault: Vault
+
+    def for_person(self, person_id: int) -> LinkMaker:
+        """The link maker of one person."""
+
+        def link(choice: str, shown: str, bubble: str) -> str:
+            return tap_link(sign_choice(self.vault, person_id, choice), shown, bubble)
+
+        return link
+
+
+def system_words() -> Texts:
+    """The words that the system itself says. Raises `TextError`."""
+    return load_texts(WORDS)
+
+
+def assemble(settings: Settings) -> Assembly:
+    """Build a process; call `database.start()` before use. Raises `TextError` where words do not fit."""
+    keyring = Keyring(settings.vault())
+    database = Database(settings.database_url)
+    if settings.clock_file is not None:
+        os.environ[clock.CLOCK_FILE] = str(settings.clock_file)
+    tools = Tools(keyring, {bot.name: bot for bot in find()}, system_words(), Rules(), settings.tapped_opens_window)
+    reading = ReadLinks(settings.public_url, keyring.vault)
+    owner = f"{socket.gethostname()}.{os.getpid()}.{ids.new_code()}"
+    return Assembly(settings, database, tools, Accounts(database, keyring), reading, owner)
+
+
+async def refuse_moved_clock(assembly: Assembly) -> None:
+    """A demo's clock never drives a real account. Raises `Invalid` where one account's API is not on this machine."""
+    if assembly.settings.clock_file is None:
+        return
+    real = [account.account for account in (await assembly.accounts.all()).values() if not is_loopback(account.api_base)]
+    if real:
+        raise Invalid("clock", f"TONGBAN_CLOCK_FILE is for demos, but the account {real[0]!r} is a real one; unset it.")
+
+
+class Channels:
+    """The channels of a process, one per account, made anew when its credentials change."""
+
+    def __init__(self, assembly: Assembly) -> None:
+        self._assembly = assembly
+        self._http: httpx.AsyncClient = open_http(IN_FLIGHT)
+        self._made: dict[int, tuple[object, Channel]] = {}
+
+    async def all(self) -> dict[int, Channel]:
+        """Every account's channel by the account's id."""
+        accounts = await self._assembly.accounts.all()
+        for account_id, credentials in accounts.items():
+            made = self._made.get(account_id)
+            if made is None or made[0] != credentials:
+                keeper = Keeper(self._assembly.database, self._assembly.tools.keyring, account_id, self._assembly.owner)
+                channel = WeChat(credentials, keeper, self._http, self._assembly.tools.rules)
+                keeper.channel = channel
+                self._made[account_id] = (credentials, channel)
+        return {account_id: self._made[account_id][1] for account_id in accounts}
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._http.aclose()

@@ -1,0 +1,211 @@
+"""Hides how one message becomes many deliveries: makes a broadcast, expands its audience in sets, composes its words, takes it back."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from app import ids
+from app.db import Tx, upsert
+from app.keyring import Keyring, Place
+from app.models import Broadcast, Delivery, Membership
+from app.states import SETTLED, STOPPABLE, State
+from bots import Bot, Message
+from bots.texts import Words
+from bots.turns import Occasion, OccasionKind
+
+#: Rows per statement when an audience is expanded: a few milliseconds each, so that nobody waits behind it.
+CHUNK = 5_000
+
+#: Lower goes first. Alerts and answers before announcements before bulk.
+ALERT, ANSWER, ANNOUNCEMENT = 0, 1, 5
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A message before it has readers. `details` are the gaps of the bot's `compose`; they rest sealed under `key_id`."""
+
+    account_id: int
+    key_id: int
+    bot: str
+    kind: OccasionKind
+    details: Mapping[str, Any] = field(repr=False)
+    course_id: int | None = None
+    group_id: int | None = None
+    schedule_id: int | None = None
+    author_id: int | None = None
+    priority: int = ANNOUNCEMENT
+    urgent: bool = False
+    stale_at: datetime | None = None
+
+
+def send_to(tx: Tx, keyring: Keyring, draft: Draft, person_ids: Iterable[int], now: datetime) -> int:
+    """One message to these people, ready to go; returns the broadcast's id."""
+    broadcast_id = _create(tx, keyring, draft, "going", now)
+    people = list(person_ids)
+    if people:
+        row = _delivery(draft, broadcast_id, State.READY, now)
+        tx.execute(upsert(tx, Delivery).on_conflict_do_nothing(), [{**row, "person_id": person} for person in people])
+    return broadcast_id
+
+
+def send_to_group(tx: Tx, keyring: Keyring, draft: Draft, now: datetime) -> int:
+    """One message to everybody who is in the draft's group at this moment, but its author; returns the broadcast's id.
+
+    A group of more than `CHUNK` is finished by `expand_next`, a chunk a call.
+    """
+    broadcast_id = _create(tx, keyring, draft, "expanding", now)
+    expand(tx, broadcast_id, now)
+    return broadcast_id
+
+
+def expand(tx: Tx, broadcast_id: int, now: datetime) -> bool:
+    """Write the next chunk of an audience; True when the whole broadcast is on its way."""
+    row = tx.execute(sa.select(*Broadcast.__table__.columns).where(Broadcast.id == broadcast_id).with_for_update()).one()
+    if row.state != "expanding":
+        return True
+    after = row.expanded_through or 0
+    chunk = tx.execute(_audience(row, after).limit(CHUNK)).scalars().all()
+    first_and_last = after == 0 and len(chunk) < CHUNK
+    if chunk:
+        _insert_chunk(tx, row, after, chunk[-1], State.READY if first_and_last else State.PLANNED, now)
+    if len(chunk) == CHUNK:
+        tx.execute(sa.update(Broadcast).where(Broadcast.id == broadcast_id).values(expanded_through=chunk[-1]))
+        return False
+    if not first_and_last:
+        tx.execute(
+            sa.update(Delivery)
+            .where(Delivery.broadcast_id == broadcast_id, Delivery.state == State.PLANNED)
+            .values(state=State.READY, changed_at=now)
+        )
+    tx.execute(sa.update(Broadcast).where(Broadcast.id == broadcast_id).values(state="going"))
+    return True
+
+
+def expand_next(tx: Tx, now: datetime) -> bool:
+    """Go on with one audience that is not finished; False where there is none."""
+    query = sa.select(Broadcast.id).where(Broadcast.state == "expanding").order_by(Broadcast.id).limit(1).with_for_update(skip_locked=True)
+    found = tx.execute(query).scalar_one_or_none()
+    if found is None:
+        return False
+    expand(tx, found, now)
+    return True
+
+
+def cancel(tx: Tx, broadcast_id: int, reason: str, now: datetime) -> int:
+    """Take back what has not left; returns how many. What is in flight runs to its end."""
+    tx.execute(sa.update(Broadcast).where(Broadcast.id == broadcast_id).values(state="cancelled"))
+    return tx.execute(
+        sa.update(Delivery)
+        .where(Delivery.broadcast_id == broadcast_id, Delivery.state.in_(STOPPABLE))
+        .values(state=State.CANCELLED, reason=reason, changed_at=now, lease_owner=None, lease_until=None)
+    ).rowcount
+
+
+def close_finished(tx: Tx) -> int:
+    """Mark broadcasts as done whose every delivery has settled; returns how many."""
+    open_left = sa.select(Delivery.id).where(Delivery.broadcast_id == Broadcast.id, Delivery.state.not_in(SETTLED)).exists()
+    return tx.execute(sa.update(Broadcast).where(Broadcast.state == "going", ~open_left).values(state="done")).rowcount
+
+
+@dataclass(frozen=True)
+class Composer:
+    """Puts a broadcast into words, once per language."""
+
+    bots: Mapping[str, Bot]
+
+    def compose(self, bot: str, kind: str, language: str, zone: str, details: Mapping[str, Any]) -> Message:
+        """The message as its bot says it. Raises what the bot raises; callers treat that as a message that cannot be written."""
+        return self.bots[bot].compose(Occasion(OccasionKind(kind), language, details, zone))
+
+
+def details_of(tx: Tx, keyring: Keyring, broadcast_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
+    """The gaps' values of these broadcasts."""
+    rows = tx.execute(sa.select(Broadcast.id, Broadcast.data_key_id, Broadcast.details_sealed).where(Broadcast.id.in_(broadcast_ids)))
+    return {
+        row.id: thaw(keyring.open(tx, row.data_key_id).unseal(Place("broadcasts", "details_sealed", row.id), row.details_sealed))
+        for row in rows
+    }
+
+
+def freeze(details: Mapping[str, Any]) -> str:
+    """Gaps' values as text: moments keep their type, and words that are inert already stay so."""
+    return json.dumps({name: _plain(value) for name, value in details.items()}, ensure_ascii=False)
+
+
+def thaw(text: str) -> dict[str, Any]:
+    """The opposite of `freeze`."""
+    return {name: _rich(value) for name, value in json.loads(text).items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return {"moment": value.isoformat()}
+    return {"words": str(value)} if isinstance(value, Words) else value
+
+
+def _rich(value: Any) -> Any:
+    if isinstance(value, dict) and "moment" in value:
+        return datetime.fromisoformat(value["moment"])
+    return Words(value["words"]) if isinstance(value, dict) and "words" in value else value
+
+
+def _create(tx: Tx, keyring: Keyring, draft: Draft, state: str, now: datetime) -> int:
+    broadcast_id = ids.new_id()
+    sealed = keyring.open(tx, draft.key_id).seal(Place("broadcasts", "details_sealed", broadcast_id), freeze(draft.details))
+    tx.execute(
+        sa.insert(Broadcast).values(
+            id=broadcast_id,
+            account_id=draft.account_id,
+            course_id=draft.course_id,
+            group_id=draft.group_id,
+            schedule_id=draft.schedule_id,
+            author_id=draft.author_id,
+            data_key_id=draft.key_id,
+            bot=draft.bot,
+            kind=draft.kind.value,
+            details_sealed=sealed,
+            priority=draft.priority,
+            urgent=draft.urgent,
+            state=state,
+            created_at=now,
+            stale_at=draft.stale_at,
+        )
+    )
+    return broadcast_id
+
+
+def _delivery(draft: Any, broadcast_id: int, state: State, now: datetime) -> dict[str, Any]:
+    return {
+        "account_id": draft.account_id,
+        "broadcast_id": broadcast_id,
+        "part": 0,
+        "priority": draft.priority,
+        "state": state.value,
+        "reason": "",
+        "due_at": now,
+        "stale_at": draft.stale_at,
+        "changed_at": now,
+        "attempts": 0,
+    }
+
+
+def _audience(row: Any, after: int) -> "sa.Select[int]":
+    query = (
+        sa.select(Membership.person_id)
+        .distinct()
+        .where(Membership.group_id == row.group_id, Membership.ended_at.is_(None), Membership.person_id > after)
+        .order_by(Membership.person_id)
+    )
+    return query if row.author_id is None else query.where(Membership.person_id != row.author_id)
+
+
+def _insert_chunk(tx: Tx, row: Any, after: int, through: int, state: State, now: datetime) -> None:
+    values = _delivery(row, row.id, state, now)
+    names = ["person_id", *values]
+    people = _audience(row, after).where(Membership.person_id <= through).subquery()
+    columns = [sa.literal(value, Delivery.__table__.c[name].type).label(name) for name, value in values.items()]
+    tx.execute(upsert(tx, Delivery).from_select(names, sa.select(people.c.person_id, *columns).where(sa.true())).on_conflict_do_nothing())

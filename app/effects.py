@@ -1,0 +1,111 @@
+"""Turns what a bot asked for into rows: the closed set of effects, each one checked again for whether this person may."""
+
+from datetime import datetime
+from typing import assert_never
+
+import sqlalchemy as sa
+
+from app import flags, groups, people, schedules
+from app.db import Tx
+from app.groups import Refused
+from app.models import Course, Screening
+from app.situation import Situation, Tools
+from bots.effects import (
+    AcknowledgeFlag,
+    Announce,
+    CancelAnnouncement,
+    Consent,
+    CountGuess,
+    Effect,
+    Join,
+    Message,
+    NamePerson,
+    Pause,
+    RaiseFlag,
+    Resume,
+    Say,
+    Screen,
+    SetLanguage,
+    Withdraw,
+)
+from bots.texts import LANGUAGES
+
+_LONGEST_NAME = 40
+
+
+def apply(tx: Tx, tools: Tools, situation: Situation, effects: tuple[Effect, ...]) -> list[Message]:
+    """Apply all effects in order and return what shall be said. Raises `Refused`: the caller undoes all of them."""
+    said: list[Message] = []
+    for effect in effects:
+        message = _apply(tx, tools, situation, effect)
+        if message is not None:
+            said.append(message)
+    return said
+
+
+def _apply(tx: Tx, tools: Tools, situation: Situation, effect: Effect) -> Message | None:  # noqa: C901, PLR0912 - one branch per effect
+    person_id, now = situation.known.id, situation.now
+    match effect:
+        case Say(message=message):
+            return message
+        case SetLanguage(language=language):
+            people.set_language(tx, person_id, language if language in LANGUAGES else LANGUAGES[0])
+        case NamePerson(name=name):
+            people.rename(tx, situation.known, " ".join(name.split())[:_LONGEST_NAME])
+        case Screen(course=course, included=included, why=why):
+            _screen(tx, situation, course, included=included, why=why)
+        case Consent(course=course, version=version, ticks=ticks):
+            _consent(tx, situation, course, version, ticks)
+        case Join(code=code):
+            groups.join(tx, tools.keyring, person_id, code, now)
+        case CountGuess():
+            groups.count_guess(tx, person_id, now)
+        case Pause():
+            people.pause(tx, person_id, now)
+        case Resume():
+            people.resume(tx, person_id, now)
+        case Withdraw(erase_answers=erase_answers):
+            people.withdraw(tx, person_id, now, erase_answers=erase_answers, actor=f"person:{person_id}")
+        case RaiseFlag(rule=rule):
+            flags.raise_flag(tx, tools, situation, rule)
+        case AcknowledgeFlag(flag=flag):
+            flags.acknowledge(tx, flag, person_id, now)
+        case Announce():
+            _announce(tx, tools, person_id, effect, now)
+        case CancelAnnouncement(id=schedule_id):
+            schedules.cancel(tx, schedule_id, person_id, now)
+        case _:
+            assert_never(effect)
+    return None
+
+
+def _announce(tx: Tx, tools: Tools, person_id: int, effect: Announce, now: datetime) -> None:
+    schedules.plan_announcement(
+        tx, tools.keyring, author_id=person_id, group_id=effect.group, text=effect.text, at=effect.at, draft=effect.draft, now=now
+    )
+
+
+def _screen(tx: Tx, situation: Situation, course: int, *, included: bool, why: str) -> None:
+    _account_course(tx, situation, course)
+    tx.execute(
+        sa.insert(Screening).values(
+            course_id=course, person_id=situation.known.id, source="chat", included=included, why=why[:40], answered_at=situation.now
+        )
+    )
+
+
+def _consent(tx: Tx, situation: Situation, course: int, version: str, ticks: tuple[str, ...]) -> None:
+    current = _account_course(tx, situation, course)
+    if current != version:
+        raise Refused("consent", "The consent text has changed meanwhile; it has to be read again.")
+    people.consent(tx, situation.known.id, course, version, ticks, situation.now)
+
+
+def _account_course(tx: Tx, situation: Situation, course: int) -> str:
+    """The consent version of a course of this account. Raises `Refused` ("closed") for any other."""
+    version = tx.execute(
+        sa.select(Course.consent_version).where(Course.id == course, Course.account_id == situation.account_id, Course.ended_at.is_(None))
+    ).scalar_one_or_none()
+    if version is None:
+        raise Refused("closed", "This course is not open here.")
+    return version

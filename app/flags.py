@@ -1,0 +1,264 @@
+"""Hides how a cry for help becomes rows: the flag, who is on call, whom to alert next, who took over."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from app import access, audit, broadcasts, ids
+from app.broadcasts import Draft
+from app.db import Tx
+from app.groups import Refused
+from app.keyring import Keyring, Place
+from app.models import Alert, Course, Flag, Group, Membership, OnCall, Person
+from app.people import names
+from app.situation import Situation, Tools
+from bots.turns import OccasionKind
+
+#: The next on-call person is alerted after this long without a tap (issue: 15 minutes).
+NEXT_AFTER = timedelta(minutes=15)
+#: A flag that nobody takes is called for this long; then the operators' alarm stands alone.
+CALLED_FOR = timedelta(hours=24)
+_TRIES = 5
+_LEASE_SECONDS = 60.0
+
+
+def raise_flag(tx: Tx, tools: Tools, situation: Situation, rule: str) -> int:
+    """Write a flag and alert the first on-call person by every route; an open flag of the last minutes is not called twice."""
+    standing = tx.execute(
+        sa.select(Flag.id).where(
+            Flag.person_id == situation.known.id, Flag.acknowledged_at.is_(None), Flag.raised_at > situation.now - NEXT_AFTER
+        )
+    ).scalar()
+    if standing is not None:
+        audit.record(tx, situation.now, "system", "flag.again", f"flag:{standing}", rule=rule)
+        return standing
+    flag_id = ids.new_id()
+    tx.execute(
+        sa.insert(Flag).values(
+            id=flag_id,
+            person_id=situation.known.id,
+            course_id=_course_of(tx, situation),
+            account_id=situation.account_id,
+            rule=rule,
+            words_sealed=situation.known.key.seal(Place("flags", "words_sealed", flag_id), situation.said),
+            raised_at=situation.now,
+            step=0,
+            next_alert_at=situation.now,
+        )
+    )
+    audit.record(tx, situation.now, "system", "flag.raise", f"flag:{flag_id}", rule=rule)
+    call_next(tx, tools.keyring, tools, flag_id, situation.now)
+    return flag_id
+
+
+def acknowledge(tx: Tx, flag_id: int, person_id: int, now: datetime) -> None:
+    """An on-call person takes over. Raises `Refused` ("foreign") for anybody else, and for a flag that does not exist."""
+    row = tx.execute(sa.select(Flag.course_id, Flag.acknowledged_at).where(Flag.id == flag_id).with_for_update()).one_or_none()
+    if row is None or not access.may_take_flag(tx, person_id, row.course_id):
+        raise Refused("foreign", "Only the on-call people of this course can take this over.")
+    if row.acknowledged_at is None:
+        tx.execute(sa.update(Flag).where(Flag.id == flag_id).values(acknowledged_at=now, acknowledged_by=person_id, next_alert_at=None))
+        audit.record(tx, now, f"person:{person_id}", "flag.take", f"flag:{flag_id}")
+
+
+def call_due(tx: Tx, tools: Tools, now: datetime) -> int:
+    """Alert the next on-call person of every flag that nobody has taken for 15 minutes; returns how many flags."""
+    due = tx.execute(
+        sa.select(Flag.id).where(Flag.acknowledged_at.is_(None), Flag.next_alert_at <= now).limit(50).with_for_update(skip_locked=True)
+    ).scalars()
+    flags = list(due)
+    for flag_id in flags:
+        call_next(tx, tools.keyring, tools, flag_id, now)
+    return len(flags)
+
+
+def next_call(tx: Tx) -> datetime | None:
+    """The moment of the next alert that is due if nobody takes over."""
+    return tx.execute(sa.select(sa.func.min(Flag.next_alert_at)).where(Flag.acknowledged_at.is_(None))).scalar_one_or_none()
+
+
+def call_next(tx: Tx, keyring: Keyring, tools: Tools, flag_id: int, now: datetime) -> None:
+    """Alert the next on-call person in turn by chat, mail and webhook; after the last the first is called again."""
+    flag = tx.execute(sa.select(*Flag.__table__.columns).where(Flag.id == flag_id)).one()
+    people = on_call(tx, flag.course_id)
+    later = now + NEXT_AFTER if now - flag.raised_at < CALLED_FOR else None
+    tx.execute(sa.update(Flag).where(Flag.id == flag_id).values(step=flag.step + 1, next_alert_at=later))
+    if flag.step > 0 or not people:
+        audit.alarm(tx, now, "flag_untaken" if people else "nobody_on_call", f"course:{flag.course_id}")
+    if not people:
+        return
+    called = people[flag.step % len(people)]
+    _alert(tx, keyring, tools, flag, called, flag.step + 1, now)
+
+
+def on_call(tx: Tx, course_id: int | None) -> Sequence[Any]:
+    """The on-call people of a course in their order."""
+    return tx.execute(sa.select(*OnCall.__table__.columns).where(OnCall.course_id == course_id).order_by(OnCall.position)).all()
+
+
+def add_on_call(
+    tx: Tx, keyring: Keyring, course_id: int, *, person_id: int | None, email: str | None, webhook: str | None, now: datetime
+) -> int:
+    """Put somebody at the end of a course's on-call list; returns the row's id."""
+    key_id = tx.execute(sa.select(Course.data_key_id).where(Course.id == course_id)).scalar_one()
+    key, row_id = keyring.open(tx, key_id), ids.new_id()
+    position = len(on_call(tx, course_id)) + 1
+
+    def seal(column: str, plain: str | None) -> bytes | None:
+        return None if plain is None else key.seal(Place("oncall", column, row_id), plain)
+
+    tx.execute(
+        sa.insert(OnCall).values(
+            id=row_id,
+            course_id=course_id,
+            position=position,
+            person_id=person_id,
+            email_sealed=seal("email_sealed", email),
+            webhook_sealed=seal("webhook_sealed", webhook),
+        )
+    )
+    audit.record(tx, now, "operator", "oncall.add", f"course:{course_id}")
+    return row_id
+
+
+def courses_without_outside_route(tx: Tx) -> list[str]:
+    """The codes of running courses whose on-call people can be reached in WeChat only, or that have none."""
+    outside = (
+        sa.select(OnCall.id)
+        .where(OnCall.course_id == Course.id, sa.or_(OnCall.email_sealed.is_not(None), OnCall.webhook_sealed.is_not(None)))
+        .exists()
+    )
+    return list(tx.execute(sa.select(Course.code).where(Course.ended_at.is_(None), ~outside).order_by(Course.code)).scalars())
+
+
+@dataclass(frozen=True)
+class OutsideAlert:
+    """One alert that leaves by mail or webhook."""
+
+    id: int
+    route: str
+    address: str = field(repr=False)
+    details: dict[str, Any] = field(repr=False)
+    flag: int = 0
+
+
+def claim_alerts(tx: Tx, keyring: Keyring, now: datetime, machine: float, most: int = 10) -> list[OutsideAlert]:
+    """Alerts by mail and webhook that are due, leased to the caller."""
+    rows = tx.execute(
+        sa.select(
+            Alert.id,
+            Alert.route,
+            Alert.step,
+            Alert.flag_id,
+            OnCall.id.label("oncall_id"),
+            OnCall.email_sealed,
+            OnCall.webhook_sealed,
+            OnCall.course_id,
+        )
+        .join(OnCall, OnCall.id == Alert.oncall_id)
+        .where(
+            Alert.route != "chat",
+            Alert.due_at <= now,
+            sa.or_(Alert.state == "ready", sa.and_(Alert.state == "sending", Alert.lease_until < machine)),
+        )
+        .order_by(Alert.id)
+        .limit(most)
+        .with_for_update(skip_locked=True, of=Alert)
+    ).all()
+    tx.execute(
+        sa.update(Alert)
+        .where(Alert.id.in_([row.id for row in rows]))
+        .values(state="sending", lease_until=machine + _LEASE_SECONDS, tries=Alert.tries + 1)
+    )
+    return [_outside(tx, keyring, row) for row in rows]
+
+
+def alert_done(tx: Tx, alert_id: int, error: str | None, now: datetime) -> None:
+    """Write down how an outside alert went; a failed one is tried again a minute later, five times, and alarms the operators."""
+    if error is None:
+        tx.execute(sa.update(Alert).where(Alert.id == alert_id).values(state="sent", error=None))
+        return
+    tries = tx.execute(sa.select(Alert.tries).where(Alert.id == alert_id)).scalar_one()
+    state = "failed" if tries >= _TRIES else "ready"
+    tx.execute(sa.update(Alert).where(Alert.id == alert_id).values(state=state, error=error[:100], due_at=now + timedelta(minutes=1)))
+    audit.alarm(tx, now, "alert_failed", f"alert:{error[:40]}")
+
+
+def _alert(tx: Tx, keyring: Keyring, tools: Tools, flag: Any, called: Any, step: int, now: datetime) -> None:
+    details = _details(tx, keyring, tools, flag, step)
+    routes = {"chat": called.person_id, "email": called.email_sealed, "webhook": called.webhook_sealed}
+    for route in (name for name, there in routes.items() if there is not None):
+        broadcast_id = _chat(tx, keyring, flag, called.person_id, details, now) if route == "chat" else None
+        tx.execute(
+            sa.insert(Alert).values(
+                flag_id=flag.id,
+                oncall_id=called.id,
+                step=step,
+                route=route,
+                state="sent" if route == "chat" else "ready",
+                due_at=now,
+                tries=0,
+                broadcast_id=broadcast_id,
+            )
+        )
+
+
+def _chat(tx: Tx, keyring: Keyring, flag: Any, person_id: int, details: dict[str, Any], now: datetime) -> int:
+    course = tx.execute(sa.select(Course.data_key_id).where(Course.id == flag.course_id)).scalar_one()
+    draft = Draft(
+        account_id=flag.account_id,
+        key_id=course,
+        bot="safety",
+        kind=OccasionKind.ALERT,
+        details=details,
+        course_id=flag.course_id,
+        priority=broadcasts.ALERT,
+        urgent=True,
+        stale_at=now + CALLED_FOR,
+    )
+    return broadcasts.send_to(tx, keyring, draft, [person_id], now)
+
+
+def _details(tx: Tx, keyring: Keyring, tools: Tools, flag: Any, step: int) -> dict[str, Any]:
+    course = tx.execute(sa.select(Course.title).where(Course.id == flag.course_id)).scalar_one_or_none() or ""
+    language = tx.execute(sa.select(Person.language).where(Person.id == flag.person_id)).scalar_one()
+    name = names(tx, keyring, [flag.person_id]).get(flag.person_id) or str(tools.words.fill("alert.someone", language))
+    return {"flag": flag.id, "course": course, "person": name, "rule": flag.rule, "at": flag.raised_at, "step": step}
+
+
+def _outside(tx: Tx, keyring: Keyring, row: Any) -> OutsideAlert:
+    key_id = tx.execute(sa.select(Course.data_key_id).where(Course.id == row.course_id)).scalar_one()
+    column = "email_sealed" if row.route == "email" else "webhook_sealed"
+    sealed = row.email_sealed if row.route == "email" else row.webhook_sealed
+    address = keyring.open(tx, key_id).unseal(Place("oncall", column, row.oncall_id), sealed)
+    flag = tx.execute(sa.select(*Flag.__table__.columns).where(Flag.id == row.flag_id)).one()
+    course = tx.execute(sa.select(Course.title).where(Course.id == flag.course_id)).scalar_one_or_none() or ""
+    person = names(tx, keyring, [flag.person_id]).get(flag.person_id)
+    details = {"flag": str(flag.id), "course": course, "person": person, "rule": flag.rule, "when": flag.raised_at, "step": row.step}
+    return OutsideAlert(row.id, row.route, address, details, flag.id)
+
+
+def _course_of(tx: Tx, situation: Situation) -> int | None:
+    """The course of a flag: one that the person is in, else one of this account that has on-call people."""
+    mine = (
+        sa.select(Group.course_id)
+        .join(Membership, Membership.group_id == Group.id)
+        .join(Course, Course.id == Group.course_id)
+        .where(Membership.person_id == situation.known.id, Membership.ended_at.is_(None), Course.account_id == situation.account_id)
+        .order_by(Membership.started_at.desc())
+        .limit(1)
+    )
+    found: int | None = tx.execute(mine).scalar_one_or_none()
+    if found is not None:
+        return found
+    any_course = (
+        sa.select(Course.id)
+        .join(OnCall, OnCall.course_id == Course.id)
+        .where(Course.account_id == situation.account_id, Course.ended_at.is_(None))
+        .order_by(Course.id.desc())
+        .limit(1)
+    )
+    return tx.execute(any_course).scalar_one_or_none()

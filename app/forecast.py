@@ -1,0 +1,76 @@
+"""Counts whom a message to a group would find, by route, in one statement: the promise that is shown before a send."""
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from app import reach
+from app.channels import Rules
+from app.db import Tx
+from app.models import Account, Allowance, ConsentGiven, Course, Group, Identity, Membership, Person
+from bots.facts import ReachForecast
+from bots.turns import Role
+
+
+def forecast(tx: Tx, rules: Rules, group_id: int, author_id: int | None, at: datetime | None, now: datetime) -> ReachForecast:
+    """Who would be reached in a group if its author sent something at `at` (None: now)."""
+    moment = at or now
+    course = tx.execute(
+        sa.select(Course.zone, Course.quiet_from, Course.quiet_until, Account.notice_id)
+        .join(Group, Group.course_id == Course.id)
+        .join(Account, Account.id == Course.account_id)
+        .where(Group.id == group_id)
+    ).one()
+    quiet = reach.quiet_until(moment, course.zone, course.quiet_from, course.quiet_until)
+    moment = quiet or moment
+    people = _people(group_id, author_id, moment, rules).subquery()
+    counts: dict[str, int] = {
+        row.way: row.number for row in tx.execute(sa.select(people.c.way, sa.func.count().label("number")).group_by(people.c.way))
+    }
+    closed = counts.get("closed", 0)
+    notices = course.notice_id is not None
+    return ReachForecast(
+        total=sum(counts.values()),
+        now=counts.get("now", 0),
+        notice=closed if notices else 0,
+        later=0 if notices else closed,
+        never=counts.get("never", 0),
+        at=at,
+        notices_possible=notices,
+        quiet_until=quiet,
+    )
+
+
+def _people(group_id: int, author_id: int | None, moment: datetime, rules: Rules) -> "sa.Select[*tuple[Any, ...]]":
+    """Each member once, with the way that a message would go."""
+    safe = moment + rules.window_margin
+    window = sa.or_(
+        sa.and_(Allowance.typed_left > 0, Allowance.typed_until > safe),
+        sa.and_(Allowance.tapped_left > 0, Allowance.tapped_until > safe),
+    )
+    consent = (
+        sa.select(ConsentGiven.id)
+        .where(ConsentGiven.person_id == Membership.person_id, ConsentGiven.course_id == Group.course_id, ConsentGiven.ended_at.is_(None))
+        .exists()
+    )
+    never = sa.or_(
+        Identity.id.is_(None),
+        Identity.unfollowed_at.is_not(None),
+        Identity.unreachable_code.is_not(None),
+        Person.paused_at.is_not(None),
+        Person.erased_at.is_not(None),
+        sa.and_(Membership.role == Role.PARTICIPANT.value, ~consent),
+    )
+    way = sa.case((never, "never"), (window, "now"), else_="closed")
+    query = (
+        sa.select(Membership.person_id, sa.func.max(way).label("way"))
+        .join(Group, Group.id == Membership.group_id)
+        .join(Course, Course.id == Group.course_id)
+        .join(Person, Person.id == Membership.person_id)
+        .outerjoin(Identity, sa.and_(Identity.person_id == Person.id, Identity.account_id == Course.account_id))
+        .outerjoin(Allowance, Allowance.identity_id == Identity.id)
+        .where(Membership.group_id == group_id, Membership.ended_at.is_(None))
+        .group_by(Membership.person_id)
+    )
+    return query if author_id is None else query.where(Membership.person_id != author_id)

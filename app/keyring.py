@@ -1,0 +1,46 @@
+"""Hides where data keys rest: makes, opens and destroys the key of a person, a course or an account."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from app import ids
+from app.db import Tx
+from app.models import DataKey as Row
+from app.sealing import DataKey, Place, Unreadable, Vault
+
+__all__ = ["Keyring", "Place", "Unreadable"]
+
+
+@dataclass(frozen=True)
+class Keyring:
+    """The data keys in the database, opened with the vault's master keys."""
+
+    vault: Vault
+
+    def create(self, tx: Tx) -> DataKey:
+        """A new data key, stored wrapped."""
+        key, wrapped = self.vault.new_data_key(ids.new_id())
+        tx.execute(sa.insert(Row).values(id=key.id, wrapped=wrapped, master_version=self.vault.newest))
+        return key
+
+    def open(self, tx: Tx, key_id: int) -> DataKey:
+        """The data key with this id. Raises `Unreadable` where it was destroyed."""
+        row = tx.execute(sa.select(Row.wrapped, Row.master_version).where(Row.id == key_id)).one_or_none()
+        if row is None:
+            raise Unreadable("data_keys")
+        return self.vault.unwrap(key_id, row.master_version, row.wrapped)
+
+    def unseal(self, tx: Tx, key_id: int, place: Place, sealed: bytes | None) -> str | None:
+        """The text under a key, or None where there is none or it was erased."""
+        if sealed is None:
+            return None
+        try:
+            return self.open(tx, key_id).unseal(place, sealed)
+        except Unreadable:
+            return None
+
+    def destroy(self, tx: Tx, key_id: int, now: datetime) -> None:
+        """Erase everything under a key, here and, with the erasure list, in every backup."""
+        tx.execute(sa.update(Row).where(Row.id == key_id).values(wrapped=None, destroyed_at=now))

@@ -1,0 +1,282 @@
+"""Writes down what the platform said of each attempt: one state with its reason, the ledger corrected, the account parked or alarmed."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+
+from app import audit, broadcasts
+from app.channels import Rules, SendError, Verdict
+from app.db import Tx, upsert
+from app.models import Allowance, Attempt, Broadcast, Delivery, Identity, Pace, Receipt
+from app.outbox.claims import Post
+from app.states import Route, State
+
+#: After this many tries that never left this machine a delivery has failed.
+MOST_TRIES = 8
+#: Equal refusals of the content that stop the whole broadcast (bad-inputs.md, part 4).
+MOST_REFUSALS = 3
+#: A broken account is probed again after this long.
+PROBE = timedelta(hours=1)
+#: The platform's days and minutes turn in Beijing.
+_PLATFORM_ZONE = ZoneInfo("Asia/Shanghai")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of one attempt: `error` None means accepted."""
+
+    post: Post
+    msgid: str | None = None
+    error: SendError | None = None
+    unwritable: bool = False  # the words could not be made; nothing was called
+
+
+@dataclass(frozen=True)
+class _Next:
+    """The delivery's next state."""
+
+    state: State
+    reason: str
+    due_at: datetime | None = None
+
+
+def settle(tx: Tx, account_id: int, outcomes: list[Outcome], rules: Rules, now: datetime) -> None:
+    """Write down the outcomes of these attempts. Only rows that are still `sending` change: a later word is never overwritten."""
+    for outcome in outcomes:
+        _settle_one(tx, account_id, outcome, rules, now)
+
+
+def _settle_one(tx: Tx, account_id: int, outcome: Outcome, rules: Rules, now: datetime) -> None:
+    post, error = outcome.post, outcome.error
+    following = _next(tx, outcome, rules, now)
+    code = None if error is None else error.code
+    values: dict[str, Any] = {
+        "state": following.state,
+        "reason": following.reason,
+        "code": code,
+        "route": post.route.value,
+        "changed_at": now,
+        "lease_owner": None,
+        "lease_until": None,
+    }
+    if following.due_at is not None:
+        values["due_at"] = following.due_at
+    if following.state is State.NOTIFIED:
+        values["notified_at"] = now
+    tx.execute(sa.update(Delivery).where(Delivery.id == post.id, Delivery.state == State.SENDING).values(**values))
+    tx.execute(
+        sa.update(Attempt)
+        .where(Attempt.delivery_id == post.id, Attempt.number == post.number)
+        .values(ended_at=now, outcome="accepted" if error is None else error.verdict.value, code=code, msgid=outcome.msgid)
+    )
+    if error is not None:
+        _consequences(tx, account_id, post, error, now)
+    if outcome.msgid is not None:
+        apply_early_receipt(tx, account_id, outcome.msgid, now)
+
+
+def _next(tx: Tx, outcome: Outcome, rules: Rules, now: datetime) -> _Next:
+    post, error = outcome.post, outcome.error
+    accepted = _Next(State.SENT, "service") if post.route is Route.SERVICE else _Next(State.NOTIFIED, "notice")
+    if outcome.unwritable:
+        return _Next(State.FAILED, "uncomposable")
+    if error is None:
+        return accepted
+    match error.verdict:
+        case Verdict.UNKNOWN | Verdict.BUSY:
+            return _in_doubt(tx, post, error.verdict, rules, now)
+        case Verdict.NOT_SENT:
+            tried_enough = post.number >= MOST_TRIES
+            pause = timedelta(seconds=min(300, 5 * 2 ** (post.number - 1)))
+            return _Next(State.FAILED, "gave_up") if tried_enough else _Next(State.RETRY, "network", now + pause)
+        case Verdict.DUPLICATE:
+            return accepted if post.route is Route.NOTICE and _was_ambiguous(tx, post) else _Next(State.FAILED, "bad_message")
+        case _:
+            return _refused(error.verdict, now)
+
+
+def _in_doubt(tx: Tx, post: Post, verdict: Verdict, rules: Rules, now: datetime) -> _Next:
+    """A notice may be repeated under its id; a service message never is."""
+    reason = "platform_busy" if verdict is Verdict.BUSY else "answer_lost"
+    if post.route is Route.NOTICE and _may_repeat(tx, post, rules, now):
+        return _Next(State.RETRY, reason, now + timedelta(seconds=15))
+    return _Next(State.UNKNOWN, reason)
+
+
+def _refused(verdict: Verdict, now: datetime) -> _Next:
+    """The next state after a clear refusal."""
+    table: dict[Verdict, _Next] = {
+        Verdict.TOKEN: _Next(State.READY, "account_broken", now + timedelta(seconds=60)),
+        Verdict.WAIT_MINUTE: _Next(State.READY, "parked", _next_minute(now)),
+        Verdict.WAIT_DAY: _Next(State.READY, "parked", _next_day(now)),
+        Verdict.SAME_ID_TOO_SOON: _Next(State.RETRY, "platform_busy", now + timedelta(seconds=60)),
+        Verdict.WINDOW_CLOSED: _Next(State.READY, "window_closed", now),
+        Verdict.ALLOWANCE_USED: _Next(State.READY, "allowance_used", now),
+        Verdict.RECIPIENT_CLOSED: _Next(State.UNREACHABLE, "blocked"),
+        Verdict.TOO_OFTEN: _Next(State.WAITING, "too_often"),
+        Verdict.ACCOUNT_BROKEN: _Next(State.READY, "account_broken", now + PROBE),
+    }
+    return table.get(verdict, _Next(State.FAILED, "bad_message"))
+
+
+def _consequences(tx: Tx, account_id: int, post: Post, error: SendError, now: datetime) -> None:
+    """What a refusal means beyond this one delivery."""
+    match error.verdict:
+        case Verdict.WINDOW_CLOSED | Verdict.ALLOWANCE_USED:
+            tx.execute(sa.update(Allowance).where(Allowance.identity_id == post.identity_id).values(typed_left=0, tapped_left=0))
+        case Verdict.RECIPIENT_CLOSED:
+            tx.execute(sa.update(Identity).where(Identity.id == post.identity_id).values(unreachable_code=error.code))
+        case Verdict.WAIT_MINUTE:
+            park(tx, account_id, post.route.value, _next_minute(now), error.code, now)
+        case Verdict.WAIT_DAY:
+            park(tx, account_id, post.route.value, _next_day(now), error.code, now)
+            audit.alarm(tx, now, "quota", f"account:{account_id}.{post.route.value}")
+        case Verdict.TOKEN:
+            _park_account(tx, account_id, now + timedelta(seconds=60), error.code, now)
+        case Verdict.ACCOUNT_BROKEN:
+            _park_account(tx, account_id, now + PROBE, error.code, now)
+        case Verdict.BAD_MESSAGE:
+            _stop_bad_broadcast(tx, post, error.code, now)
+        case Verdict.NOT_SENT:
+            _give_back(tx, post)
+        case _:
+            pass
+
+
+def park(tx: Tx, account_id: int, api: str, until: datetime, code: str, now: datetime) -> None:
+    """Call this API of the account no more until then."""
+    insert = upsert(tx, Pace).values(account_id=account_id, api=api, parked_until=until, parked_code=code, day=_platform_day(now), calls=0)
+    tx.execute(insert.on_conflict_do_update(index_elements=["account_id", "api"], set_={"parked_until": until, "parked_code": code}))
+
+
+def count_calls(tx: Tx, account_id: int, api: str, calls: int, most_a_day: int, now: datetime) -> None:
+    """Count calls of the platform's day; at the day's quota the API is parked before the platform has to say so."""
+    today = _platform_day(now)
+    insert = upsert(tx, Pace).values(account_id=account_id, api=api, day=today, calls=calls)
+    total = sa.case((Pace.day == today, Pace.calls + calls), else_=calls)
+    counted = insert.on_conflict_do_update(index_elements=["account_id", "api"], set_={"calls": total, "day": today})
+    tx.execute(counted)
+    reached = tx.execute(sa.select(Pace.calls).where(Pace.account_id == account_id, Pace.api == api)).scalar_one()
+    if reached >= most_a_day:
+        park(tx, account_id, api, _next_day(now), "quota", now)
+
+
+def receipt(tx: Tx, account_id: int, msgid: str, status: str, now: datetime) -> None:
+    """Keep a receipt and apply it; it may come before our own call returned, or twice (bad-inputs.md C10)."""
+    stored = upsert(tx, Receipt).values(account_id=account_id, msgid=msgid, status=status, received_at=now).on_conflict_do_nothing()
+    if tx.execute(stored).rowcount:
+        _apply(tx, account_id, msgid, status, now)
+
+
+def apply_early_receipt(tx: Tx, account_id: int, msgid: str, now: datetime) -> None:
+    """Apply the receipt that was faster than the answer to our own call."""
+    early = tx.execute(
+        sa.select(Receipt.status).where(Receipt.account_id == account_id, Receipt.msgid == msgid, Receipt.applied_at.is_(None))
+    ).scalar_one_or_none()
+    if early is not None:
+        _apply(tx, account_id, msgid, early, now)
+
+
+def _apply(tx: Tx, account_id: int, msgid: str, status: str, now: datetime) -> None:
+    deliveries = tx.execute(
+        sa.select(Delivery.id, Delivery.person_id)
+        .join(Attempt, Attempt.delivery_id == Delivery.id)
+        .where(Attempt.msgid == msgid, Delivery.account_id == account_id)
+    ).all()
+    if not deliveries:
+        return
+    following = _after_receipt(status)
+    live = [State.NOTIFIED, State.SENDING, State.UNKNOWN, State.RETRY]
+    tx.execute(
+        sa.update(Delivery)
+        .where(Delivery.id.in_([row.id for row in deliveries]), Delivery.state.in_(live))
+        .values(state=following.state, reason=following.reason, code=None if status == "success" else status[:40], changed_at=now)
+    )
+    if following.state is State.UNREACHABLE:
+        people = [row.person_id for row in deliveries]
+        tx.execute(
+            sa.update(Identity)
+            .where(Identity.account_id == account_id, Identity.person_id.in_(people))
+            .values(unreachable_code=status[:40])
+        )
+    tx.execute(sa.update(Receipt).where(Receipt.account_id == account_id, Receipt.msgid == msgid).values(applied_at=now))
+
+
+def _after_receipt(status: str) -> _Next:
+    """A notice's receipt (platform reference 2.2): success keeps the pointer, a block closes the person, the rest waits."""
+    if status == "success":
+        return _Next(State.NOTIFIED, "receipt")
+    if "block" in status:
+        return _Next(State.UNREACHABLE, "blocked")
+    return _Next(State.WAITING, "too_often" if "freq" in status else "platform_busy")
+
+
+def opened(tx: Tx, delivery_id: int, now: datetime) -> bool:
+    """The read page of a notified delivery was opened: the words have arrived. False where there was nothing to note."""
+    return bool(
+        tx.execute(
+            sa.update(Delivery)
+            .where(Delivery.id == delivery_id, Delivery.state.in_([State.NOTIFIED, State.UNKNOWN, State.WAITING, State.RETRY]))
+            .values(state=State.SENT, reason="opened", route=Route.NOTICE.value, changed_at=now)
+        ).rowcount
+    )
+
+
+def _may_repeat(tx: Tx, post: Post, rules: Rules, now: datetime) -> bool:
+    first = tx.execute(
+        sa.select(sa.func.min(Attempt.started_at)).where(Attempt.delivery_id == post.id, Attempt.route == Route.NOTICE.value)
+    ).scalar_one()
+    return first is None or now - first < rules.notice_repeat
+
+
+def _was_ambiguous(tx: Tx, post: Post) -> bool:
+    query = sa.select(Attempt.id).where(
+        Attempt.delivery_id == post.id,
+        Attempt.number < post.number,
+        sa.or_(Attempt.outcome.is_(None), Attempt.outcome.in_([Verdict.UNKNOWN.value, Verdict.BUSY.value])),
+    )
+    return tx.execute(query.limit(1)).first() is not None
+
+
+def _park_account(tx: Tx, account_id: int, until: datetime, code: str, now: datetime) -> None:
+    for api in (Route.SERVICE, Route.NOTICE):
+        park(tx, account_id, api.value, until, code, now)
+    audit.alarm(tx, now, "account_broken", f"account:{account_id}.{code}")
+
+
+def _stop_bad_broadcast(tx: Tx, post: Post, code: str, now: datetime) -> None:
+    refusals = tx.execute(
+        sa.select(sa.func.count())
+        .select_from(Delivery)
+        .where(Delivery.broadcast_id == post.broadcast_id, Delivery.state == State.FAILED, Delivery.code == code)
+    ).scalar_one()
+    state = tx.execute(sa.select(Broadcast.state).where(Broadcast.id == post.broadcast_id)).scalar_one()
+    if refusals >= MOST_REFUSALS and state != "cancelled":
+        broadcasts.cancel(tx, post.broadcast_id, "bad_message", now)
+        audit.alarm(tx, now, "broadcast_refused", f"broadcast:{post.broadcast_id}.{code}")
+
+
+def _give_back(tx: Tx, post: Post) -> None:
+    """The message never left this machine, so its allowance was not used."""
+    if post.route is Route.SERVICE:
+        tx.execute(
+            sa.update(Allowance)
+            .where(Allowance.identity_id == post.identity_id)
+            .values(typed_left=sa.case((Allowance.typed_left < 5, Allowance.typed_left + 1), else_=Allowance.typed_left))
+        )
+
+
+def _platform_day(now: datetime) -> Any:
+    return now.astimezone(_PLATFORM_ZONE).date()
+
+
+def _next_minute(now: datetime) -> datetime:
+    return now.replace(second=0, microsecond=0) + timedelta(minutes=1, seconds=1)
+
+
+def _next_day(now: datetime) -> datetime:
+    local = now.astimezone(_PLATFORM_ZONE)
+    return (local + timedelta(days=1)).replace(hour=0, minute=0, second=5, microsecond=0).astimezone(now.tzinfo)

@@ -1,0 +1,143 @@
+"""Lets what waits go along with a person's own reply, or out through the window that they just opened. Never into an open dialogue."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from app import broadcasts
+from app.broadcasts import Composer
+from app.channels import LinkMaker, render
+from app.db import Tx
+from app.keyring import Keyring
+from app.models import Attempt, Broadcast, Delivery
+from app.outbox.claims import SENDING_SECONDS
+from app.states import OPEN, Route, State
+from bots.texts import Texts
+
+#: What one touch looks at: more than this is left for the next one.
+_MOST = 10
+
+
+@dataclass(frozen=True)
+class Riding:
+    """What goes along: the words in order, and how many are left behind."""
+
+    texts: tuple[str, ...]
+    left_behind: int
+
+
+def waiting(tx: Tx, person_id: int, account_id: int, now: datetime) -> int:
+    """How many messages wait for this person; what is past its use expires now."""
+    mine = (Delivery.person_id == person_id, Delivery.account_id == account_id, Delivery.state.in_(OPEN))
+    tx.execute(sa.update(Delivery).where(*mine, Delivery.stale_at <= now).values(state=State.EXPIRED, reason="stale", changed_at=now))
+    return tx.execute(sa.select(sa.func.count()).select_from(Delivery).where(*mine)).scalar_one()
+
+
+def board(
+    tx: Tx,
+    keyring: Keyring,
+    composer: Composer,
+    words: Texts,
+    link: LinkMaker,
+    *,
+    person_id: int,
+    account_id: int,
+    language: str,
+    inbox_id: int,
+    room: int,
+    now: datetime,
+    machine: float,
+) -> Riding:
+    """Put the oldest waiting messages that fit into `room` bytes onto the reply to push `inbox_id`."""
+    rows = _open(tx, person_id, account_id)
+    details = broadcasts.details_of(tx, keyring, sorted({row.broadcast_id for row in rows}))
+    taken: list[Any] = []
+    texts: list[str] = []
+    for row in rows:
+        text = _condensed(composer, words, link, row, details[row.broadcast_id], language)
+        size = len(text.encode()) + 2  # and the empty line before it
+        if size > room:
+            break
+        room -= size
+        taken.append(row)
+        texts.append(text)
+    _mark(tx, taken, inbox_id, now, machine)
+    return Riding(tuple(texts), len(rows) - len(taken))
+
+
+def release(tx: Tx, person_id: int, account_id: int, allowance: int, now: datetime) -> int:
+    """Make the oldest waiting messages due, as many as the window just opened allows; returns how many."""
+    if allowance <= 0:
+        return 0
+    oldest = (
+        sa.select(Delivery.id)
+        .where(Delivery.person_id == person_id, Delivery.account_id == account_id, Delivery.state.in_(OPEN))
+        .order_by(Delivery.id)
+        .limit(allowance)
+    )
+    return tx.execute(
+        sa.update(Delivery)
+        .where(Delivery.id.in_(oldest.scalar_subquery()))
+        .values(state=State.READY, reason="", due_at=now + timedelta(seconds=2), changed_at=now)
+    ).rowcount
+
+
+def handed_over(tx: Tx, inbox_id: int, now: datetime) -> None:
+    """The last byte of the reply was handed to the server: what rode along counts as sent (WeChat confirms no reply)."""
+    tx.execute(
+        sa.update(Delivery)
+        .where(Delivery.inbox_id == inbox_id, Delivery.route == Route.REPLY.value, Delivery.state.in_([State.SENDING, State.UNKNOWN]))
+        .values(state=State.SENT, reason="reply", changed_at=now, lease_owner=None, lease_until=None)
+    )
+    riders = sa.select(Delivery.id).where(Delivery.inbox_id == inbox_id)
+    tx.execute(
+        sa.update(Attempt)
+        .where(Attempt.delivery_id.in_(riders), Attempt.route == Route.REPLY.value, Attempt.ended_at.is_(None))
+        .values(ended_at=now, outcome="handed_over")
+    )
+
+
+def _open(tx: Tx, person_id: int, account_id: int) -> list[Any]:
+    query = (
+        sa.select(Delivery.id, Delivery.broadcast_id, Delivery.attempts, Broadcast.bot, Broadcast.kind, Broadcast.created_at)
+        .join(Broadcast, Broadcast.id == Delivery.broadcast_id)
+        .where(Delivery.person_id == person_id, Delivery.account_id == account_id, Delivery.state.in_(OPEN))
+        .order_by(Delivery.id)
+        .limit(_MOST)
+    )
+    return list(tx.execute(query))
+
+
+def _condensed(composer: Composer, words: Texts, link: LinkMaker, row: Any, details: dict[str, Any], language: str) -> str:
+    """One waiting message with a line that says what, from whom and from when it is."""
+    message = composer.compose(row.bot, row.kind, language, "Asia/Shanghai", details)
+    sender = words.fill("sender.system", language) if not details.get("author_name") else str(details["author_name"])
+    header = words.fill("ride.header", language, kind=words.fill(f"kind.{row.kind}", language), sender=sender, when=row.created_at)
+    return f"{header}\n{render(message, link)}"
+
+
+def _mark(tx: Tx, taken: list[Any], inbox_id: int, now: datetime, machine: float) -> None:
+    if not taken:
+        return
+    tx.execute(
+        sa.update(Delivery)
+        .where(Delivery.id.in_([row.id for row in taken]))
+        .values(
+            state=State.SENDING,
+            route=Route.REPLY.value,
+            reason="reply_unconfirmed",
+            inbox_id=inbox_id,
+            attempts=Delivery.attempts + 1,
+            lease_until=machine + SENDING_SECONDS,
+            changed_at=now,
+        )
+    )
+    tx.execute(
+        sa.insert(Attempt),
+        [
+            {"delivery_id": row.id, "number": row.attempts + 1, "call": f"reply.{inbox_id}", "route": Route.REPLY.value, "started_at": now}
+            for row in taken
+        ],
+    )

@@ -1,0 +1,305 @@
+"""Hides how a person is stored: meets them by openid, keeps their name sealed, follows them, pauses, withdraws and erases them."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from app import audit, ids
+from app.db import Tx
+from app.keyring import Keyring, Place
+from app.models import (
+    Allowance,
+    ConsentGiven,
+    Conversation,
+    Course,
+    Delivery,
+    Erasure,
+    Group,
+    Identity,
+    InboxItem,
+    Membership,
+    Participant,
+    Person,
+)
+from app.models import DataKey as DataKeyRow
+from app.sealing import DataKey
+from app.states import STOPPABLE
+from bots.turns import Membership as MembershipView
+from bots.turns import Person as PersonView
+from bots.turns import Role
+
+
+@dataclass(frozen=True)
+class Known:
+    """A person as one account knows them, with their key at hand."""
+
+    id: int
+    identity_id: int
+    key: DataKey = field(repr=False)
+    name: str | None = field(repr=False)
+    language: str
+    zone: str
+    paused: bool
+    following: bool
+
+
+def meet(tx: Tx, keyring: Keyring, account_id: int, openid: str, now: datetime) -> Known:
+    """The person behind an openid, made on first sight. An erased person who returns is a new person."""
+    index = keyring.vault.index(f"openid.{account_id}", openid)
+    found = _find(tx, keyring, account_id, index)
+    if found is not None:
+        return found
+    tx.execute(  # who was erased left a blind index behind; it now leads to the new person
+        sa.delete(Identity).where(Identity.account_id == account_id, Identity.openid_index == index)
+    )
+    key = keyring.create(tx)
+    person_id, identity_id = ids.new_id(), ids.new_id()
+    tx.execute(sa.insert(Person).values(id=person_id, data_key_id=key.id, language="zh", zone="Asia/Shanghai", created_at=now))
+    tx.execute(
+        sa.insert(Identity).values(
+            id=identity_id,
+            account_id=account_id,
+            person_id=person_id,
+            openid_sealed=key.seal(Place("identities", "openid_sealed", identity_id), openid),
+            openid_index=index,
+            followed_at=now,
+        )
+    )
+    tx.execute(sa.insert(Allowance).values(identity_id=identity_id, account_id=account_id, typed_left=0, tapped_left=0))
+    return Known(person_id, identity_id, key, None, "zh", "Asia/Shanghai", paused=False, following=True)
+
+
+def lock(tx: Tx, person_id: int) -> None:
+    """Let nobody else handle this person until the transaction ends (SQLite: the writer is alone anyway)."""
+    tx.execute(sa.select(Person.id).where(Person.id == person_id).with_for_update())
+
+
+def _find(tx: Tx, keyring: Keyring, account_id: int, index: bytes) -> Known | None:
+    row = tx.execute(
+        sa.select(
+            Person.id,
+            Person.name_sealed,
+            Person.language,
+            Person.zone,
+            Person.paused_at,
+            Person.data_key_id,
+            Identity.id.label("identity_id"),
+            Identity.unfollowed_at,
+            DataKeyRow.wrapped,
+            DataKeyRow.master_version,
+        )
+        .join(Identity, Identity.person_id == Person.id)
+        .join(DataKeyRow, DataKeyRow.id == Person.data_key_id)
+        .where(Identity.account_id == account_id, Identity.openid_index == index)
+    ).one_or_none()
+    if row is None or row.wrapped is None:
+        return None
+    key = keyring.vault.unwrap(row.data_key_id, row.master_version, row.wrapped)
+    name = None if row.name_sealed is None else key.unseal(Place("persons", "name_sealed", row.id), row.name_sealed)
+    return Known(row.id, row.identity_id, key, name, row.language, row.zone, row.paused_at is not None, row.unfollowed_at is None)
+
+
+def view(tx: Tx, known: Known) -> PersonView:
+    """The person as bots may know them."""
+    memberships = tx.execute(
+        sa.select(Group.course_id, Course.title, Group.id, Group.name, Group.large, Membership.role)
+        .join(Group, Group.id == Membership.group_id)
+        .join(Course, Course.id == Group.course_id)
+        .where(Membership.person_id == known.id, Membership.ended_at.is_(None), Course.ended_at.is_(None))
+        .order_by(Group.large, Group.id)
+    ).all()
+    numbers = (
+        tx.execute(sa.select(Participant.course_id, Participant.number).where(Participant.person_id == known.id)).all()
+        if memberships
+        else []
+    )
+    return PersonView(
+        name=known.name,
+        language=known.language,
+        zone=known.zone,
+        memberships=tuple(MembershipView(*row[:5], Role(row.role)) for row in memberships),
+        numbers={row.course_id: row.number for row in numbers},
+        paused=known.paused,
+    )
+
+
+def rename(tx: Tx, known: Known, name: str) -> None:
+    """Store the name that the person wants to be called by."""
+    sealed = known.key.seal(Place("persons", "name_sealed", known.id), name)
+    tx.execute(sa.update(Person).where(Person.id == known.id).values(name_sealed=sealed))
+
+
+def set_language(tx: Tx, person_id: int, language: str) -> None:
+    """Speak "zh" or "en" with this person from now on."""
+    tx.execute(sa.update(Person).where(Person.id == person_id).values(language=language))
+
+
+def names(tx: Tx, keyring: Keyring, person_ids: list[int]) -> dict[int, str]:
+    """The course names of these people; who has none, or was erased, is missing."""
+    rows = tx.execute(
+        sa.select(Person.id, Person.name_sealed, Person.data_key_id, DataKeyRow.wrapped, DataKeyRow.master_version)
+        .join(DataKeyRow, DataKeyRow.id == Person.data_key_id)
+        .where(Person.id.in_(person_ids), Person.name_sealed.is_not(None), DataKeyRow.wrapped.is_not(None))
+    )
+    return {
+        row.id: keyring.vault.unwrap(row.data_key_id, row.master_version, row.wrapped).unseal(
+            Place("persons", "name_sealed", row.id), row.name_sealed
+        )
+        for row in rows
+    }
+
+
+def openids(tx: Tx, keyring: Keyring, account_id: int, person_ids: list[int]) -> dict[int, str]:
+    """Where to reach these people at this account; who was erased is missing."""
+    rows = tx.execute(
+        sa.select(
+            Identity.id,
+            Identity.person_id,
+            Identity.openid_sealed,
+            DataKeyRow.id.label("key_id"),
+            DataKeyRow.wrapped,
+            DataKeyRow.master_version,
+        )
+        .join(Person, Person.id == Identity.person_id)
+        .join(DataKeyRow, DataKeyRow.id == Person.data_key_id)
+        .where(
+            Identity.account_id == account_id,
+            Identity.person_id.in_(person_ids),
+            Identity.openid_sealed.is_not(None),
+            DataKeyRow.wrapped.is_not(None),
+        )
+    )
+    return {
+        row.person_id: keyring.vault.unwrap(row.key_id, row.master_version, row.wrapped).unseal(
+            Place("identities", "openid_sealed", row.id), row.openid_sealed
+        )
+        for row in rows
+    }
+
+
+def came(tx: Tx, known: Known, openid: str, now: datetime) -> None:
+    """The person follows us (again): what was erased when they left is sealed anew."""
+    sealed = known.key.seal(Place("identities", "openid_sealed", known.identity_id), openid)
+    tx.execute(
+        sa.update(Identity)
+        .where(Identity.id == known.identity_id)
+        .values(openid_sealed=sealed, followed_at=now, unfollowed_at=None, unreachable_code=None)
+    )
+
+
+def left(tx: Tx, known: Known, now: datetime) -> None:
+    """The person unfollowed: what came from WeChat is erased except the blind index, which recognises a return."""
+    tx.execute(sa.update(Identity).where(Identity.id == known.identity_id).values(unfollowed_at=now, openid_sealed=None))
+    tx.execute(
+        sa.update(Allowance)
+        .where(Allowance.identity_id == known.identity_id)
+        .values(typed_until=None, typed_left=0, tapped_until=None, tapped_left=0)
+    )
+    stop_deliveries(tx, known.id, "unreachable", "unfollowed", now)
+
+
+def stop_deliveries(tx: Tx, person_id: int, state: str, reason: str, now: datetime) -> int:
+    """Take back what has not left for this person; returns how many."""
+    return tx.execute(
+        sa.update(Delivery)
+        .where(Delivery.person_id == person_id, Delivery.state.in_(STOPPABLE))
+        .values(state=state, reason=reason, changed_at=now, lease_owner=None, lease_until=None)
+    ).rowcount
+
+
+def pause(tx: Tx, person_id: int, now: datetime) -> None:
+    """Start nothing with this person until they resume."""
+    tx.execute(sa.update(Person).where(Person.id == person_id).values(paused_at=now))
+    stop_deliveries(tx, person_id, "cancelled", "paused", now)
+    audit.record(tx, now, f"person:{person_id}", "pause", f"person:{person_id}")
+
+
+def resume(tx: Tx, person_id: int, now: datetime) -> None:
+    """End a pause."""
+    tx.execute(sa.update(Person).where(Person.id == person_id).values(paused_at=None))
+    audit.record(tx, now, f"person:{person_id}", "resume", f"person:{person_id}")
+
+
+def consent(tx: Tx, person_id: int, course_id: int, version: str, ticks: tuple[str, ...], now: datetime) -> None:
+    """Record a consent with the version of its text and the ticks that were made; it replaces an earlier one."""
+    tx.execute(
+        sa.update(ConsentGiven)
+        .where(ConsentGiven.person_id == person_id, ConsentGiven.course_id == course_id, ConsentGiven.ended_at.is_(None))
+        .values(ended_at=now)
+    )
+    made = {tick: now.isoformat() for tick in ticks}
+    tx.execute(sa.insert(ConsentGiven).values(course_id=course_id, person_id=person_id, version=version, ticks=made, given_at=now))
+    audit.record(tx, now, f"person:{person_id}", "consent", f"course:{course_id}", version=version)
+
+
+def withdraw(tx: Tx, person_id: int, now: datetime, *, erase_answers: bool, actor: str) -> None:
+    """End every membership and consent; with `erase_answers` the person is erased as well."""
+    tx.execute(
+        sa.update(Membership)
+        .where(Membership.person_id == person_id, Membership.ended_at.is_(None))
+        .values(ended_at=now, why_ended="withdrew")
+    )
+    tx.execute(sa.update(ConsentGiven).where(ConsentGiven.person_id == person_id, ConsentGiven.ended_at.is_(None)).values(ended_at=now))
+    tx.execute(
+        sa.update(Participant)
+        .where(Participant.person_id == person_id, Participant.withdrawn_at.is_(None))
+        .values(withdrawn_at=now, erase_answers=erase_answers)
+    )
+    stop_deliveries(tx, person_id, "cancelled", "withdrew", now)
+    audit.record(tx, now, actor, "withdraw", f"person:{person_id}", erase_answers=erase_answers)
+
+
+def erase(tx: Tx, keyring: Keyring, person_id: int, now: datetime, *, actor: str) -> None:
+    """Make this person unreadable for ever: their key is destroyed, sealed columns are emptied, the blind index stays."""
+    withdraw(tx, person_id, now, erase_answers=True, actor=actor)
+    key_id = tx.execute(sa.select(Person.data_key_id).where(Person.id == person_id)).scalar_one()
+    keyring.destroy(tx, key_id, now)
+    tx.execute(sa.update(Person).where(Person.id == person_id).values(name_sealed=None, phone_sealed=None, erased_at=now))
+    tx.execute(sa.update(Identity).where(Identity.person_id == person_id).values(openid_sealed=None))
+    tx.execute(sa.delete(Conversation).where(Conversation.person_id == person_id))
+    tx.execute(sa.update(InboxItem).where(InboxItem.person_id == person_id).values(reply_sealed=None))
+    tx.execute(sa.insert(Erasure).values(person_id=person_id, data_key_id=key_id, at=now))
+    audit.record(tx, now, actor, "erase", f"person:{person_id}")
+
+
+def export(tx: Tx, keyring: Keyring, person_id: int) -> dict[str, Any]:
+    """Everything that is stored about one person, readable, for the person themself."""
+    person = tx.execute(sa.select(Person).where(Person.id == person_id)).one()
+    return {
+        "name": names(tx, keyring, [person_id]).get(person_id),
+        "phone": keyring.unseal(tx, person.data_key_id, Place("persons", "phone_sealed", person_id), person.phone_sealed),
+        "language": person.language,
+        "paused_at": person.paused_at,
+        "created_at": person.created_at,
+        "accounts": _rows(
+            tx, sa.select(Identity.account_id, Identity.followed_at, Identity.unfollowed_at).where(Identity.person_id == person_id)
+        ),
+        "memberships": _rows(
+            tx,
+            sa.select(Course.code, Group.name, Membership.role, Membership.started_at, Membership.ended_at)
+            .join(Group, Group.id == Membership.group_id)
+            .join(Course, Course.id == Group.course_id)
+            .where(Membership.person_id == person_id),
+        ),
+        "consents": _rows(
+            tx,
+            sa.select(ConsentGiven.version, ConsentGiven.ticks, ConsentGiven.given_at, ConsentGiven.ended_at).where(
+                ConsentGiven.person_id == person_id
+            ),
+        ),
+        "deliveries": _rows(
+            tx,
+            sa.select(Delivery.id, Delivery.state, Delivery.reason, Delivery.changed_at)
+            .where(Delivery.person_id == person_id)
+            .order_by(Delivery.id),
+        ),
+        "pushes": _rows(
+            tx, sa.select(InboxItem.kind, InboxItem.received_at).where(InboxItem.person_id == person_id).order_by(InboxItem.id)
+        ),
+    }
+
+
+def _rows(tx: Tx, query: sa.Executable) -> list[dict[str, Any]]:
+    return [dict(row._mapping) for row in tx.execute(query)]  # noqa: SLF001 - `_mapping` is SQLAlchemy's public name for it

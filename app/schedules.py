@@ -1,0 +1,355 @@
+"""Hides how something planned becomes messages: plans, cancels, fires what is due exactly once, and tells how far it went."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from app import access, audit, broadcasts, ids
+from app.broadcasts import Draft
+from app.db import Tx, upsert
+from app.errors import NotFound
+from app.groups import Refused
+from app.keyring import Keyring, Place
+from app.models import Broadcast, Course, Delivery, Firing, Group, Schedule
+from app.people import names
+from app.states import REACHED, State
+from bots.facts import AnnouncementSummary, Progress, Unreached
+from bots.texts import Texts
+from bots.turns import OccasionKind
+
+#: Bytes of UTF-8 that an announcement may hold; with its header and an English name it stays below WeChat's 2,048.
+MOST_BYTES = 1_500
+#: A fire that comes later than this is missed: nobody wants tonight's reminder in the small hours (bad-inputs.md K4).
+LATE = timedelta(hours=1)
+#: An announcement that could not be delivered for this long is of no use any more.
+USEFUL = timedelta(days=7)
+#: Equal words to the same group within this time ask for one more confirmation (bad-inputs.md F4).
+EQUAL_WITHIN = timedelta(minutes=10)
+_EXCERPT = 24
+
+
+def plan_announcement(
+    tx: Tx, keyring: Keyring, *, author_id: int | None, group_id: int, text: str, at: datetime | None, draft: int | None, now: datetime
+) -> int:
+    """Plan words for a group, at once (`at` None) or later; returns the schedule's id, the same one for the same draft.
+
+    `author_id` None: the operator. Raises `Refused` with "role", "past", "long" or "empty".
+    """
+    if author_id is not None and not access.may_announce(tx, author_id, group_id):
+        audit.record(tx, now, f"person:{author_id}", "announce.refused", f"group:{group_id}")
+        raise Refused("role", "Only its leaders, assistants and administrators may address a group.")
+    _check(text, at, now)
+    if draft is not None and author_id is not None:
+        known = tx.execute(sa.select(Schedule.id).where(Schedule.author_id == author_id, Schedule.draft == draft)).scalar_one_or_none()
+        if known is not None:
+            return known
+    return _store(tx, keyring, author_id, group_id, text, at or now, draft, now)
+
+
+def _check(text: str, at: datetime | None, now: datetime) -> None:
+    if not text.strip():
+        raise Refused("empty", "An announcement needs words.")
+    if len(text.encode()) > MOST_BYTES:
+        raise Refused(
+            "long", f"An announcement holds at most {MOST_BYTES} bytes (about 500 Chinese characters); this one has {len(text.encode())}."
+        )
+    if at is not None and at < now - timedelta(minutes=1):
+        raise Refused("past", "This moment is over; choose a later one.")
+
+
+def _store(
+    tx: Tx, keyring: Keyring, author_id: int | None, group_id: int, text: str, at: datetime, draft: int | None, now: datetime
+) -> int:
+    group = tx.execute(
+        sa.select(Group.name, Group.course_id, Course.title, Course.data_key_id)
+        .join(Course, Course.id == Group.course_id)
+        .where(Group.id == group_id)
+    ).one()
+    author = names(tx, keyring, [author_id]).get(author_id, "") if author_id is not None else ""
+    role = min((role.value for role in access.roles_in_group(tx, author_id, group_id)), default="") if author_id is not None else "operator"
+    schedule_id = ids.new_id()
+    details = {"text": text, "group_name": group.name, "author_name": author, "author_role": role, "course_title": group.title}
+    sealed = keyring.open(tx, group.data_key_id).seal(Place("schedules", "details_sealed", schedule_id), broadcasts.freeze(details))
+    number = (
+        tx.execute(sa.select(sa.func.coalesce(sa.func.max(Schedule.number), 0)).where(Schedule.course_id == group.course_id)).scalar_one()
+        + 1
+    )
+    tx.execute(
+        sa.insert(Schedule).values(
+            id=schedule_id,
+            course_id=group.course_id,
+            group_id=group_id,
+            author_id=author_id,
+            number=number,
+            draft=draft,
+            kind=OccasionKind.ANNOUNCEMENT.value,
+            details_sealed=sealed,
+            details_hash=_words_index(keyring, text),
+            fire_at=at,
+            state="planned",
+            created_at=now,
+        )
+    )
+    audit.record(tx, now, "operator" if author_id is None else f"person:{author_id}", "announce", f"schedule:{schedule_id}", group=group_id)
+    return schedule_id
+
+
+def said_before(tx: Tx, keyring: Keyring, group_id: int, text: str, now: datetime) -> bool:
+    """Whether the same words were announced to the same group within the last ten minutes."""
+    query = sa.select(Schedule.id).where(
+        Schedule.group_id == group_id,
+        Schedule.details_hash == _words_index(keyring, text),
+        Schedule.created_at > now - EQUAL_WITHIN,
+        Schedule.state != "cancelled",
+    )
+    return tx.execute(query.limit(1)).first() is not None
+
+
+def cancel(tx: Tx, schedule_id: int, actor_id: int | None, now: datetime) -> int:
+    """Take back what has not left; returns how many messages that were. Raises `Refused` with "role" or "gone".
+
+    `actor_id` None: the operator.
+    """
+    row = tx.execute(sa.select(Schedule.group_id, Schedule.state).where(Schedule.id == schedule_id).with_for_update()).one_or_none()
+    if row is None or (actor_id is not None and not access.may_announce(tx, actor_id, row.group_id)):
+        raise Refused("role", "There is no such announcement among yours.")
+    if row.state in ("cancelled", "missed"):
+        raise Refused("gone", "It has been taken back already.")
+    actor = "operator" if actor_id is None else f"person:{actor_id}"
+    audit.record(tx, now, actor, "announce.cancel", f"schedule:{schedule_id}")
+    tx.execute(sa.update(Schedule).where(Schedule.id == schedule_id).values(state="cancelled", why="cancelled_by_author"))
+    sent = tx.execute(sa.select(Broadcast.id).where(Broadcast.schedule_id == schedule_id)).scalars().all()
+    taken = sum(broadcasts.cancel(tx, broadcast_id, "cancelled_by_author", now) for broadcast_id in sent)
+    if sent and not taken:
+        raise Refused("gone", "Everything has gone out already; what was sent stays sent.")
+    return taken
+
+
+def fire_next(tx: Tx, keyring: Keyring, now: datetime) -> int | None:
+    """Fire the oldest schedule that is due at `now`; returns its id, or None where none is due.
+
+    The row in `firings` is unique per schedule and moment: whoever writes it has won, everybody else finds nothing due.
+    """
+    row = tx.execute(
+        sa.select(*Schedule.__table__.columns)
+        .where(Schedule.state == "planned", Schedule.fire_at <= now)
+        .order_by(Schedule.fire_at, Schedule.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    ).one_or_none()
+    if row is None:
+        return None
+    won = tx.execute(
+        upsert(tx, Firing).values(schedule_id=row.id, fire_at=row.fire_at, fired_at=now, outcome="fired").on_conflict_do_nothing()
+    ).rowcount
+    if not won:
+        return None
+    refusal = _too_late_or_refused(tx, row, now)
+    if refusal is None:
+        _fire(tx, keyring, row, now)
+    else:
+        _miss(tx, keyring, row, refusal, now)
+    return int(row.id)
+
+
+def give_up(tx: Tx, schedule_id: int, now: datetime) -> None:
+    """A schedule that cannot be fired because of a bug: it is missed, and the operators are told."""
+    tx.execute(sa.update(Schedule).where(Schedule.id == schedule_id).values(state="missed", why="bug"))
+    audit.alarm(tx, now, "schedule_failed", f"schedule:{schedule_id}")
+
+
+def next_due(tx: Tx) -> datetime | None:
+    """The moment of the next planned fire."""
+    return tx.execute(sa.select(sa.func.min(Schedule.fire_at)).where(Schedule.state == "planned")).scalar_one_or_none()
+
+
+def oldest_due(tx: Tx, now: datetime) -> int | None:
+    """The schedule that `fire_next` would fire at `now`."""
+    query = (
+        sa.select(Schedule.id).where(Schedule.state == "planned", Schedule.fire_at <= now).order_by(Schedule.fire_at, Schedule.id).limit(1)
+    )
+    return tx.execute(query).scalar_one_or_none()
+
+
+def _too_late_or_refused(tx: Tx, row: Any, now: datetime) -> str | None:
+    if now - row.fire_at > LATE:
+        return "late"
+    if row.author_id is not None and not access.may_announce(tx, row.author_id, row.group_id):
+        return "role"
+    return None
+
+
+def _fire(tx: Tx, keyring: Keyring, row: Any, now: datetime) -> None:
+    details = _details(tx, keyring, row)
+    draft = _draft(
+        tx,
+        row,
+        OccasionKind.ANNOUNCEMENT,
+        details,
+        bot="announcement",
+        group_id=row.group_id,
+        author_id=row.author_id,
+        stale=USEFUL,
+        now=now,
+    )
+    broadcast_id = broadcasts.send_to_group(tx, keyring, draft, now)
+    tx.execute(sa.update(Firing).where(Firing.schedule_id == row.id, Firing.fire_at == row.fire_at).values(broadcast_id=broadcast_id))
+    tx.execute(sa.update(Schedule).where(Schedule.id == row.id).values(state="fired"))
+
+
+def _miss(tx: Tx, keyring: Keyring, row: Any, why: str, now: datetime) -> None:
+    """Nothing goes out, and the author is told why."""
+    tx.execute(sa.update(Schedule).where(Schedule.id == row.id).values(state="missed", why=why))
+    tx.execute(sa.update(Firing).where(Firing.schedule_id == row.id, Firing.fire_at == row.fire_at).values(outcome="missed"))
+    audit.record(tx, now, "system", "announce.missed", f"schedule:{row.id}", why=why)
+    if row.author_id is None:
+        return
+    details = {"reason": why, "number": row.number, "group_name": _details(tx, keyring, row)["group_name"], "at": row.fire_at}
+    report = _draft(
+        tx, row, OccasionKind.REPORT, details, bot="announcement", group_id=None, author_id=None, stale=timedelta(days=3), now=now
+    )
+    broadcasts.send_to(tx, keyring, report, [row.author_id], now)
+
+
+def _draft(
+    tx: Tx,
+    row: Any,
+    kind: OccasionKind,
+    details: dict[str, Any],
+    *,
+    bot: str,
+    group_id: int | None,
+    author_id: int | None,
+    stale: timedelta,
+    now: datetime,
+) -> Draft:
+    course = tx.execute(sa.select(Course.account_id, Course.data_key_id).where(Course.id == row.course_id)).one()
+    return Draft(
+        account_id=course.account_id,
+        key_id=course.data_key_id,
+        bot=bot,
+        kind=kind,
+        details=details,
+        course_id=row.course_id,
+        group_id=group_id,
+        schedule_id=row.id,
+        author_id=author_id,
+        stale_at=now + stale,
+    )
+
+
+def _details(tx: Tx, keyring: Keyring, row: Any) -> dict[str, Any]:
+    key_id = tx.execute(sa.select(Course.data_key_id).where(Course.id == row.course_id)).scalar_one()
+    return broadcasts.thaw(keyring.open(tx, key_id).unseal(Place("schedules", "details_sealed", row.id), row.details_sealed))
+
+
+def _words_index(keyring: Keyring, text: str) -> bytes:
+    return keyring.vault.index("announcement", " ".join(text.split()))
+
+
+@dataclass(frozen=True)
+class Reader:
+    """For whom a list or a progress is put into words: their language, and whose things they may see (None: the operator's)."""
+
+    language: str
+    person_id: int | None = None
+
+
+def announcements(tx: Tx, keyring: Keyring, reader: Reader, limit: int) -> tuple[AnnouncementSummary, ...]:
+    """The announcements that this reader may see: planned ones first, then newest first."""
+    query = sa.select(*Schedule.__table__.columns, Group.name.label("group_name")).join(Group, Group.id == Schedule.group_id)
+    if reader.person_id is not None:
+        query = query.where(Schedule.group_id.in_(access.announced_groups(tx, reader.person_id)))
+    planned_first = sa.case((Schedule.state == "planned", 0), else_=1)
+    rows = tx.execute(query.order_by(planned_first, Schedule.fire_at.desc()).limit(limit)).all()
+    return tuple(_summary(tx, keyring, row) for row in rows)
+
+
+def _summary(tx: Tx, keyring: Keyring, row: Any) -> AnnouncementSummary:
+    counts = _counts(tx, row.id)
+    total, reached = sum(counts.values()), sum(number for state, number in counts.items() if state in REACHED)
+    going = tx.execute(
+        sa.select(Broadcast.id).where(Broadcast.schedule_id == row.id, Broadcast.state.in_(["expanding", "going"])).limit(1)
+    ).first()
+    state = {"planned": "planned", "cancelled": "cancelled", "missed": "missed"}.get(row.state) or ("going out" if going else "done")
+    text = str(_details(tx, keyring, row)["text"])
+    return AnnouncementSummary(row.id, row.number, row.group_name, _excerpt(text), row.fire_at, state, total, reached)
+
+
+def progress(tx: Tx, keyring: Keyring, words: Texts, schedule_id: int, reader: Reader) -> Progress:
+    """How far an announcement went, each recipient in exactly one state. Raises `NotFound` for what the reader may not see."""
+    row = tx.execute(
+        sa.select(*Schedule.__table__.columns, Group.name.label("group_name"))
+        .join(Group, Group.id == Schedule.group_id)
+        .where(Schedule.id == schedule_id)
+    ).one_or_none()
+    if row is None or (reader.person_id is not None and not access.may_announce(tx, reader.person_id, row.group_id)):
+        raise NotFound("announcement", "There is no such announcement; `tongban progress` without a number lists them.")
+    counts = _counts(tx, schedule_id)
+    by_state = tuple((str(words.fill(f"state.{state}", reader.language)), counts[state]) for state in State if counts.get(state))
+    return Progress(
+        id=schedule_id,
+        number=row.number,
+        group_name=row.group_name,
+        excerpt=_excerpt(str(_details(tx, keyring, row)["text"])),
+        total=sum(counts.values()),
+        by_state=by_state,
+        unreached=_unreached(tx, keyring, words, schedule_id, reader),
+    )
+
+
+def _counts(tx: Tx, schedule_id: int) -> dict[str, int]:
+    rows = tx.execute(
+        sa.select(Delivery.state, sa.func.count().label("number"))
+        .join(Broadcast, Broadcast.id == Delivery.broadcast_id)
+        .where(Broadcast.schedule_id == schedule_id, Broadcast.kind == OccasionKind.ANNOUNCEMENT.value)
+        .group_by(Delivery.state)
+    )
+    return {row.state: row.number for row in rows}
+
+
+def _unreached(tx: Tx, keyring: Keyring, words: Texts, schedule_id: int, reader: Reader, most: int = 200) -> tuple[Unreached, ...]:
+    rows = tx.execute(
+        sa.select(Delivery.person_id, Delivery.state, Delivery.reason, Delivery.code)
+        .join(Broadcast, Broadcast.id == Delivery.broadcast_id)
+        .where(
+            Broadcast.schedule_id == schedule_id,
+            Broadcast.kind == OccasionKind.ANNOUNCEMENT.value,
+            Delivery.state.not_in([state.value for state in REACHED]),
+        )
+        .order_by(Delivery.state, Delivery.person_id)
+        .limit(most)
+    ).all()
+    known = names(tx, keyring, [row.person_id for row in rows])
+    return tuple(Unreached(known.get(row.person_id, "?"), reason_words(words, row, reader.language)) for row in rows)
+
+
+def reason_words(words: Texts, row: Any, language: str) -> str:
+    """State, reason and the platform's own code of a delivery, as a leader reads them."""
+    parts: list[str] = [words.fill(f"state.{row.state}", language)]
+    if row.reason:
+        parts.append(words.fill(f"reason.{row.reason}", language, sent="?", total="?"))
+    if row.code:
+        parts.append(str(row.code))
+    return " · ".join(parts)
+
+
+def by_number(tx: Tx, number: int, course_code: str | None = None) -> int:
+    """The id of an announcement by its short number. Raises `NotFound`, also where two courses use the number."""
+    query = (
+        sa.select(Schedule.id).join(Course, Course.id == Schedule.course_id).where(sa.or_(Schedule.number == number, Schedule.id == number))
+    )
+    if course_code is not None:
+        query = query.where(Course.code == course_code)
+    found = tx.execute(query).scalars().all()
+    if len(found) != 1:
+        remedy = "name the course with --course" if found else "`tongban progress` without a number lists them"
+        raise NotFound("announcement", f"There is no single announcement {number}; {remedy}.")
+    return found[0]
+
+
+def _excerpt(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _EXCERPT else line[: _EXCERPT - 1] + "…"

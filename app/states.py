@@ -1,0 +1,44 @@
+"""The states of a delivery and which may follow which: a closed list (docs/states.md has a sentence for each)."""
+
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """Where one message to one person stands. Exactly one at any time."""
+
+    PLANNED = "planned"
+    READY = "ready"
+    CLAIMED = "claimed"
+    SENDING = "sending"
+    SENT = "sent"
+    CONFIRMED = "confirmed"
+    NOTIFIED = "notified"
+    WAITING = "waiting"
+    RETRY = "retry"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+    UNREACHABLE = "unreachable"
+    HELD = "held"
+
+
+class Route(StrEnum):
+    """The ways out, in the order of the reach ladder."""
+
+    REPLY = "reply"
+    SERVICE = "service"
+    NOTICE = "notice"
+    MASS = "mass"
+
+
+#: The message has reached the platform, as far as can be known.
+REACHED = frozenset({State.SENT, State.CONFIRMED})
+#: Nothing more happens by itself.
+SETTLED = frozenset({State.SENT, State.CONFIRMED, State.FAILED, State.UNKNOWN, State.EXPIRED, State.CANCELLED, State.UNREACHABLE})
+#: Not gone yet: a word of stop takes these back.
+STOPPABLE = (State.PLANNED, State.READY, State.CLAIMED, State.WAITING, State.NOTIFIED, State.RETRY, State.HELD)
+#: What the outbox may claim.
+DUE = (State.READY, State.RETRY)
+#: What the person's next touch releases.
+OPEN = (State.WAITING, State.NOTIFIED)

@@ -1,0 +1,1 @@
+"""What listens on HTTP: the webhook, the read page, health. Holds no queries."""

@@ -1,0 +1,169 @@
+"""The webhook `/hooks/wechat/{account}`: a plain ASGI endpoint with the answer policy of bad-inputs.md, part 1.
+
+Whatever is wrong with a request gets the same empty 403; whatever is wrong with us never becomes a 5xx but for a database that is away.
+"""
+
+import asyncio
+import secrets
+from collections.abc import MutableMapping, Sequence
+from typing import Any
+from urllib.parse import parse_qsl
+
+import structlog
+
+from app import audit, clock, inbox
+from app.assembly import Assembly
+from app.channels import BadPush, Credentials, Push, RefusedPush
+from app.channels.wechat.pushes import answer_handshake, open_push
+from app.channels.wechat.replies import split_text, text_reply, wrap
+from app.errors import Unavailable
+from app.inbox import Incoming, Taken
+from app.logs import place_of
+from app.outbox import riding
+
+log = structlog.get_logger()
+
+Query = Sequence[tuple[str, str]]
+
+#: Most bytes of a push (platform reference; bad-inputs.md A11), and seconds that its body may take (A12).
+MOST_BYTES = 64 * 1024
+_BODY_SECONDS = 10.0
+#: The platform hangs up after five seconds (section 1.4); the database gets three of our four.
+_DATABASE_SECONDS = 3.0
+#: What a refusal means for operators: these can only come from somebody who holds our token.
+_ALARMING = {"appid"}
+_SUCCESS = b"success"
+
+#: Stands in for an account that does not exist, so that its refusal costs the same.
+_NOBODY = Credentials("", "wx0", "gh_0", "", "safe", secrets.token_hex(16), "", "A" * 43)
+
+
+class Hooks:
+    """The endpoint of every account of one process."""
+
+    def __init__(self, assembly: Assembly) -> None:
+        self._assembly = assembly
+        self._links = assembly.links()
+        self._after: set[asyncio.Task[None]] = set()
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        status, body, after = await self._answer(scope, receive)
+        await _respond(send, status, body)
+        if after is not None:  # the last byte is handed over: what rode along may be counted
+            task = asyncio.create_task(self._handed_over(after))
+            self._after.add(task)
+            task.add_done_callback(self._after.discard)
+
+    async def finish(self) -> None:
+        """Wait for what is still being noted down."""
+        await asyncio.gather(*self._after, return_exceptions=True)
+
+    async def _answer(self, scope: MutableMapping[str, Any], receive: Any) -> tuple[int, bytes, int | None]:
+        name = scope["path"].removeprefix(scope.get("root_path", "")).strip("/")
+        query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True, encoding="utf-8", errors="replace")
+        try:
+            account = await self._assembly.accounts.get(name)
+        except Unavailable:
+            return 503, b"", None
+        if scope["method"] == "GET":
+            return (*_handshake(account, query), None)
+        if scope["method"] != "POST":
+            return 405, b"", None
+        try:
+            content = await asyncio.wait_for(_body(receive), _BODY_SECONDS)
+        except (TimeoutError, ConnectionError):
+            return 408, b"", None
+        if content is None:
+            return 413, b"", None
+        return await self._push(account, query, content)
+
+    async def _push(self, account: tuple[int, Credentials] | None, query: Query, content: bytes) -> tuple[int, bytes, int | None]:
+        account_id, credentials = account or (0, _NOBODY)
+        try:
+            push = open_push(credentials, query, content, clock.now())
+        except RefusedPush as refusal:
+            await self._note_refusal(account_id, refusal.cause)
+            return 403, b"", None
+        except BadPush as bad:
+            return await self._quarantine(account_id, bad.reason, bad.raw or content)
+        return await self._take(account_id, credentials, push)
+
+    async def _take(self, account_id: int, credentials: Credentials, push: Push) -> tuple[int, bytes, int | None]:
+        incoming = Incoming(
+            account_id,
+            push,
+            write_reply=lambda text: text_reply(push, credentials, text, clock.now()),
+            split=split_text,
+            link_for=self._links.for_person,
+        )
+        try:
+            taken = await asyncio.wait_for(
+                self._assembly.database.write(lambda tx: inbox.take(tx, self._assembly.tools, incoming)), _DATABASE_SECONDS
+            )
+        except (TimeoutError, Unavailable):
+            return 503, b"", None
+        except Exception as bug:  # noqa: BLE001 - a push that breaks us would come back twice: kept, alarmed, answered
+            log.error("push_failed", kind=type(bug).__name__, where=place_of(bug))  # noqa: TRY400 - a traceback may hold what somebody wrote
+            return await self._quarantine(account_id, f"push: {type(bug).__name__}", push.raw)
+        return 200, _wire(credentials, push, taken), taken.inbox_id if taken.rides else None
+
+    async def _quarantine(self, account_id: int, reason: str, raw: bytes) -> tuple[int, bytes, int | None]:
+        try:
+            await self._assembly.database.write(lambda tx: inbox.quarantine(tx, self._assembly.tools, account_id, reason, raw, clock.now()))
+        except Unavailable:
+            return 503, b"", None
+        return 200, _SUCCESS, None
+
+    async def _note_refusal(self, account_id: int, cause: str) -> None:
+        if not account_id or cause not in _ALARMING:
+            return  # strangers cost us no write
+        await self._assembly.database.write(lambda tx: audit.alarm(tx, clock.now(), "refused_push", cause))
+
+    async def _handed_over(self, inbox_id: int) -> None:
+        try:
+            await self._assembly.database.write(lambda tx: riding.handed_over(tx, inbox_id, clock.now()))
+        except Unavailable:
+            log.warning("handover_not_noted")  # it becomes `unknown`, which is the truth
+
+
+def _handshake(account: tuple[int, Credentials] | None, query: Query) -> tuple[int, bytes]:
+    credentials = account[1] if account else _NOBODY
+    try:
+        return 200, answer_handshake(credentials, query, clock.now()).encode()
+    except RefusedPush:
+        return 403, b""
+
+
+def _wire(credentials: Credentials, push: Push, taken: Taken) -> bytes:
+    if taken.reply is None:
+        return _SUCCESS
+    return wrap(credentials, push, taken.reply, clock.now(), secrets.token_hex(8))
+
+
+async def _body(receive: Any) -> bytes | None:
+    """The body, or None where it is larger than any push: reading stops there."""
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ConnectionError
+        part = message.get("body", b"")
+        size += len(part)
+        if size > MOST_BYTES:
+            return None
+        parts.append(part)
+        if not message.get("more_body"):
+            return b"".join(parts)
+
+
+async def _respond(send: Any, status: int, body: bytes) -> None:
+    kind = b"application/xml; charset=utf-8" if body.startswith(b"<") else b"text/plain; charset=utf-8"
+    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
+    if status in (408, 413):
+        headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

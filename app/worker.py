@@ -1,0 +1,148 @@
+"""The clockwork of a worker: a tick fires what is due, a loop sends what is due. Rows decide; APScheduler only ticks.
+
+When a demo's clock jumps forward, the due moments in between are played one after the other, each with its sends, so that a week passes
+as it would have passed.
+"""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from app import broadcasts, clock, flags, schedules
+from app.alerts import Alerter
+from app.assembly import Assembly, Channels
+from app.db import Tx
+from app.errors import Unavailable
+from app.logs import place_of
+from app.outbox import claims
+
+log = structlog.get_logger()
+
+#: A step of the clock that is larger than this is a jump and is played in order.
+_JUMP = timedelta(minutes=2)
+_TICK_SECONDS = 0.5
+_REAP_SECONDS = 5
+_MOST_MOMENTS = 5_000
+
+
+class Worker:
+    """One worker. `start()` begins to tick, `stop()` finishes what is in flight."""
+
+    def __init__(self, assembly: Assembly) -> None:
+        self._assembly = assembly
+        self._channels = Channels(assembly)
+        self._postman = assembly.postman()
+        self._alerter = Alerter(assembly.database, assembly.tools.keyring, assembly.tools.words, assembly.settings)
+        self._played = clock.now()
+        self._ticker = AsyncIOScheduler(timezone="UTC")
+        self._sending = asyncio.Lock()
+        self._moving = asyncio.Lock()
+
+    def start(self) -> None:
+        """Begin to tick."""
+        often = {"trigger": "interval", "max_instances": 1, "coalesce": True, "misfire_grace_time": None}
+        self._ticker.add_job(self._guarded(self.tick), seconds=_TICK_SECONDS, id="tick", **often)
+        self._ticker.add_job(self._guarded(self.reap), seconds=_REAP_SECONDS, id="reap", **often)
+        self._ticker.add_job(self._guarded(self._alert), seconds=2, id="alerts", **often)
+        self._ticker.add_job(self._guarded(self._send_now), seconds=_TICK_SECONDS, id="send", **often)
+        self._ticker.start()
+
+    async def stop(self) -> None:
+        """Stop ticking, let what is in flight end, close the connections."""
+        if self._ticker.running:
+            self._ticker.shutdown(wait=False)
+        async with self._moving, self._sending:
+            await self._channels.close()
+
+    async def tick(self) -> None:
+        """Fire what is due now; after a jump of the clock, every moment in between in its order."""
+        async with self._moving:
+            target = clock.now()
+            if target - self._played > _JUMP:
+                await self._play_through(target)
+            await self.fire_due(target)
+            self._played = target
+
+    async def fire_due(self, now: datetime) -> None:
+        """Fire schedules, call the next on-call people, go on with large audiences, close what is finished."""
+        write, tools = self._assembly.database.write, self._assembly.tools
+        while await self._fire_next(now):
+            pass
+        await write(lambda tx: flags.call_due(tx, tools, now))
+        while await write(lambda tx: broadcasts.expand_next(tx, now)):
+            pass
+        await write(broadcasts.close_finished)
+
+    async def send_due(self, now: datetime) -> int:
+        """Send everything that is due at `now`, account by account at the same time; returns how many deliveries were dealt with."""
+        channels = await self._channels.all()
+        counts = await asyncio.gather(*(self._send_account(account_id, channel, now) for account_id, channel in channels.items()))
+        return sum(counts)
+
+    async def reap(self) -> None:
+        """Settle what dead processes left behind."""
+        await self._postman.reap(clock.now())
+
+    async def _send_account(self, account_id: int, channel: object, now: datetime) -> int:
+        total = 0
+        while await self._assembly.database.read(lambda tx: claims.any_due(tx, account_id, now)):
+            dealt = await self._postman.send_due(account_id, channel, now)  # type: ignore[arg-type]
+            total += dealt
+            if not dealt:
+                break  # parked: its rows stay as they are
+        return total
+
+    async def _send_now(self) -> None:
+        if self._moving.locked():
+            return  # a jump is being played, and sends by itself
+        async with self._sending:
+            await self.send_due(clock.now())
+
+    async def _play_through(self, target: datetime) -> None:
+        for _ in range(_MOST_MOMENTS):
+            played = self._played
+            moment = await self._assembly.database.read(lambda tx, played=played: _next_moment(tx, played))  # type: ignore[misc]
+            if moment is None or moment >= target:
+                return
+            await self.fire_due(moment)
+            async with self._sending:
+                await self.send_due(moment)
+            self._played = max(moment, played + timedelta(milliseconds=1))
+
+    async def _fire_next(self, now: datetime) -> bool:
+        keyring, database = self._assembly.tools.keyring, self._assembly.database
+        if await database.read(lambda tx: schedules.oldest_due(tx, now)) is None:
+            return False
+        try:
+            return await database.write(lambda tx: schedules.fire_next(tx, keyring, now)) is not None
+        except Unavailable:
+            raise
+        except Exception as bug:  # noqa: BLE001 - a schedule that cannot be fired must not hold up the others
+            log.error("schedule_failed", kind=type(bug).__name__, where=place_of(bug))  # noqa: TRY400 - a traceback may hold what somebody wrote
+            failing = await database.read(lambda tx: schedules.oldest_due(tx, now))
+            if failing is not None:
+                await database.write(lambda tx: schedules.give_up(tx, failing, now))
+            return True
+
+    async def _alert(self) -> None:
+        await self._alerter.send_due()
+
+    def _guarded(self, work: Callable[[], object]) -> Callable[[], object]:
+        async def run() -> None:
+            try:
+                await work()  # type: ignore[misc]
+            except Unavailable:
+                log.warning("database_away")
+            except Exception as bug:  # noqa: BLE001 - a tick that fails is followed by the next one
+                log.error("tick_failed", kind=type(bug).__name__, where=place_of(bug))  # noqa: TRY400 - as above
+
+        return run
+
+
+def _next_moment(tx: Tx, after: datetime) -> datetime | None:
+    """The next moment at which something is due by itself."""
+    moments = (schedules.next_due(tx), flags.next_call(tx), claims.next_due(tx, after))
+    return min((moment for moment in moments if moment is not None), default=None)

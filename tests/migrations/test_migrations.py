@@ -1,0 +1,68 @@
+"""The schema that the revisions make is the one that app/models.py describes, on both databases and both ways."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+
+import migrations
+from app.models import Table
+
+ROOT = Path(__file__).parents[2]
+
+
+def tables(url: str) -> set[str]:
+    engine = sa.create_engine(url, poolclass=sa.pool.NullPool)
+    with engine.connect() as connection:
+        return set(sa.inspect(connection).get_table_names())
+
+
+def test_an_empty_database_gets_every_table(empty_database_url: str) -> None:
+    assert migrations.current(empty_database_url) is None
+    migrations.upgrade(empty_database_url)
+    assert migrations.current(empty_database_url) == migrations.head()
+    assert tables(empty_database_url) == set(Table.metadata.tables) | {"alembic_version"}
+
+
+def test_every_revision_can_be_taken_back_and_made_again(empty_database_url: str) -> None:
+    migrations.upgrade(empty_database_url)
+    command.downgrade(migrations.config(empty_database_url), "base")
+    assert tables(empty_database_url) == {"alembic_version"}
+    migrations.upgrade(empty_database_url)
+    assert migrations.current(empty_database_url) == migrations.head()
+
+
+def test_models_and_revisions_describe_the_same_schema(database_url: str) -> None:
+    command.check(migrations.config(database_url))
+
+
+def test_a_missing_sqlite_file_is_made_by_an_upgrade_and_not_by_a_question(tmp_path: Path) -> None:
+    path = tmp_path / "var" / "100%" / "tongban.db"
+    assert migrations.current(f"sqlite:///{path}") is None
+    assert not path.parent.exists()
+    migrations.upgrade(f"sqlite:///{path}")
+    assert migrations.current(f"sqlite:///{path}") == migrations.head()
+
+
+def test_processes_that_upgrade_at_once_wait_for_each_other(empty_database_url: str) -> None:
+    code = f"import migrations; migrations.upgrade({empty_database_url!r})"
+    processes = [subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.PIPE) for _ in range(3)]
+    ends = [(process.communicate(timeout=60)[1], process.returncode) for process in processes]
+    assert ends == [(b"", 0)] * 3
+    assert migrations.current(empty_database_url) == migrations.head()
+
+
+def test_a_revision_that_fails_halfway_leaves_nothing_of_itself(empty_database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from alembic import op
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("the disk is full")
+
+    monkeypatch.setattr(op, "create_index", fail)
+    with pytest.raises(RuntimeError, match="the disk is full"):
+        migrations.upgrade(empty_database_url)
+    assert tables(empty_database_url) == set()
+    assert migrations.current(empty_database_url) is None
