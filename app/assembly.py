@@ -53,6 +53,7 @@ class Assembly:
             self.tools.composer,
             self.tools.words,
             self.owner,
+            self.settings.lease_seconds,
             link_for=self.links().for_person,
             read_url=self.reading.url,
         )

@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 
 #: Libraries that write addresses with tokens at INFO (bad-inputs.md, part 6).
-_QUIET = ("httpx", "httpcore", "aiohttp", "apscheduler", "uvicorn.access", "asyncio", "smtplib")
+_QUIET = ("httpx", "httpcore", "aiohttp", "uvicorn.access", "asyncio", "smtplib")
 _SECRET = re.compile(r"(?i)(access_token|secret|appsecret|token|key|signature|code)=[^&\s\"']+|\bo[A-Za-z0-9_-]{27}\b")
 
 
@@ -17,6 +17,7 @@ def set_up(level: str) -> None:
     logging.basicConfig(level=level.upper(), format="%(message)s", force=True)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)  # a tick that is still busy is skipped, as it should be
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,

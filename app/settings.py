@@ -34,6 +34,9 @@ class Settings(BaseSettings):
     tapped_opens_window: bool = Field(
         False, description="Whether a tap on a choice opens the 48 hours like typed words; pessimistic by default"
     )
+    lease_seconds: float = Field(
+        30, gt=0, le=600, description="After this many seconds of silence a worker counts as dead and others take over"
+    )
     clock_file: Path | None = Field(None, description="Demo only: file with the seconds by which the clock runs ahead")
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
 

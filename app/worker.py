@@ -40,6 +40,7 @@ class Worker:
         self._ticker = AsyncIOScheduler(timezone="UTC")
         self._sending = asyncio.Lock()
         self._moving = asyncio.Lock()
+        self._jumping = False
 
     def start(self) -> None:
         """Begin to tick."""
@@ -61,8 +62,10 @@ class Worker:
         """Fire what is due now; after a jump of the clock, every moment in between in its order."""
         async with self._moving:
             target = clock.now()
-            if target - self._played > _JUMP:
+            self._jumping = target - self._played > _JUMP
+            if self._jumping:
                 await self._play_through(target)
+            self._jumping = False
             await self.fire_due(target)
             self._played = target
 
@@ -96,7 +99,7 @@ class Worker:
         return total
 
     async def _send_now(self) -> None:
-        if self._moving.locked():
+        if self._jumping:
             return  # a jump is being played, and sends by itself
         async with self._sending:
             await self.send_due(clock.now())

@@ -6,8 +6,8 @@
         await stage.follows("小雨", "MORNING234")
         answer = await stage.taps("小雨", "同意")
 
-Pushes are signed and encrypted by the sandbox and come in over HTTP; what the service starts goes out over HTTP. Only the worker's ticks are
-ours, so that nothing happens between two lines of a test: `await stage.settle()`.
+Pushes are signed and encrypted by the sandbox and come in over HTTP; what the service starts goes out over HTTP. Only the
+worker's ticks are ours, so that nothing happens between two lines of a test: `await stage.settle()`.
 """
 
 import base64
@@ -61,6 +61,7 @@ class Server:
 
     def __init__(self, app: Any) -> None:
         self._server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", access_log=False, server_header=False, ws="none"))
+        self._server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]  # signals are pytest's
         self._task: Any = None
         self.address = ""
 
@@ -81,10 +82,10 @@ class Stage:
     """One account with its people, on one database."""
 
     def __init__(
-        self, database_url: str, folder: Path, *, at: datetime = START, notices: bool = False, mode: str = "safe", worker: bool = False
+        self, database_url: str, folder: Path, *, at: datetime | None = START, notices: bool = False, mode: str = "safe", worker: bool = False
     ) -> None:
         self._folder = folder
-        self._travel = time_machine.travel(at, tick=True)
+        self._travel = None if at is None else time_machine.travel(at, tick=True)
         self._mode, self._notices, self._with_worker = mode, notices, worker
         clock_file = folder / "sandbox" / "clock"
         self.settings = Settings(
@@ -99,7 +100,8 @@ class Stage:
         self._seen: dict[str, int] = {}
 
     async def __aenter__(self) -> Self:
-        self._travel.start()
+        if self._travel is not None:
+            self._travel.start()
         self.sandbox = sandbox.create(self._folder / "sandbox", push_timeout=5.0)
         self._sandbox_server = Server(self.sandbox)
         await self._sandbox_server.start()
@@ -122,7 +124,8 @@ class Stage:
         await self._service_server.stop()
         await self._sandbox_server.stop()
         os.environ.pop(clock.CLOCK_FILE, None)
-        self._travel.stop()
+        if self._travel is not None:
+            self._travel.stop()
 
     # -- rows
 

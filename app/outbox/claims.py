@@ -15,10 +15,8 @@ from app.reach import Traffic
 from app.states import DUE, Route, State
 from bots.turns import Role
 
-#: A claim may be taken over when its holder has been silent this long.
-CLAIM_SECONDS = 30.0
-#: A call is given up after ten seconds; whoever is still `sending` after this has died.
-SENDING_SECONDS = 20.0
+#: A reply whose last byte was not noted after this many seconds may not have been handed over (design.md 5).
+REPLY_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
@@ -52,12 +50,20 @@ class _Verdict(NamedTuple):
     due_at: datetime | None = None
 
 
-def claim(tx: Tx, account_id: int, owner: str, rules: Rules, now: datetime, machine: float, most: int = 64) -> list[Post]:
-    """Up to `most` due deliveries of an account that may go now, claimed for `owner`; all others get the state that fits them."""
+@dataclass(frozen=True)
+class Lease:
+    """Who works on a row, and until when (seconds of the machine's clock) others leave it alone."""
+
+    owner: str
+    until: float
+
+
+def claim(tx: Tx, account_id: int, lease: Lease, rules: Rules, now: datetime, most: int = 64) -> list[Post]:
+    """Up to `most` due deliveries of an account that may go now, claimed; all others get the state that fits them."""
     parked = _parked(tx, account_id, now)
     if {"service", "notice"} <= parked.keys():
         return []
-    claimed = _take(tx, account_id, owner, now, machine, most)
+    claimed = _take(tx, account_id, lease, now, most)
     if not claimed:
         return []
     rows = tx.execute(
@@ -79,13 +85,13 @@ def claim(tx: Tx, account_id: int, owner: str, rules: Rules, now: datetime, mach
     return posts
 
 
-def begin(tx: Tx, posts: list[Post], calls: dict[int, str], owner: str, now: datetime, machine: float) -> list[Post]:
+def begin(tx: Tx, posts: list[Post], calls: dict[int, str], lease: Lease, now: datetime) -> list[Post]:
     """Mark these as being written to the socket; returns those that are still ours (the others were cancelled or taken over)."""
     ours = set(
         tx.execute(
             sa.update(Delivery)
-            .where(Delivery.id.in_([post.id for post in posts]), Delivery.state == State.CLAIMED, Delivery.lease_owner == owner)
-            .values(state=State.SENDING, attempts=Delivery.attempts + 1, lease_until=machine + SENDING_SECONDS, changed_at=now)
+            .where(Delivery.id.in_([post.id for post in posts]), Delivery.state == State.CLAIMED, Delivery.lease_owner == lease.owner)
+            .values(state=State.SENDING, attempts=Delivery.attempts + 1, lease_until=lease.until, changed_at=now)
             .returning(Delivery.id)
         ).scalars()
     )
@@ -129,7 +135,7 @@ def reap(tx: Tx, now: datetime, machine: float, repeat_within: timedelta) -> int
     return freed + again + unknown
 
 
-def _take(tx: Tx, account_id: int, owner: str, now: datetime, machine: float, most: int) -> list[int]:
+def _take(tx: Tx, account_id: int, lease: Lease, now: datetime, most: int) -> list[int]:
     """The claim itself: one statement for both databases (SQLite's single writer needs no row locks and ignores the clause)."""
     due = (
         sa.select(Delivery.id)
@@ -142,7 +148,7 @@ def _take(tx: Tx, account_id: int, owner: str, now: datetime, machine: float, mo
         tx.execute(
             sa.update(Delivery)
             .where(Delivery.id.in_(due.scalar_subquery()))
-            .values(state=State.CLAIMED, lease_owner=owner, lease_until=machine + CLAIM_SECONDS, changed_at=now)
+            .values(state=State.CLAIMED, lease_owner=lease.owner, lease_until=lease.until, changed_at=now)
             .returning(Delivery.id)
         ).scalars()
     )

@@ -16,7 +16,7 @@ from app.db import Database, Tx
 from app.keyring import Keyring, Place
 from app.logs import place_of
 from app.outbox import claims, results
-from app.outbox.claims import Post
+from app.outbox.claims import Lease, Post
 from app.outbox.results import Outcome
 from app.sealing import Unreadable
 from app.states import Route
@@ -48,6 +48,7 @@ class Postman:
         composer: Composer,
         words: Texts,
         owner: str,
+        lease_seconds: float,
         *,
         link_for: Callable[[int], LinkMaker],
         read_url: Callable[[int], str],
@@ -57,6 +58,7 @@ class Postman:
         self._composer = composer
         self._words = words
         self._owner = owner
+        self._lease_seconds = lease_seconds
         self._link_for = link_for
         self._read_url = read_url
         self._gate = asyncio.Semaphore(IN_FLIGHT)
@@ -64,7 +66,7 @@ class Postman:
     async def send_due(self, account_id: int, channel: Channel, now: datetime) -> int:
         """Send what is due for one account at `now`; returns how many deliveries were dealt with."""
         rules = channel.rules
-        posts = await self._database.write(lambda tx: claims.claim(tx, account_id, self._owner, rules, now, clock.machine_seconds()))
+        posts = await self._database.write(lambda tx: claims.claim(tx, account_id, self._lease(), rules, now))
         if not posts:
             return 0
         details = await self._database.read(
@@ -81,6 +83,9 @@ class Postman:
         """Settle what dead processes left behind; returns how many rows changed."""
         return await self._database.write(lambda tx: claims.reap(tx, now, clock.machine_seconds(), Rules().notice_repeat))
 
+    def _lease(self) -> Lease:
+        return Lease(self._owner, clock.machine_seconds() + self._lease_seconds)
+
     async def _send_handful(
         self, account_id: int, channel: Channel, handful: Sequence[_Parcel], finished: list[Outcome], now: datetime
     ) -> list[Outcome]:
@@ -95,7 +100,7 @@ class Postman:
                 for parcel in handful
                 for post in parcel.posts
             }
-            going = claims.begin(tx, posts, calls, self._owner, now, clock.machine_seconds())
+            going = claims.begin(tx, posts, calls, self._lease(), now)
             most = channel.rules.service_a_day if api is Route.SERVICE else channel.rules.notices_a_day
             results.count_calls(tx, account_id, api.value, len(handful), most, now)
             return {post.id for post in going}
@@ -125,7 +130,7 @@ class Postman:
     def _settle_unwritten(self, tx: Tx, account_id: int, finished: list[Outcome], rules: Rules, now: datetime) -> None:
         unwritable = [outcome.post for outcome in finished if outcome.unwritable]
         if unwritable:
-            claims.begin(tx, unwritable, {post.id: "unwritten" for post in unwritable}, self._owner, now, clock.machine_seconds())
+            claims.begin(tx, unwritable, {post.id: "unwritten" for post in unwritable}, self._lease(), now)
         results.settle(tx, account_id, finished, rules, now)
 
     def _write(self, posts: list[Post], details: dict[int, dict[str, Any]], rules: Rules) -> tuple[list[_Parcel], list[Post]]:

@@ -12,7 +12,7 @@ from app.channels import LinkMaker, render
 from app.db import Tx
 from app.keyring import Keyring
 from app.models import Attempt, Broadcast, Delivery
-from app.outbox.claims import SENDING_SECONDS
+from app.outbox.claims import REPLY_SECONDS
 from app.states import OPEN, Route, State
 from bots.texts import Texts
 
@@ -130,7 +130,7 @@ def _mark(tx: Tx, taken: list[Any], inbox_id: int, now: datetime, machine: float
             reason="reply_unconfirmed",
             inbox_id=inbox_id,
             attempts=Delivery.attempts + 1,
-            lease_until=machine + SENDING_SECONDS,
+            lease_until=machine + REPLY_SECONDS,
             changed_at=now,
         )
     )

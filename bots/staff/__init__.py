@@ -1,0 +1,203 @@
+"""The staff's bot: leaders, assistants and administrators announce to their groups, and see who got it.
+
+For everybody else it does not exist: it wants none of their words, and what reaches it all the same gets a neutral line.
+"""
+
+from bots.effects import Answer, CancelAnnouncement, Message, Say
+from bots.facts import Announcements, AnnouncementSummary, Need, ProgressOf
+from bots.staff import voice as words
+from bots.staff.commands import Command, goes_on, leaves, read_command
+from bots.staff.dialogue import Here, ask_when, go_on, let_go, start, take_choice, take_thing, take_typed
+from bots.staff.draft import read_draft
+from bots.staff.voice import number_of, voice_for
+from bots.texts import Texts, Words
+from bots.turns import ANNOUNCERS, Occasion, Pressed, Sent, Tapped, Turn, Wrote
+
+#: How many announcements are looked through for a number that was typed.
+_MANY = 50
+
+
+def create(texts: Texts) -> "StaffBot":
+    """The bot with these words."""
+    return StaffBot(texts)
+
+
+class StaffBot:
+    """Announcements in chat: text, group, time, preview with forecast, confirmation; lists, cancelling, who got it."""
+
+    name = "staff"
+
+    def __init__(self, texts: Texts) -> None:
+        self._texts = texts
+
+    def wants(self, turn: Turn) -> bool:
+        """A command, from somebody who may give it."""
+        if not turn.person.roles() & ANNOUNCERS:
+            return False
+        if isinstance(turn.event, Pressed):
+            return turn.event.key.startswith("staff.")
+        return isinstance(turn.event, Wrote) and read_command(turn.event.text) is not None
+
+    def answer(self, turn: Turn) -> Answer | Need:
+        """The next step, for staff only."""
+        here = Here(turn, voice_for(self._texts, turn), read_draft(turn.memory))
+        if not turn.person.roles() & ANNOUNCERS:
+            return _outsider(here)
+        if turn.refusal is not None:
+            return _refused(here, turn.refusal)
+        return _by_event(here)
+
+    def compose(self, occasion: Occasion) -> Message:
+        """There is no occasion on which this bot speaks first."""
+        raise LookupError(f"The staff bot has no words for {occasion.kind}.")
+
+
+def _by_event(here: Here) -> Answer | Need:
+    match here.turn.event:
+        case Pressed(key="staff.announce"):
+            return start(here)
+        case Pressed():
+            return _list(here)
+        case Tapped(choice=choice):
+            return _tapped(here, choice)
+        case Wrote(text=text):
+            return _wrote(here, text)
+        case _:
+            return take_thing(here) if isinstance(here.turn.event, Sent) and here.draft.id else _kept(here, here.voice("closed"))
+
+
+def _outsider(here: Here) -> Answer:
+    """Not staff, or no longer: an open draft is dropped, and said to be; else a line that tells nothing of commands."""
+    key = "refused.role" if here.draft.id else "outsider"
+    return Answer((Say(Message(here.voice(key))),), None)
+
+
+def _refused(here: Here, refusal: str) -> Answer | Need:
+    """The application refused what was confirmed (`bots.effects.Announce`, `CancelAnnouncement`)."""
+    match refusal:
+        case "past":
+            return ask_when(here.with_draft(here.voice("moment.past")))
+        case "long" | "empty":
+            return go_on(here.with_draft(here.voice("refused.text"), text=""))
+        case "gone":
+            return _kept(here, here.voice("cancel.gone"))
+        case _:
+            return let_go(here, "refused.role")
+
+
+def _wrote(here: Here, text: str) -> Answer | Need:
+    command = read_command(text)
+    if command is not None:
+        return _obey(here, command)
+    if not here.draft.id:
+        return Answer((Say(Message(here.voice("closed"))),), None)
+    if leaves(text):
+        return let_go(here, "left")
+    if goes_on(text):
+        return go_on(here)
+    if here.draft.rests(here.turn.now):
+        return go_on(here.with_draft(here.voice("rested")))
+    return take_typed(here, text)
+
+
+def _obey(here: Here, command: Command) -> Answer | Need:
+    match command.name:
+        case "announce":
+            return start(here, command.text)
+        case "list":
+            return _list(here)
+        case "course":
+            return _change_course(here)
+        case "who":
+            return _who(here, command.number)
+        case _:
+            return _cancel(here, command.number)
+
+
+def _tapped(here: Here, choice: str) -> Answer | Need:
+    _, kind, value = [*choice.split("."), "", ""][:3]
+    if kind == "who":
+        return _progress(here, number_of(value))
+    if kind == "cancel":
+        return _take_back(here, id_=number_of(value))
+    return take_choice(here, choice)
+
+
+def _change_course(here: Here) -> Answer | Need:
+    if len({each.course for each in here.turn.person.announces_to()}) < 2:
+        return _kept(here, here.voice("one_course"))
+    if not here.draft.id:
+        return start(here.with_draft(course=0, day=""))
+    return go_on(here.with_draft(course=0, day="", group=0))
+
+
+# What was announced -------------------------------------------------------------------------------------------------------------
+
+
+def _kept(here: Here, text: Words, message: Message | None = None) -> Answer:
+    """Say something beside an open draft, and that the draft is still there."""
+    choices = message.choices if message is not None else ()
+    still = here.voice("draft_kept") if here.draft.id else None
+    answer = here.say(text, choices)
+    return answer if still is None else Answer((*answer.effects, Say(Message(still))), answer.memory)
+
+
+def _list(here: Here) -> Answer | Need:
+    found = here.turn.facts.get(Announcements())
+    if found is None:
+        return Need(Announcements())
+    if not found:
+        return _kept(here, here.voice("list.empty"))
+    message = words.listed(here.voice, found)
+    return _kept(here, Words(message.text), message)
+
+
+def _who(here: Here, number: int) -> Answer | Need:
+    found = here.turn.facts.get(Announcements(_MANY))
+    if found is None:
+        return Need(Announcements(_MANY))
+    gone = [each for each in found if each.state in ("going out", "done")]
+    meant = [each for each in gone if each.number == number] if number else gone[:1]
+    if len(meant) == 1:
+        return _progress(here, meant[0].id)
+    return _choose(here, tuple(meant), "who.none" if not number else "unknown_number")
+
+
+def _progress(here: Here, id_: int) -> Answer | Need:
+    progress = here.turn.facts.get(ProgressOf(id_))
+    if progress is None:
+        return Need(ProgressOf(id_))
+    if progress.total < 0:
+        return _kept(here, here.voice("unknown_number"))
+    message = words.progress_words(here.voice, progress)
+    return _kept(here, Words(message.text), message)
+
+
+def _cancel(here: Here, number: int) -> Answer | Need:
+    found = here.turn.facts.get(Announcements(_MANY))
+    if found is None:
+        return Need(Announcements(_MANY))
+    meant = tuple(each for each in found if each.number == number)
+    return _take_back(here, meant[0].id) if len(meant) == 1 else _choose(here, meant, "unknown_number")
+
+
+def _choose(here: Here, meant: tuple[AnnouncementSummary, ...], otherwise: str) -> Answer:
+    """Two courses use one number: show both, to tap. None at all: say `otherwise`."""
+    if not meant:
+        return _kept(here, here.voice(otherwise))
+    message = words.listed(here.voice, meant)
+    return _kept(here, Words(message.text), message)
+
+
+def _take_back(here: Here, id_: int) -> Answer | Need:
+    found = here.turn.facts.get(Announcements(_MANY))
+    if found is None:
+        return Need(Announcements(_MANY))
+    each = next((one for one in found if one.id == id_), None)
+    if each is None:
+        return _kept(here, here.voice("unknown_number"))
+    if each.state in ("cancelled", "missed"):
+        return _kept(here, here.voice("cancel.gone"))
+    key = "cancel.planned" if each.state == "planned" else "cancel.going"
+    answer = _kept(here, here.voice(key, number=each.number, group=words.name(each.group_name)))
+    return Answer((CancelAnnouncement(id_), *answer.effects), answer.memory, open=answer.open)

@@ -1,0 +1,51 @@
+"""Hides which words are commands of the staff, in both languages."""
+
+import re
+from dataclasses import dataclass
+
+from bots.choices import normal
+
+
+@dataclass(frozen=True)
+class Command:
+    """What was asked for: "announce", "list", "who", "cancel", "course". `number` of an announcement, 0 for none; `text` after `公告：`."""
+
+    name: str
+    number: int = 0
+    text: str = ""
+
+
+_WORDS = {
+    **dict.fromkeys(("公告", "发公告", "写公告", "群公告", "发通知", "announce", "announcement", "new announcement"), "announce"),
+    **dict.fromkeys(("列表", "公告列表", "我的公告", "list", "announcements", "my announcements"), "list"),
+    **dict.fromkeys(("谁收到了", "谁收到", "谁没收到", "送达情况", "到达情况", "who got it", "who has got it", "progress"), "who"),
+    **dict.fromkeys(("换课程", "切换课程", "switch course", "change course"), "course"),
+}
+_LEAVING = frozenset(("取消", "返回", "退出", "算了", "不发了", "放弃", "cancel", "back", "never mind", "nevermind"))
+_GOING_ON = frozenset(("继续", "接着写", "continue", "go on"))
+_NUMBER = r"(?:公告)?\s*(?:第|#|no\.?)?\s*([0-9]{1,9})\s*号?"
+_WHO = re.compile(rf"(?:谁收到了?|谁没收到|送达情况|到达情况|who got(?: it)?|who has got|progress)(?: of)?\s*{_NUMBER}")
+_CANCEL = re.compile(rf"(?:取消|撤回|撤销|cancel)\s*{_NUMBER}")
+_INLINE = re.compile(r"\s*(?:发?公告|announce(?:ment)?)\s*[:：]\s*(\S.*)", re.IGNORECASE | re.DOTALL)
+
+
+def read_command(text: str) -> Command | None:
+    """The command that the words are from beginning to end, or None."""
+    word = normal(text)
+    if word in _WORDS:
+        return Command(_WORDS[word])
+    for name, pattern in (("who", _WHO), ("cancel", _CANCEL)):
+        if numbered := pattern.fullmatch(word):
+            return Command(name, number=int(numbered.group(1)))
+    inline = _INLINE.fullmatch(text)
+    return Command("announce", text=inline.group(1).rstrip()) if inline else None
+
+
+def leaves(text: str) -> bool:
+    """Whether the words leave what is being done."""
+    return normal(text) in _LEAVING
+
+
+def goes_on(text: str) -> bool:
+    """Whether the words ask for the open question again."""
+    return normal(text) in _GOING_ON

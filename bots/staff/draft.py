@@ -1,0 +1,66 @@
+"""Hides how the open announcement is remembered: a frozen `Draft`, to and from small JSON."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+_VERSION = 1
+#: A draft that rested longer is not taken up by chance words: the bot asks first.
+_RESTS_AFTER = timedelta(hours=2)
+#: A preview that is older is shown anew before it is confirmed (its forecast is no longer true).
+_PREVIEW_HOLDS = timedelta(minutes=10)
+
+#: The minute that stands for "at once".
+NOW = 0
+
+
+@dataclass(frozen=True)
+class Draft:
+    """An announcement in the making. Moments are whole seconds or minutes since 1970 UTC; 0 and empty mean: not yet."""
+
+    id: int = 0  # 0: nothing is open
+    step: str = ""  # course, text, group, when, preview, again
+    text: str = ""
+    group: int = 0
+    minute: int = -1  # -1: not chosen, NOW: at once
+    offered: str = ""  # minutes to choose from, where the typed time could mean several
+    preview: int = 0  # id of the preview that may be confirmed
+    shown: int = 0  # second at which it was shown
+    touched: int = 0  # second of the last turn
+    course: int = 0  # chosen where the person leads in several
+    day: str = ""  # the day for which that choice holds
+    done: int = 0  # the last preview that was confirmed
+
+    def at(self) -> datetime | None:
+        """When it shall go out; None for at once."""
+        return None if self.minute in (NOW, -1) else datetime.fromtimestamp(self.minute * 60, UTC)
+
+    def rests(self, now: datetime) -> bool:
+        """Whether it has been left alone for so long that its author may have forgotten it."""
+        return _seconds(now) - self.touched > _RESTS_AFTER.total_seconds()
+
+    def preview_is_old(self, now: datetime) -> bool:
+        """Whether the preview must be shown anew."""
+        return _seconds(now) - self.shown > _PREVIEW_HOLDS.total_seconds()
+
+
+def read_draft(memory: Mapping[str, Any] | None) -> Draft:
+    """The remembered draft; an empty one where there is none or it cannot be read."""
+    if memory is None or memory.get("v") != _VERSION:
+        return Draft()
+    kinds = {each.name: type(each.default) for each in fields(Draft)}
+    known = {name: value for name, value in memory.items() if name in kinds}
+    if any(type(value) is not kinds[name] for name, value in known.items()):
+        return Draft()
+    return Draft(**known)
+
+
+def written(draft: Draft) -> Mapping[str, Any]:
+    """The draft as memory: what is not yet known is left out."""
+    empty = asdict(Draft())
+    return {"v": _VERSION} | {name: value for name, value in asdict(draft).items() if value != empty[name]}
+
+
+def _seconds(now: datetime) -> int:
+    return int(now.timestamp())

@@ -1,0 +1,182 @@
+"""Hides how the staff's messages are put into words so that they fit: previews, forecasts, clipped lists."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from bots.clipping import clip, room, size
+from bots.effects import Choice, Message
+from bots.facts import AnnouncementSummary, Progress, ReachForecast
+from bots.staff.draft import Draft
+from bots.texts import Texts, Words, inert
+from bots.turns import Turn
+
+#: Bytes of an announcement's text, counted as it will be sent. With the header it stays below what WeChat takes.
+MOST_TEXT_BYTES = 1500
+_MOST_NAME_BYTES = 90
+_MOST_LABEL_BYTES = 48
+_MOST_PREVIEW_BYTES = 900
+#: Room for the last line of a list that was cut.
+_MORE_BYTES = 60
+_LETTERS = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+@dataclass(frozen=True)
+class Voice:
+    """The bot's words for one person."""
+
+    texts: Texts
+    language: str
+    zone: str
+
+    def __call__(self, key: str, **gaps: Any) -> Words:
+        """The words under `key`, in the person's language and zone."""
+        return self.texts.fill(key, self.language, self.zone, **gaps)
+
+    def choice(self, key: str, id: str, **gaps: Any) -> Choice:  # noqa: A002 - it is the choice's id
+        """A choice whose label stands under `choice.<key>` and whose further spellings under `accepts.<key>`."""
+        accepts = self(f"accepts.{key}").split("|") if f"accepts.{key}" in self.texts.keys() else []  # noqa: SIM118 - not a mapping
+        return Choice(f"staff.{id}", self(f"choice.{key}", **gaps), tuple(accepts))
+
+    def joined(self, parts: Iterable[Words]) -> Words:
+        """Several words in a row, with this language's comma."""
+        return Words(self("comma").join(parts))
+
+
+def voice_for(texts: Texts, turn: Turn) -> Voice:
+    """The voice for the person of this turn."""
+    return Voice(texts, turn.person.language, turn.person.zone)
+
+
+def short(number: int) -> str:
+    """An id in few letters, for choices (at most 13)."""
+    number, digit = divmod(number, 36)
+    return (short(number) if number else "") + _LETTERS[digit]
+
+
+def number_of(letters: str) -> int:
+    """The id that `short` wrote, or 0."""
+    found = 0
+    for letter in letters:
+        if letter not in _LETTERS:
+            return 0
+        found = found * 36 + _LETTERS.index(letter)
+    return found
+
+
+def name(text: str) -> Words:
+    """A name as it stands in a sentence: inert, on one line, not too long."""
+    return Words(clip(inert(" ".join(text.split())), _MOST_NAME_BYTES))
+
+
+def label(text: str) -> Words:
+    """A name as the label of a choice."""
+    return Words(clip(name(text), _MOST_LABEL_BYTES))
+
+
+def text_size(text: str) -> int:
+    """Bytes of an announcement's words as they will be sent."""
+    return size(inert(text))
+
+
+def is_empty(text: str) -> bool:
+    """Whether a reader would see nothing."""
+    return not any(each.isprintable() and not each.isspace() and each not in "\u3164\u2800\u115f\u1160\uffa0" for each in text)
+
+
+def when(voice: Voice, at: datetime | None) -> Words:
+    """At once, or the moment."""
+    return voice("when.now") if at is None else voice("when.at", at=at)
+
+
+def preview_choices(voice: Voice, draft: Draft) -> tuple[Choice, ...]:
+    """What can be done with a preview; each choice names it, so that a tap on an older one is recognised."""
+    own = short(draft.preview)
+    return (
+        voice.choice("confirm", f"ok.{own}"),
+        voice.choice("change_text", f"text.{own}"),
+        voice.choice("change_time", f"time.{own}"),
+        voice.choice("leave", f"leave.{short(draft.id)}"),
+    )
+
+
+def preview(voice: Voice, draft: Draft, group_name: str, forecast: ReachForecast, before: Words | None) -> Message:
+    """What will be sent, to whom, when, and whom it will find; the text is clipped where it must be."""
+    choices = preview_choices(voice, draft)
+
+    def message(text: str) -> Message:
+        words = voice(
+            "preview", group=name(group_name), when=when(voice, draft.at()), text=Words(text), forecast=forecast_words(voice, forecast)
+        )
+        return Message(_after(before, words), choices)
+
+    whole = inert(draft.text)
+    note = Words(f"\n{voice('preview_clipped')}")
+    most = min(room(message("")) - size(note), _MOST_PREVIEW_BYTES)
+    return message(whole if size(whole) <= most else clip(whole, most) + note)
+
+
+def forecast_words(voice: Voice, forecast: ReachForecast) -> Words:
+    """Whom it will find, in one honest sentence whose parts add up; and whether quiet hours will hold it."""
+    if forecast.total <= 0:
+        return voice("forecast.nobody")
+    moment = "now" if forecast.at is None and forecast.quiet_until is None else "then"
+    counts = ((moment, forecast.now), ("notice", forecast.notice), ("later", forecast.later), ("never", forecast.never))
+    parts = voice.joined(voice(f"forecast.{key}", count=count) for key, count in counts if count)
+    sentence = voice("forecast.all", total=forecast.total, parts=parts)
+    if forecast.quiet_until is None:
+        return sentence
+    return Words(f"{sentence}\n{voice('forecast.quiet', until=forecast.quiet_until)}")
+
+
+def _after(before: Words | None, words: Words) -> Words:
+    return words if before is None else Words(f"{before}\n\n{words}")
+
+
+def listed(voice: Voice, announcements: tuple[AnnouncementSummary, ...]) -> Message:
+    """The announcements, newest last where room ends, each with the one thing that can be done with it."""
+    message = Message(voice("list.head"))
+    for each in announcements:
+        lines = Words(f"{message.text}\n{_line(voice, each)}")
+        longer = Message(lines, (*message.choices, *_possible(voice, each)))
+        if room(longer) < 0 or len(longer.choices) > 8:
+            break
+        message = longer
+    return message
+
+
+def _line(voice: Voice, each: AnnouncementSummary) -> Words:
+    state = voice(f"state.{each.state.replace(' ', '_')}", reached=each.reached, total=each.total)
+    return voice(
+        "list.line", number=each.number, group=name(each.group_name), at=each.at, state=state, excerpt=Words(clip(inert(each.excerpt), 90))
+    )
+
+
+def _possible(voice: Voice, each: AnnouncementSummary) -> Iterator[Choice]:
+    if each.state == "planned":
+        yield voice.choice("cancel", f"cancel.{short(each.id)}", number=each.number)
+    elif each.state in ("going out", "done"):
+        yield voice.choice("who", f"who.{short(each.id)}", number=each.number)
+
+
+def progress_words(voice: Voice, progress: Progress) -> Message:
+    """How far an announcement went: counts that add up, then who has not got it and why, as many as fit."""
+    states = voice.joined(voice("who.state", state=Words(state), count=count) for state, count in progress.by_state)
+    head = voice(
+        "who.head",
+        number=progress.number,
+        group=name(progress.group_name),
+        excerpt=Words(clip(inert(progress.excerpt), 90)),
+        total=progress.total,
+        states=states or voice("who.not_yet"),
+    )
+    choices = (voice.choice("who_again", f"who.{short(progress.id)}"),)
+    lines = [head, *([voice("who.unreached")] if progress.unreached else [])]
+    for place, each in enumerate(progress.unreached):
+        line = voice("who.line", name=name(each.name), reason=Words(clip(inert(each.reason), 120)))
+        if room(Message("\n".join([*lines, line]), choices)) < _MORE_BYTES:
+            lines.append(voice("who.more", count=len(progress.unreached) - place))
+            break
+        lines.append(line)
+    return Message(Words("\n".join(lines)), choices)
