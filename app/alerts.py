@@ -4,6 +4,7 @@ import asyncio
 import smtplib
 import ssl
 from email.message import EmailMessage
+from functools import partial
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -38,7 +39,7 @@ class Alerter:
         due = await self._database.write(lambda tx: flags.claim_alerts(tx, self._keyring, now, clock.machine_seconds()))
         for alert in due:
             error = await self._try(alert)
-            await self._database.write(lambda tx, alert=alert, error=error: flags.alert_done(tx, alert.id, error, clock.now()))  # type: ignore[misc]
+            await self._database.write(partial(flags.alert_done, alert_id=alert.id, error=error, now=clock.now()))
         return len(due)
 
     async def _try(self, alert: OutsideAlert) -> str | None:

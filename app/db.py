@@ -89,6 +89,10 @@ class Database:
             return await asyncio.wrap_future(self._enqueue(work))
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._write_alone, work)
 
+    async def ping(self) -> None:
+        """Ask the database for nothing. Raises `Unavailable` where it does not answer."""
+        await self.read(lambda tx: tx.execute(sa.select(1)).scalar_one())
+
     def read_now(self, work: Work[T]) -> T:
         """As `read`, from a thread of the caller's."""
         with _Away(), self._readers.connect() as tx, tx.begin():

@@ -5,8 +5,9 @@ as it would have passed.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -14,6 +15,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from app import broadcasts, clock, flags, schedules
 from app.alerts import Alerter
 from app.assembly import Assembly, Channels
+from app.channels import Channel
 from app.db import Tx
 from app.errors import Unavailable
 from app.logs import place_of
@@ -89,10 +91,10 @@ class Worker:
         """Settle what dead processes left behind."""
         await self._postman.reap(clock.now())
 
-    async def _send_account(self, account_id: int, channel: object, now: datetime) -> int:
+    async def _send_account(self, account_id: int, channel: Channel, now: datetime) -> int:
         total = 0
         while await self._assembly.database.read(lambda tx: claims.any_due(tx, account_id, now)):
-            dealt = await self._postman.send_due(account_id, channel, now)  # type: ignore[arg-type]
+            dealt = await self._postman.send_due(account_id, channel, now)
             total += dealt
             if not dealt:
                 break  # parked: its rows stay as they are
@@ -107,7 +109,7 @@ class Worker:
     async def _play_through(self, target: datetime) -> None:
         for _ in range(_MOST_MOMENTS):
             played = self._played
-            moment = await self._assembly.database.read(lambda tx, played=played: _next_moment(tx, played))  # type: ignore[misc]
+            moment = await self._assembly.database.read(partial(_next_moment, after=played))
             if moment is None or moment >= target:
                 return
             await self.fire_due(moment)
@@ -133,10 +135,10 @@ class Worker:
     async def _alert(self) -> None:
         await self._alerter.send_due()
 
-    def _guarded(self, work: Callable[[], object]) -> Callable[[], object]:
+    def _guarded(self, work: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
         async def run() -> None:
             try:
-                await work()  # type: ignore[misc]
+                await work()
             except Unavailable:
                 log.warning("database_away")
             except Exception as bug:  # noqa: BLE001 - a tick that fails is followed by the next one

@@ -96,7 +96,8 @@ def ask(desk: str, word: str) -> Any:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    signal.signal(signal.SIGTERM, _stop_politely)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _stop_politely)
     sys.addaudithook(_refuse_far_addresses)
     if not hasattr(config, "workerinput"):
         config.stash[_desk] = PostgresDesk()

@@ -1,6 +1,5 @@
 """Whether this process lives, and whether it can work."""
 
-import sqlalchemy as sa
 from fastapi import APIRouter, Response
 
 from app.assembly import Assembly
@@ -18,7 +17,7 @@ def routes(assembly: Assembly) -> APIRouter:
     @router.get("/ready")
     async def ready(response: Response) -> dict[str, str]:
         try:
-            await assembly.database.read(lambda tx: tx.execute(sa.select(1)).scalar_one())
+            await assembly.database.ping()
         except Unavailable:
             response.status_code = 503
             return {"status": "database away"}

@@ -5,8 +5,9 @@ Whatever is wrong with a request gets the same empty 403; whatever is wrong with
 
 import asyncio
 import secrets
-from collections.abc import MutableMapping, Sequence
-from typing import Any
+from collections.abc import Callable, MutableMapping, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 import structlog
@@ -16,6 +17,7 @@ from app.assembly import Assembly
 from app.channels import BadPush, Credentials, Push, RefusedPush
 from app.channels.wechat.pushes import answer_handshake, open_push
 from app.channels.wechat.replies import split_text, text_reply, wrap
+from app.db import Tx
 from app.errors import Unavailable
 from app.inbox import Incoming, Taken
 from app.logs import place_of
@@ -23,6 +25,7 @@ from app.outbox import riding
 
 log = structlog.get_logger()
 
+T = TypeVar("T")
 Query = Sequence[tuple[str, str]]
 
 #: Most bytes of a push (platform reference; bad-inputs.md A11), and seconds that its body may take (A12).
@@ -32,6 +35,8 @@ _BODY_SECONDS = 10.0
 _DATABASE_SECONDS = 3.0
 #: What a refusal means for operators: these can only come from somebody who holds our token.
 _ALARMING = {"appid"}
+#: So many refusals within a minute of one process are an alarm, once a minute (bad-inputs.md A17).
+_MANY_REFUSALS, _MANY_SECONDS = 100, 60.0
 _SUCCESS = b"success"
 
 #: Stands in for an account that does not exist, so that its refusal costs the same.
@@ -45,6 +50,7 @@ class Hooks:
         self._assembly = assembly
         self._links = assembly.links()
         self._after: set[asyncio.Task[None]] = set()
+        self._refusals, self._counted_since = 0, clock.steady()
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
         """Answer one request."""
@@ -53,9 +59,7 @@ class Hooks:
         status, body, after = await self._answer(scope, receive)
         await _respond(send, status, body)
         if after is not None:  # the last byte is handed over: what rode along may be counted
-            task = asyncio.create_task(self._handed_over(after))
-            self._after.add(task)
-            task.add_done_callback(self._after.discard)
+            self._afterwards(riding.handed_over, after)
 
     async def finish(self) -> None:
         """Wait for what is still being noted down."""
@@ -69,7 +73,7 @@ class Hooks:
         except Unavailable:
             return 503, b"", None
         if scope["method"] == "GET":
-            return (*_handshake(account, query), None)
+            return self._handshake(account, query)
         if scope["method"] != "POST":
             return 405, b"", None
         try:
@@ -85,8 +89,7 @@ class Hooks:
         try:
             push = open_push(credentials, query, content, clock.now())
         except RefusedPush as refusal:
-            await self._note_refusal(account_id, refusal.cause)
-            return 403, b"", None
+            return self._refused(refusal)
         except BadPush as bad:
             return await self._quarantine(account_id, bad.reason, bad.raw or content)
         return await self._take(account_id, credentials, push)
@@ -117,24 +120,41 @@ class Hooks:
             return 503, b"", None
         return 200, _SUCCESS, None
 
-    async def _note_refusal(self, account_id: int, cause: str) -> None:
-        if not account_id or cause not in _ALARMING:
-            return  # strangers cost us no write
-        await self._assembly.database.write(lambda tx: audit.alarm(tx, clock.now(), "refused_push", cause))
-
-    async def _handed_over(self, inbox_id: int) -> None:
+    def _handshake(self, account: tuple[int, Credentials] | None, query: Query) -> tuple[int, bytes, int | None]:
         try:
-            await self._assembly.database.write(lambda tx: riding.handed_over(tx, inbox_id, clock.now()))
+            return 200, answer_handshake(account[1] if account else _NOBODY, query, clock.now()).encode(), None
+        except RefusedPush as refusal:
+            return self._refused(refusal)
+
+    def _refused(self, refusal: RefusedPush) -> tuple[int, bytes, int | None]:
+        """The same for every cause, and at once: what the operators must know is written afterwards."""
+        if refusal.cause in _ALARMING:
+            self._afterwards(_alarm, refusal.cause)
+        if self._many_refusals():
+            self._afterwards(_alarm, "many")
+        return 403, b"", None
+
+    def _many_refusals(self) -> bool:
+        if clock.steady() - self._counted_since > _MANY_SECONDS:
+            self._refusals, self._counted_since = 0, clock.steady()
+        self._refusals += 1
+        return self._refusals == _MANY_REFUSALS
+
+    def _afterwards(self, note: Callable[[Tx, T, datetime], None], about: T) -> None:
+        """Write something down without letting the caller wait."""
+        task = asyncio.create_task(self._note(note, about))
+        self._after.add(task)
+        task.add_done_callback(self._after.discard)
+
+    async def _note(self, note: Callable[[Tx, T, datetime], None], about: T) -> None:
+        try:
+            await self._assembly.database.write(lambda tx: note(tx, about, clock.now()))
         except Unavailable:
-            log.warning("handover_not_noted")  # it becomes `unknown`, which is the truth
+            log.warning("not_noted")  # what rode along becomes `unknown`, which is the truth
 
 
-def _handshake(account: tuple[int, Credentials] | None, query: Query) -> tuple[int, bytes]:
-    credentials = account[1] if account else _NOBODY
-    try:
-        return 200, answer_handshake(credentials, query, clock.now()).encode()
-    except RefusedPush:
-        return 403, b""
+def _alarm(tx: Tx, cause: str, now: datetime) -> None:
+    audit.alarm(tx, now, "refused_push", cause)
 
 
 def _wire(credentials: Credentials, push: Push, taken: Taken) -> bytes:

@@ -1,4 +1,4 @@
-"""The schema that the revisions make is the one that app/models.py describes, on both databases and both ways."""
+"""The schema that the revisions make is the one that app/models describes, on both databases and both ways."""
 
 import subprocess
 import sys

@@ -1,0 +1,49 @@
+"""Every table, and nothing else: what is stored, what is unique, what is deleted with what.
+
+Statements are SQLAlchemy Core on these classes' columns; nothing is loaded as an object (docs/decisions/003). Columns named `*_sealed`
+hold AES-256-GCM ciphertext bound to table, column and row (`app/sealing.py`); columns named `*_index` hold a keyed hash to look up by.
+Ids of rows with sealed columns are issued by `app/ids.py` before the insert. Moments are UTC with zone.
+"""
+
+from app.models.accounts import AccessToken, Account, Alarm, Audit, DataKey, Erasure, Pace
+from app.models.columns import Id, Moment, Table
+from app.models.courses import ConsentGiven, Course, Group, Invitation, Membership, Participant, Screening
+from app.models.deliveries import Attempt, Broadcast, Delivery, Firing, Receipt, Schedule
+from app.models.flags import Alert, Flag, OnCall
+from app.models.people import Allowance, Conversation, Guess, Identity, InboxItem, Person, Quarantined
+
+__all__ = [
+    "AccessToken",
+    "Account",
+    "Alarm",
+    "Alert",
+    "Allowance",
+    "Attempt",
+    "Audit",
+    "Broadcast",
+    "ConsentGiven",
+    "Conversation",
+    "Course",
+    "DataKey",
+    "Delivery",
+    "Erasure",
+    "Firing",
+    "Flag",
+    "Group",
+    "Guess",
+    "Id",
+    "Identity",
+    "InboxItem",
+    "Invitation",
+    "Membership",
+    "Moment",
+    "OnCall",
+    "Pace",
+    "Participant",
+    "Person",
+    "Quarantined",
+    "Receipt",
+    "Schedule",
+    "Screening",
+    "Table",
+]
