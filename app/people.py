@@ -102,14 +102,18 @@ def _find(tx: Tx, keyring: Keyring, account_id: int, index: bytes) -> Known | No
 
 
 def view(tx: Tx, known: Known) -> PersonView:
-    """The person as bots may know them."""
-    memberships = tx.execute(
+    """The person as bots may know them. An administrator's view lists every group of the course, since they may address each."""
+    mine = tx.execute(
         sa.select(Group.course_id, Course.title, Group.id, Group.name, Group.large, Membership.role)
         .join(Group, Group.id == Membership.group_id)
         .join(Course, Course.id == Group.course_id)
         .where(Membership.person_id == known.id, Membership.ended_at.is_(None), Course.ended_at.is_(None))
         .order_by(Group.large, Group.id)
     ).all()
+    memberships = [MembershipView(*row[:5], Role(row.role)) for row in mine]
+    administered = {each.course for each in memberships if each.role is Role.ADMINISTRATOR}
+    if administered:
+        memberships += _administered(tx, administered, {each.group for each in memberships})
     numbers = (
         tx.execute(sa.select(Participant.course_id, Participant.number).where(Participant.person_id == known.id)).all()
         if memberships
@@ -119,10 +123,20 @@ def view(tx: Tx, known: Known) -> PersonView:
         name=known.name,
         language=known.language,
         zone=known.zone,
-        memberships=tuple(MembershipView(*row[:5], Role(row.role)) for row in memberships),
+        memberships=tuple(memberships),
         numbers={row.course_id: row.number for row in numbers},
         paused=known.paused,
     )
+
+
+def _administered(tx: Tx, courses: set[int], listed: set[int]) -> list[MembershipView]:
+    rows = tx.execute(
+        sa.select(Group.course_id, Course.title, Group.id, Group.name, Group.large)
+        .join(Course, Course.id == Group.course_id)
+        .where(Group.course_id.in_(courses), Group.id.not_in(listed))
+        .order_by(Group.large, Group.id)
+    )
+    return [MembershipView(*row, Role.ADMINISTRATOR) for row in rows]
 
 
 def rename(tx: Tx, known: Known, name: str) -> None:

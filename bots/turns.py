@@ -35,7 +35,7 @@ class Wrote:
 class Tapped:
     """The person tapped a choice that we sent to this very person. `choice` is its id, `text` the visible bubble.
 
-    A tap on a forged or foreign id never becomes this event: it arrives as `Wrote(text)`.
+    Of a forged or foreign id only an empty `choice` arrives: it is no bot's, and is answered like a late tap, never like typed words.
     """
 
     choice: str

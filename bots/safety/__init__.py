@@ -16,7 +16,7 @@ from bots.effects import AcknowledgeFlag, Answer, Choice, Effect, Message, Pause
 from bots.facts import CourseResources, Need
 from bots.safety.phrases import Phrases, load_phrases, plain
 from bots.safety.resources import load_resources
-from bots.texts import MOST_BYTES, TextError, Texts, Words
+from bots.texts import MOST_BYTES, TextError, Texts, Words, inert
 from bots.turns import Event, Occasion, OccasionKind, Pressed, Role, Tapped, Turn, Wrote
 
 #: How long a typed answer to the question about withdrawing counts; later the question is put again.
@@ -86,7 +86,8 @@ class Safety:
     def compose(self, occasion: Occasion) -> Message:
         """The alert to an on-call person.
 
-        Details: `flag` (int), `course` and `name` (str or None), `rule` (a rule's name), `at` (aware datetime), `step` (int, from 1).
+        Details: `flag` (int), `course` and `person` (their names, str or None), `rule` (a rule's name), `at` (aware datetime),
+        `step` (int, from 1).
         """
         if occasion.kind is not OccasionKind.ALERT:
             raise LookupError(f"The safety bot has no words for {occasion.kind}.")
@@ -96,8 +97,8 @@ class Safety:
             "alert.words",
             language,
             occasion.zone,
-            course=clip(details.get("course") or self._texts.fill("alert.courseless", language), 200),
-            name=clip(details.get("name") or self._texts.fill("alert.nameless", language), 120),
+            course=clip(inert(details.get("course") or "") or self._texts.fill("alert.courseless", language), 200),
+            name=clip(inert(details.get("person") or details.get("name") or "") or self._texts.fill("alert.nameless", language), 120),
             rule=self._texts.fill(rule if rule in self._keys else "rule.other", language),
             at=details["at"],
             flag=details["flag"],
@@ -145,7 +146,7 @@ class Safety:
         return Answer((self._help(turn, lines),), turn.memory if turn.holds_floor else None)
 
     def _crisis(self, turn: Turn, lines: str) -> Say:
-        after = self._say(turn, "crisis.staff") if turn.person.roles() & _STAFF else Words("")
+        after = Words(f"\n\n{self._say(turn, 'crisis.staff')}") if turn.person.roles() & _STAFF else Words("")
         return Say(Message(Words(self._around(turn, "crisis.words", lines, size(after)) + after)))
 
     def _help(self, turn: Turn, lines: str) -> Say:
@@ -156,7 +157,7 @@ class Safety:
 
     def _around(self, turn: Turn, key: str, lines: str, taken: int) -> Words:
         """The words with the help lines in them, the course's own where it has some, clipped to what one message holds."""
-        shown = lines.strip() or self._resources.get(turn.person.language, self._resources["zh"])
+        shown = inert(lines.strip()) or self._resources.get(turn.person.language, self._resources["zh"])
         most = MOST_BYTES - taken - size(self._texts.fill(key, turn.person.language, resources=""))
         return self._texts.fill(key, turn.person.language, resources=clip(shown, most))
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from bots.choices import normal, pick
@@ -29,9 +30,9 @@ class Here:
     draft: Draft
     before: Words | None = None
 
-    def with_draft(self, before: Words | None = None, /, **changes: int | str) -> "Here":
+    def with_draft(self, before: Words | None = None, /, **changes: Any) -> "Here":
         """The same place with a changed draft."""
-        return replace(self, draft=replace(self.draft, **changes), before=before or self.before)  # type: ignore[arg-type]
+        return replace(self, draft=replace(self.draft, **changes), before=before or self.before)
 
     def say(self, text: Words, choices: tuple[Choice, ...] = (), *effects: Effect) -> Answer:
         """Answer, and remember the draft."""
@@ -351,10 +352,11 @@ def take_typed(here: Here, typed: str) -> Answer | Need:
 
 
 def _typed_at_the_end(here: Here, typed: str) -> Answer | Need:
-    """At the preview another time may be typed; anything else shows it again."""
+    """At the end another time may be typed; anything else brings the question again."""
     if isinstance(read_moment(typed, here.turn.now, here.turn.person.zone), Moment):
         return _take_moment(here, typed)
-    return go_on(here.with_draft(here.voice("refused.choice")))
+    again = here.with_draft(here.voice("refused.choice"))
+    return _ask_again(again) if here.draft.step == "again" else go_on(again)
 
 
 def _named(known: Mapping[int, str], typed: str) -> int:

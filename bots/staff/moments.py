@@ -143,6 +143,7 @@ _IN_PART = {
     Part.DUSK: _part(range(16, 21), range(4, 9)),
     Part.EVENING: _part(range(17, 24), range(5, 12), (12, 0, 1, 2, 3, 4)),
     Part.NIGHT: _part(range(18, 24), range(6, 12), (12, 0, 1, 2, 3, 4, 5)),
+    Part.AFTER_MIDNIGHT: _part(range(0), following=(12, 0, 1, 2, 3, 4, 5)),
 }
 
 

@@ -5,7 +5,7 @@ Each spelling is one pattern; the words are read from left to right, and everyth
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import Enum, auto
@@ -21,6 +21,7 @@ class Part(Enum):
     DUSK = auto()
     EVENING = auto()
     NIGHT = auto()
+    AFTER_MIDNIGHT = auto()
     AM = auto()
     PM = auto()
 
@@ -132,11 +133,22 @@ def _add_one(spelled: Spelled, named: Named) -> Spelled | None:
             both = _both_days(spelled.day, named)
             return replace(spelled, day=both) if both else None
         case Half():
-            return replace(spelled, half=named) if spelled.half in (None, named) else None
+            half = named if spelled.half in (None, named) else _both_halves(spelled.half, named)
+            return replace(spelled, half=half) if half else None
         case Clock():
             return replace(spelled, clock=named) if spelled.clock in (None, named) else None
         case Offset():
             return replace(spelled, offset=named) if spelled.offset is None else None
+
+
+def _both_halves(first: Half | None, second: Half) -> Half | None:
+    """`tonight … pm`, `tomorrow night … am` (after midnight), `morning … am`; None where the two exclude each other."""
+    parts = {first.part if first else second.part, second.part}
+    if Part.PM in parts and not parts & {Part.AM, Part.MORNING, Part.SMALL_HOURS}:
+        return Half(Part.PM)
+    if Part.AM in parts and parts & {Part.MORNING, Part.SMALL_HOURS}:
+        return Half(Part.AM)
+    return Half(Part.AFTER_MIDNIGHT) if Part.AM in parts and parts & {Part.EVENING, Part.NIGHT} else None
 
 
 def _both_days(first: Day | None, second: Day) -> Day | None:
@@ -279,8 +291,9 @@ def _offset(count: float, unit: timedelta) -> Found:
 
 
 def _zh_clock(match: re.Match[str]) -> Found:
+    spelled = match.group(3) or match.group(4)
     minute = {None: 0, "半": 30, "一刻": 15, "三刻": 45}[match.group(2)]
-    return (Clock(_number(match.group(1)), _number(match.group(3)) if match.group(3) else minute),)
+    return (Clock(_number(match.group(1)), _number(spelled) if spelled else minute),)
 
 
 def _colon(match: re.Match[str]) -> Found:
@@ -299,8 +312,8 @@ def _past_hour(match: re.Match[str]) -> Found:
     return (Clock(int(match.group(3)), minute) if match.group(2) == "past" else Clock((int(match.group(3)) - 1) % 24, 60 - minute),)
 
 
-def _alternatives(words: object) -> str:
-    return "|".join(sorted(map(re.escape, words), key=len, reverse=True))  # type: ignore[call-overload]
+def _alternatives(words: Iterable[str]) -> str:
+    return "|".join(sorted(map(re.escape, words), key=len, reverse=True))
 
 
 def _when(pattern: str, make: Callable[[re.Match[str]], Found | None]) -> tuple[re.Pattern[str], Callable[[re.Match[str]], Found | None]]:
@@ -342,7 +355,7 @@ _PATTERNS = (
     _when(r"([0-9]{1,2})\.([0-9]{2})" + _HALF_DAY, _colon),
     _when(r"([0-9]{1,2})" + _HALF_DAY, lambda m: (Clock(int(m[1])), _half_day(m[2]))),
     _when(r"([0-9]{1,2})\s*o'?\s?clock\b", lambda m: (Clock(int(m[1])),)),
-    _when(rf"{_N}\s*(?:点钟?|时)(?:整|(半|一刻|三刻)|{_N}分?)?", _zh_clock),
+    _when(rf"{_N}\s*(?:点钟?|时)(?:整|(半|一刻|三刻)|(?:{_N}分?|\s*{_N}\s*分))?", _zh_clock),
     _when(_alternatives(_ZH_PARTS), lambda m: (Half(_ZH_PARTS[m[0]]),)),
     _when(r"([0-9]{1,2}) (?=in the |at night|tonight|tomorrow|today)", lambda m: (Clock(int(m[1])),)),
     _when(r"([0-9]{1,2})\.([0-9]{2})(?![0-9:])", lambda m: (Clock(int(m[1]), int(m[2]), exact=True),)),

@@ -17,8 +17,8 @@ MOST_TEXT_BYTES = 1500
 _MOST_NAME_BYTES = 90
 _MOST_LABEL_BYTES = 48
 _MOST_PREVIEW_BYTES = 900
-#: Room for the last line of a list that was cut.
-_MORE_BYTES = 60
+#: Room that lists leave: for the line that counts what was cut, and for the one that reminds of an open draft.
+_SPARE_BYTES = 240
 _LETTERS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -140,7 +140,7 @@ def listed(voice: Voice, announcements: tuple[AnnouncementSummary, ...]) -> Mess
     for each in announcements:
         lines = Words(f"{message.text}\n{_line(voice, each)}")
         longer = Message(lines, (*message.choices, *_possible(voice, each)))
-        if room(longer) < 0 or len(longer.choices) > 8:
+        if room(longer) < _SPARE_BYTES or len(longer.choices) > 8:
             break
         message = longer
     return message
@@ -175,7 +175,7 @@ def progress_words(voice: Voice, progress: Progress) -> Message:
     lines = [head, *([voice("who.unreached")] if progress.unreached else [])]
     for place, each in enumerate(progress.unreached):
         line = voice("who.line", name=name(each.name), reason=Words(clip(inert(each.reason), 120)))
-        if room(Message("\n".join([*lines, line]), choices)) < _MORE_BYTES:
+        if room(Message("\n".join([*lines, line]), choices)) < _SPARE_BYTES:
             lines.append(voice("who.more", count=len(progress.unreached) - place))
             break
         lines.append(line)

@@ -1,0 +1,163 @@
+"""What the world made of memory holds: plain rows, and the questions that several parts of it ask of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+from bots.effects import Message
+from bots.turns import ANNOUNCERS, Occasion, Role
+from tests.dialogues.playing import TEN_SECONDS, Shown
+from tests.dialogues.script import ZONE
+
+_QUIET_FROM, _QUIET_UNTIL = time(22), time(8)
+
+
+@dataclass
+class Course:
+    id: int
+    title: str
+    help: str
+    consent_version: str
+    consent_text: str
+
+
+@dataclass
+class Group:
+    id: int
+    course: Course
+    name: str
+    capacity: int | None
+    large: bool
+    closed: bool
+
+
+@dataclass
+class Code:
+    code: str
+    group: Group
+    role: Role
+    once: bool
+    name: str | None
+    until: datetime | None
+    used: bool = False
+
+
+@dataclass
+class Delivery:
+    person: str
+    announcement: int | None
+    bot: str
+    occasion: Occasion
+    urgent: bool = False
+    state: str = "ready"  # ready, sent, waiting, cancelled
+
+
+@dataclass
+class Announcement:
+    id: int
+    number: int
+    author: str
+    group: Group
+    text: str
+    at: datetime
+    made: datetime
+    draft: int
+    state: str = "planned"
+
+
+@dataclass
+class Flag:
+    id: int
+    person: str
+    rule: str
+    at: datetime
+    course: Course | None
+    step: int = 0
+    next_alert: datetime | None = None
+    taker: str | None = None
+
+
+@dataclass
+class Someone:
+    name: str | None = None
+    language: str = "zh"
+    zone: str = "Asia/Shanghai"
+    paused: bool = False
+    follows: bool = False
+    memberships: list[tuple[Group, Role]] = field(default_factory=list)
+    consents: set[str] = field(default_factory=set)
+    screened: dict[str, tuple[bool, str]] = field(default_factory=dict)
+    withdrew: str | None = None
+    guesses: list[datetime] = field(default_factory=list)
+    memories: dict[str, tuple[Mapping[str, Any], bool]] = field(default_factory=dict)  # by bot, the last to speak last
+    typed_until: datetime | None = None
+    typed_left: int = 0
+    tapped_until: datetime | None = None
+    tapped_left: int = 0
+    shown: list[Message] = field(default_factory=list)
+    reached: list[Shown] = field(default_factory=list)
+
+    def floor(self) -> str | None:
+        return next((bot for bot, (_, open_) in reversed(self.memories.items()) if open_), None)
+
+
+@dataclass
+class State:
+    now: datetime
+    courses: list[Course] = field(default_factory=list)
+    groups: list[Group] = field(default_factory=list)
+    codes: list[Code] = field(default_factory=list)
+    people: dict[str, Someone] = field(default_factory=dict)
+    on_call: list[str] = field(default_factory=list)
+    announcements: list[Announcement] = field(default_factory=list)
+    deliveries: list[Delivery] = field(default_factory=list)
+    flags: list[Flag] = field(default_factory=list)
+    issued: int = 1_000_000_000_000
+
+    def new_id(self) -> int:
+        self.issued += 7_919
+        return self.issued
+
+    def group(self, name: str) -> Group:
+        return next(each for each in self.groups if each.name == name)
+
+    def group_of(self, id_: int) -> Group:
+        return next(each for each in self.groups if each.id == id_)
+
+    def course(self, id_: int) -> Course:
+        return next(each for each in self.courses if each.id == id_)
+
+    def code(self, typed: str) -> Code | None:
+        meant = "".join(typed.upper().replace("-", "").split())
+        return next((each for each in self.codes if each.code == meant), None)
+
+    def members(self, group: Group, role: Role) -> list[str]:
+        return [name for name, each in self.people.items() if (group, role) in each.memberships]
+
+    def audience(self, group: Group, author: str) -> list[str]:
+        return [name for name, each in self.people.items() if name != author and any(one is group for one, _ in each.memberships)]
+
+    def may_announce(self, person: str, group: Group) -> bool:
+        own = self.people[person].memberships
+        administers = any(role is Role.ADMINISTRATOR and one.course is group.course for one, role in own)
+        return administers or (not group.large and any(one is group and role in ANNOUNCERS for one, role in own))
+
+    def waiting(self, person: str) -> list[Delivery]:
+        return [each for each in self.deliveries if each.person == person and each.state == "waiting"]
+
+    def way(self, someone: Someone, moment: datetime) -> str:
+        """Whether somebody is reached at once ("now"), when they next write ("later"), or not at all ("never")."""
+        if someone.paused or not someone.follows:
+            return "never"
+        typed = someone.typed_left > 0 and someone.typed_until is not None and someone.typed_until > moment + TEN_SECONDS
+        tapped = someone.tapped_left > 0 and someone.tapped_until is not None and someone.tapped_until > moment + TEN_SECONDS
+        return "now" if typed or tapped else "later"
+
+
+def quiet_until(moment: datetime) -> datetime | None:
+    local = moment.astimezone(ZONE)
+    if _QUIET_UNTIL <= local.time() < _QUIET_FROM:
+        return None
+    day = local.date() + timedelta(days=1 if local.time() >= _QUIET_FROM else 0)
+    return datetime.combine(day, _QUIET_UNTIL, ZONE).astimezone(UTC)

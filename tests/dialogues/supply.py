@@ -1,0 +1,135 @@
+"""Supplies the facts that bots ask for, from the rows of the world made of memory."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from bots.facts import (
+    Announcements,
+    AnnouncementSummary,
+    CourseResources,
+    EqualAnnouncement,
+    Fact,
+    Invitation,
+    InvitationFound,
+    InvitationState,
+    NewCode,
+    Progress,
+    ProgressOf,
+    Reach,
+    ReachForecast,
+    Unreached,
+    WaitingCount,
+)
+from bots.turns import Role
+from tests.dialogues.rows import Announcement, Code, Someone, State, quiet_until
+
+_GUESSES = 5
+_HOUR, _TEN_MINUTES = timedelta(hours=1), timedelta(minutes=10)
+
+
+def load(state: State, person: str, request: Fact[Any]) -> object:  # noqa: PLR0911 - one branch per fact
+    match request:
+        case Invitation(code=code):
+            return _look_up(state, person, code)
+        case Reach(group=group, at=at):
+            return _forecast(state, person, group, at)
+        case Announcements(limit=limit):
+            return _list(state, person, limit)
+        case ProgressOf(id=id_):
+            return _progress(state, person, id_)
+        case EqualAnnouncement(group=group, text=text):
+            return _said_before(state, group, text)
+        case NewCode():
+            return state.new_id()
+        case WaitingCount():
+            return len(state.waiting(person))
+        case CourseResources():
+            own = state.people[person].memberships
+            return own[0][0].course.help if own else ""
+        case _:
+            raise AssertionError(f"nobody can load {request!r}")
+
+
+def _look_up(state: State, person: str, typed: str) -> InvitationFound:
+    someone = state.people[person]
+    if sum(each > state.now - _HOUR for each in someone.guesses) >= _GUESSES:
+        return InvitationFound(InvitationState.GUESSING)
+    found = state.code(typed)
+    if found is None:
+        return InvitationFound(InvitationState.UNKNOWN)
+    standing = state_of(state, someone, found)
+    if standing in (InvitationState.USED, InvitationState.EXPIRED):
+        return InvitationFound(standing)
+    course, leaders = found.group.course, state.members(found.group, Role.LEADER)
+    return InvitationFound(
+        standing,
+        found.code,
+        course.id,
+        course.title,
+        found.group.id,
+        found.group.name,
+        state.people[leaders[0]].name if leaders else None,
+        found.role,
+        found.name,
+        course.consent_version,
+        course.consent_text,
+    )
+
+
+def state_of(state: State, someone: Someone, found: Code) -> InvitationState:
+    if any(group is found.group and role is found.role for group, role in someone.memberships):
+        return InvitationState.JOINED
+    if found.used:
+        return InvitationState.USED
+    if found.until is not None and found.until <= state.now:
+        return InvitationState.EXPIRED
+    if found.group.closed:
+        return InvitationState.CLOSED
+    there, most = len(state.members(found.group, Role.PARTICIPANT)), found.group.capacity
+    full = found.role is Role.PARTICIPANT and most is not None and there >= most
+    return InvitationState.FULL if full else InvitationState.OPEN
+
+
+def _forecast(state: State, person: str, group_id: int, at: datetime | None) -> ReachForecast:
+    quiet = quiet_until(at or state.now)
+    moment = quiet or at or state.now
+    ways = [state.way(state.people[each], moment) for each in state.audience(state.group_of(group_id), person)]
+    counts = {way: ways.count(way) for way in ("now", "later", "never")}
+    return ReachForecast(len(ways), counts["now"], 0, counts["later"], counts["never"], at, quiet_until=quiet)
+
+
+def _list(state: State, person: str, limit: int) -> tuple[AnnouncementSummary, ...]:
+    own = [each for each in state.announcements if state.may_announce(person, each.group)]
+    own.sort(key=lambda each: (each.state != "planned", -each.at.timestamp()))
+    return tuple(_summary(state, each) for each in own[:limit])
+
+
+def _summary(state: State, each: Announcement) -> AnnouncementSummary:
+    states = [one.state for one in state.deliveries if one.announcement == each.id]
+    excerpt = " ".join(each.text.split())[:24]
+    return AnnouncementSummary(
+        each.id, each.number, each.group.name, excerpt, each.at, _standing(state, each), len(states), states.count("sent")
+    )
+
+
+def _standing(state: State, each: Announcement) -> str:
+    open_ = any(one.announcement == each.id and one.state in ("ready", "waiting") for one in state.deliveries)
+    return "going out" if each.state == "done" and open_ else each.state
+
+
+def _progress(state: State, person: str, id_: int) -> Progress:
+    each = next((one for one in state.announcements if one.id == id_), None)
+    if each is None or not state.may_announce(person, each.group):
+        return Progress(id_, 0, "", "", -1, ())
+    own = [one for one in state.deliveries if one.announcement == id_]
+    states = tuple((state, count) for state in ("sent", "waiting", "ready", "cancelled") if (count := [o.state for o in own].count(state)))
+    late = tuple(Unreached(state.people[one.person].name or "?", one.state) for one in own if one.state != "sent")
+    return Progress(id_, each.number, each.group.name, " ".join(each.text.split())[:24], len(own), states, late)
+
+
+def _said_before(state: State, group: int, text: str) -> bool:
+    def equal(each: Announcement) -> bool:
+        fresh = each.made > state.now - _TEN_MINUTES and each.state != "cancelled"
+        return fresh and each.group.id == group and each.text.split() == text.split()
+
+    return any(equal(each) for each in state.announcements)

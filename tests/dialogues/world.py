@@ -1,0 +1,418 @@
+"""A world made of memory, in which transcripts are played against the bots alone: supplies facts, applies effects, lets time pass."""
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta
+from typing import Any, assert_never
+
+from bots import Bot
+from bots.conversation import who_answers
+from bots.effects import (
+    AcknowledgeFlag,
+    Announce,
+    Answer,
+    CancelAnnouncement,
+    Consent,
+    CountGuess,
+    Effect,
+    Join,
+    Message,
+    NamePerson,
+    Pause,
+    RaiseFlag,
+    Resume,
+    Say,
+    Screen,
+    SetLanguage,
+    Withdraw,
+)
+from bots.facts import (
+    Fact,
+    Facts,
+    InvitationState,
+    Need,
+)
+from bots.turns import (
+    Event,
+    Followed,
+    Left,
+    Membership,
+    Occasion,
+    OccasionKind,
+    Person,
+    Pressed,
+    Role,
+    Scanned,
+    Sent,
+    Tapped,
+    Turn,
+    Wrote,
+)
+from tests.dialogues import holding, script, supply
+from tests.dialogues.playing import TEN_SECONDS, Shown
+from tests.dialogues.rows import Announcement, Code, Course, Delivery, Flag, Group, Someone, State, quiet_until
+from tests.dialogues.script import Beginning, Taps
+
+_WINDOW, _ALLOWANCE = timedelta(hours=48), 5
+_TAP_WINDOW, _TAP_ALLOWANCE = timedelta(minutes=1), 3
+_QUIET_FROM, _QUIET_UNTIL = time(22), time(8)
+_NEXT_ALERT = timedelta(minutes=15)
+_GUESSES = 5
+_HOUR, _TEN_MINUTES = timedelta(hours=1), timedelta(minutes=10)
+
+
+class Refused(Exception):
+    """An effect is refused; `args[0]` is the word for why."""
+
+
+class World:
+    """A `playing.Stage` without a database: what effects change is kept here, and undone where one of them is refused."""
+
+    def __init__(self, bots: Sequence[Bot]) -> None:
+        self._bots = {bot.name: bot for bot in bots}
+        self._is = State(datetime(2026, 11, 23, tzinfo=UTC))
+
+    # The stage ------------------------------------------------------------------------------------------------------------------
+
+    def set_up(self, beginning: Beginning, at: datetime) -> None:
+        is_ = self._is = State(at.astimezone(UTC))
+        for there in beginning.courses:
+            is_.courses.append(Course(is_.new_id(), there.title, there.help, there.consent_version, there.consent_text))
+        for group in beginning.groups:
+            course = next(each for each in is_.courses if each.title == group.course)
+            made = Group(is_.new_id(), course, group.name, group.capacity, group.large, group.closed)
+            is_.groups.append(made)
+            if group.code:
+                is_.codes.append(Code(group.code, made, Role.PARTICIPANT, once=False, name=None, until=None))
+        for code in beginning.invitations:
+            is_.codes.append(Code(code.code, self._is.group(code.group), Role(code.role), code.once, code.name, code.until))
+        for person in beginning.people():
+            is_.people[person] = Someone(
+                person,
+                beginning.languages.get(person, "zh"),
+                beginning.zones.get(person, "Asia/Shanghai"),
+                person in beginning.paused,
+                follows=any(each.person == person for each in beginning.members),
+            )
+        for member in beginning.members:
+            self._enter(is_.people[member.person], self._is.group(member.group), Role(member.role))
+            is_.people[member.person].consents.add(self._is.group(member.group).course.title)
+        is_.on_call = list(beginning.on_call)
+
+    def advance(self, to: datetime) -> None:
+        self._forget_reached()
+        self._let_pass(to.astimezone(UTC))
+
+    def act(self, person: str, act: script.Act) -> Shown | None:
+        self._forget_reached()
+        someone = self._is.people.setdefault(person, Someone())
+        event = self._event(someone, act)
+        shown = None
+        if isinstance(event, Left):
+            self._leave(person)
+        else:
+            shown = self._take(person, event)
+        self._let_pass(self._is.now + TEN_SECONDS)
+        return shown
+
+    def reached(self, person: str) -> Sequence[Shown]:
+        return self._is.people.setdefault(person, Someone()).reached
+
+    def _forget_reached(self) -> None:
+        for someone in self._is.people.values():
+            someone.reached = []
+
+    def holds(self, fact: script.Fact) -> bool:
+        return holding.holds(self._is, fact)
+
+    # A turn ---------------------------------------------------------------------------------------------------------------------
+
+    def _event(self, someone: Someone, act: script.Act) -> Event:  # noqa: PLR0911 - one branch per act
+        match act:
+            case script.Types(text=text):
+                return Wrote(text)
+            case Taps():
+                return self._tapped(someone, act)
+            case script.Scans(code=code):
+                return Scanned(code)
+            case script.Follows(code=code):
+                return Followed(code)
+            case script.Leaves():
+                return Left()
+            case script.Sends(kind=kind):
+                return Sent(kind)
+            case script.Presses(key=key):
+                return Pressed(key)
+        assert_never(act)
+
+    def _tapped(self, someone: Someone, tap: Taps) -> Tapped:
+        offered = [choice for message in reversed(someone.shown) for choice in message.choices if choice.label == tap.label]
+        if len(offered) <= tap.earlier:
+            raise LookupError(f"no message with the choice [{tap.label}] was shown to them")
+        return Tapped(offered[tap.earlier].id, tap.label)
+
+    def _take(self, person: str, event: Event) -> Shown | None:
+        someone = self._is.people[person]
+        someone.follows = True
+        self._note_traffic(someone, typed=isinstance(event, Wrote | Sent))
+        turn = Turn(event, self._view(person), self._is.now, seed=0)
+        bot = who_answers(list(self._bots.values()), turn, someone.floor())
+        memory = someone.memories.get(bot.name, (None, False))[0]
+        turn = replace(turn, memory=memory, holds_floor=someone.floor() == bot.name)
+        answer, said = self._ask_and_apply(person, bot, turn)
+        someone = self._is.people[person]  # a refusal has put an older copy of everything in place
+        someone.memories.pop(bot.name, None)
+        if answer.memory is not None:
+            someone.memories[bot.name] = (answer.memory, answer.open)
+        said += [] if someone.floor() else self._board(person)
+        someone.shown += said
+        if not said:
+            return None
+        return Shown("\n\n".join(each.text for each in said), tuple(choice.label for each in said for choice in each.choices))
+
+    def _ask_and_apply(self, person: str, bot: Bot, turn: Turn) -> tuple[Answer, list[Message]]:
+        answer, before = self._ask(person, bot, turn), copy.deepcopy(self._is)
+        try:
+            return answer, self._apply_all(person, answer.effects)
+        except Refused as refusal:
+            self._is = before
+            answer = self._ask(person, bot, replace(turn, refusal=str(refusal)))
+            return answer, self._apply_all(person, answer.effects)
+
+    def _ask(self, person: str, bot: Bot, turn: Turn) -> Answer:
+        loaded: dict[Fact[Any], Any] = {}
+        for _ in range(3):
+            answer = bot.answer(replace(turn, facts=Facts(dict(loaded))))
+            if not isinstance(answer, Need):
+                return answer
+            loaded |= {request: supply.load(self._is, person, request) for request in answer.requests}
+        raise AssertionError(f"{bot.name} asked for facts more than twice in one turn")
+
+    def _view(self, person: str) -> Person:
+        someone = self._is.people[person]
+        memberships = tuple(
+            Membership(group.course.id, group.course.title, group.id, group.name, group.large, role)
+            for group, role in sorted(someone.memberships, key=lambda each: (each[0].large, each[0].id))
+        )
+        return Person(someone.name, someone.language, someone.zone, memberships, {}, someone.paused)
+
+    # Effects --------------------------------------------------------------------------------------------------------------------
+
+    def _apply_all(self, person: str, effects: Sequence[Effect]) -> list[Message]:
+        said = [self._apply(person, effect) for effect in effects]
+        return [message for message in said if message is not None]
+
+    def _apply(self, person: str, effect: Effect) -> Message | None:  # noqa: C901, PLR0912 - one branch per effect
+        someone = self._is.people[person]
+        match effect:
+            case Say(message=message):
+                return message
+            case SetLanguage(language=language):
+                someone.language = language
+            case NamePerson(name=name):
+                someone.name = name
+            case Screen(course=course, included=included, why=why):
+                someone.screened[self._is.course(course).title] = (included, why)
+            case Consent(course=course, version=version):
+                if version != self._is.course(course).consent_version:
+                    raise Refused("consent")
+                someone.consents.add(self._is.course(course).title)
+            case Join(code=code):
+                self._join(someone, code)
+            case CountGuess():
+                someone.guesses.append(self._is.now)
+            case Pause():
+                someone.paused = True
+                self._stop_deliveries(person)
+            case Resume():
+                someone.paused = False
+            case Withdraw(erase_answers=erase):
+                someone.memberships.clear()
+                someone.consents.clear()
+                someone.withdrew = "go" if erase else "stay"
+                self._stop_deliveries(person)
+            case RaiseFlag(rule=rule):
+                self._raise_flag(person, rule)
+            case AcknowledgeFlag(flag=flag):
+                self._acknowledge(person, flag)
+            case Announce():
+                self._announce(person, effect)
+            case CancelAnnouncement(id=id_):
+                self._cancel(person, id_)
+            case _:
+                assert_never(effect)
+        return None
+
+    def _join(self, someone: Someone, code: str) -> None:
+        found = self._is.code(code)
+        if found is None:
+            raise Refused("unknown")
+        state = supply.state_of(self._is, someone, found)
+        if state is not InvitationState.OPEN:
+            raise Refused(state.value)
+        if found.role is Role.PARTICIPANT and found.group.course.title not in someone.consents:
+            raise Refused("consent")
+        found.used = found.once
+        self._enter(someone, found.group, found.role)
+
+    def _enter(self, someone: Someone, group: Group, role: Role) -> None:
+        large = [each for each in self._is.groups if each.large and each.course is group.course]
+        for each in (group, *large):
+            if (each, role) not in someone.memberships:
+                someone.memberships.append((each, role))
+
+    def _announce(self, person: str, effect: Announce) -> None:
+        group = self._is.group_of(effect.group)
+        if not self._is.may_announce(person, group):
+            raise Refused("role")
+        if not effect.text.strip():
+            raise Refused("empty")
+        if len(effect.text.encode()) > 1500:
+            raise Refused("long")
+        if effect.at is not None and effect.at < self._is.now:
+            raise Refused("past")
+        if any(each.draft == effect.draft for each in self._is.announcements):
+            return
+        number = 1 + sum(each.group.course is group.course for each in self._is.announcements)
+        at = effect.at or self._is.now
+        self._is.announcements.append(Announcement(self._is.new_id(), number, person, group, effect.text, at, self._is.now, effect.draft))
+
+    def _cancel(self, person: str, id_: int) -> None:
+        each = next((one for one in self._is.announcements if one.id == id_), None)
+        if each is None or not self._is.may_announce(person, each.group):
+            raise Refused("role")
+        stoppable = [one for one in self._is.deliveries if one.announcement == id_ and one.state in ("ready", "waiting")]
+        if each.state in ("cancelled", "missed") or (each.state == "done" and not stoppable):
+            raise Refused("gone")
+        each.state = "cancelled"
+        for one in stoppable:
+            one.state = "cancelled"
+
+    def _raise_flag(self, person: str, rule: str) -> None:
+        standing = [each for each in self._is.flags if each.person == person and not each.taker and each.at > self._is.now - _NEXT_ALERT]
+        if standing:
+            return
+        own = self._is.people[person].memberships
+        course = own[0][0].course if own else None
+        self._is.flags.append(Flag(self._is.new_id(), person, rule, self._is.now, course, next_alert=self._is.now))
+
+    def _acknowledge(self, person: str, flag: int) -> None:
+        found = next((each for each in self._is.flags if each.id == flag), None)
+        if found is None or person not in self._is.on_call:
+            raise Refused("foreign")
+        found.taker = found.taker or person
+        found.next_alert = None
+
+    def _stop_deliveries(self, person: str) -> None:
+        for each in self._is.deliveries:
+            if each.person == person and each.state in ("ready", "waiting"):
+                each.state = "cancelled"
+
+    def _leave(self, person: str) -> None:
+        someone = self._is.people[person]
+        someone.follows, someone.typed_left, someone.tapped_left = False, 0, 0
+
+    # Time and deliveries --------------------------------------------------------------------------------------------------------
+
+    def _let_pass(self, to: datetime) -> None:
+        while (due := self._next_due()) is not None and due <= to:
+            self._is.now = max(self._is.now, due)
+            self._fire()
+        self._is.now = max(self._is.now, to)
+
+    def _next_due(self) -> datetime | None:
+        held = quiet_until(self._is.now) or self._is.now
+        moments = [each.at for each in self._is.announcements if each.state == "planned"]
+        moments += [each.next_alert for each in self._is.flags if each.next_alert is not None and self._is.on_call]
+        moments += [self._is.now if each.urgent else held for each in self._is.deliveries if each.state == "ready"]
+        return min(moments, default=None)
+
+    def _fire(self) -> None:
+        for flag in self._is.flags:
+            if flag.next_alert is not None and flag.next_alert <= self._is.now:
+                self._alert(flag)
+        for each in self._is.announcements:
+            if each.state == "planned" and each.at <= self._is.now:
+                self._go_out(each)
+        for delivery in self._is.deliveries:
+            if delivery.state == "ready" and (delivery.urgent or quiet_until(self._is.now) is None):
+                self._send(delivery)
+
+    def _alert(self, flag: Flag) -> None:
+        called = self._is.on_call[flag.step % len(self._is.on_call)]
+        flag.step += 1
+        flag.next_alert = self._is.now + _NEXT_ALERT
+        details = {
+            "flag": flag.id,
+            "course": flag.course.title if flag.course else None,
+            "name": self._is.people[flag.person].name,
+            "rule": flag.rule,
+            "at": flag.at,
+            "step": flag.step,
+        }
+        self._deliver(called, OccasionKind.ALERT, "safety", details, urgent=True)
+
+    def _go_out(self, each: Announcement) -> None:
+        if not self._is.may_announce(each.author, each.group):
+            each.state = "missed"
+            report = {"reason": "role", "number": each.number, "group_name": each.group.name, "at": each.at}
+            self._deliver(each.author, OccasionKind.REPORT, "announcement", report)
+            return
+        each.state = "done"
+        author = self._is.people[each.author]
+        role = min(role.value for group, role in author.memberships if group is each.group or role is Role.ADMINISTRATOR)
+        details = {
+            "text": each.text,
+            "group_name": each.group.name,
+            "author_name": author.name or "",
+            "author_role": role,
+            "course_title": each.group.course.title,
+        }
+        for person in self._is.audience(each.group, each.author):
+            self._deliver(person, OccasionKind.ANNOUNCEMENT, "announcement", details, announcement=each.id)
+
+    def _deliver(
+        self,
+        person: str,
+        kind: OccasionKind,
+        bot: str,
+        details: Mapping[str, Any],
+        *,
+        announcement: int | None = None,
+        urgent: bool = False,
+    ) -> None:
+        someone = self._is.people[person]
+        occasion = Occasion(kind, someone.language, details, someone.zone)
+        self._is.deliveries.append(Delivery(person, announcement, bot, occasion, urgent))
+
+    def _send(self, delivery: Delivery) -> None:
+        someone = self._is.people[delivery.person]
+        way = self._is.way(someone, self._is.now)
+        if way == "never" and not (delivery.urgent and someone.follows):
+            delivery.state = "cancelled"
+            return
+        if way != "now":
+            delivery.state = "waiting"
+            return
+        someone.typed_left, someone.tapped_left = max(0, someone.typed_left - 1), max(0, someone.tapped_left - 1)
+        message = self._compose(delivery)
+        someone.shown.append(message)
+        someone.reached.append(Shown(message.text, tuple(choice.label for choice in message.choices)))
+
+    def _compose(self, delivery: Delivery) -> Message:
+        delivery.state = "sent"
+        return self._bots[delivery.bot].compose(delivery.occasion)
+
+    def _board(self, person: str) -> list[Message]:
+        """What waited for this person, and rides at the end of the answer."""
+        return [self._compose(each) for each in self._is.waiting(person)]
+
+    def _waiting(self, person: str) -> list[Delivery]:
+        return [each for each in self._is.deliveries if each.person == person and each.state == "waiting"]
+
+    def _note_traffic(self, someone: Someone, *, typed: bool) -> None:
+        if typed:
+            someone.typed_until, someone.typed_left = self._is.now + _WINDOW, _ALLOWANCE
+        else:
+            someone.tapped_until, someone.tapped_left = self._is.now + _TAP_WINDOW, _TAP_ALLOWANCE
