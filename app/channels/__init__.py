@@ -105,7 +105,8 @@ class Push:
     """One decrypted, parsed and checked push.
 
     `value` by kind: the text (wrote, tapped), the menu key (pressed), the code (scanned, followed; may be empty), the kind
-    of thing (sent), the status (receipt). `choice` is the tapped choice's id as the platform reported it, not yet verified.
+    of thing (sent), the status (receipt). `choice` is the tapped choice's id as the platform reported it, not yet verified;
+    empty where it cannot be one of ours.
     `dedupe_key` begins with the ten-digit CreateTime; `content_hash` tells a repeat from another push under the same key.
     """
 

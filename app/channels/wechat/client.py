@@ -111,6 +111,10 @@ class WeChat:
 
     async def create_qr(self, code: str, seconds: int | None) -> str:
         """The ticket of a QR code that carries `code`; for `seconds`, at most 30 days, or for good (100,000 an account)."""
+        return (await self.create_qr_link(code, seconds))[0]
+
+    async def create_qr_link(self, code: str, seconds: int | None) -> tuple[str, str]:
+        """As `create_qr`, with the address to draw (where the platform gives none, that of its own picture)."""
         if not 1 <= len(code) <= _LONGEST_SCENE:
             raise SendError(Verdict.BAD_MESSAGE, "scene")
         body: dict[str, Any] = {"action_name": "QR_LIMIT_STR_SCENE", "action_info": {"scene": {"scene_str": code}}}
@@ -120,7 +124,8 @@ class WeChat:
         ticket = answer.get("ticket")
         if not isinstance(ticket, str) or not _TICKET.fullmatch(ticket):
             raise SendError(Verdict.UNKNOWN, "bad_ticket")
-        return ticket
+        address = answer.get("url")
+        return ticket, address if isinstance(address, str) and address.isprintable() else self.qr_image_url(ticket)
 
     def qr_image_url(self, ticket: str) -> str:
         """Where the picture of a QR ticket is shown: on WeChat's own page, or by the sandbox."""

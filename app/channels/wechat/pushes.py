@@ -162,8 +162,8 @@ def _text(fields: Fields) -> _Meaning:
     text_of(fields, "Content")  # before wechatpy sees elements in it
     text, controls = clean_text(_wechatpy(MESSAGE_TYPES, "text", fields, "content") or "")
     choice = text_of(fields, "bizmsgmenuid")  # wechatpy knows no such field
-    if _CHOICE.fullmatch(choice) and choice != "0":
-        return _Meaning(PushKind.TAPPED, text, choice, controls=controls)
+    if choice not in {"", "0"}:  # an id that cannot be ours is forged, and its words are not typed ones either
+        return _Meaning(PushKind.TAPPED, text, choice if _CHOICE.fullmatch(choice) else "", controls=controls)
     if is_blank(text):
         return _Meaning(PushKind.SENT, "empty", controls=controls)
     return _Meaning(PushKind.WROTE, text, controls=controls)

@@ -1,0 +1,296 @@
+"""`tongban course … | oncall … | alarm …`: courses, their texts, and the people who are called when somebody is in danger."""
+
+import asyncio
+import re
+from collections.abc import Callable
+from datetime import date, time
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import typer
+
+from app import accounts, clock, courses, flags, overview
+from app.alerts import Alerter, AlertFailed
+from app.assembly import Assembly
+from app.cli import desk
+from app.errors import Invalid
+from app.overview import CourseLine, OnCallLine
+from bots.texts import LANGUAGES
+
+_MOST_TEXT_BYTES = 20_000
+
+Code = Annotated[str, typer.Argument(help="The course's code.", show_default=False)]
+InCourse = Annotated[
+    str | None, typer.Option("--course", help="The course's code; may be left out where there is only one.", show_default=False)
+]
+TextFile = Annotated[Path | None, typer.Option(help="Text file in UTF-8.", show_default=False, dir_okay=False)]
+
+
+def commands() -> typer.Typer:
+    """The group `course`."""
+    group = typer.Typer(name="course", help="Courses: create, list, show, consent, quiet hours.", no_args_is_help=True)
+    named: dict[str, Callable[..., None]] = {
+        "create": create,
+        "list": list_courses,
+        "show": show,
+        "consent": consent,
+        "quiet-hours": quiet_hours,
+    }
+    for name, command in named.items():
+        group.command(name)(command)
+    return group
+
+
+def on_call_commands() -> typer.Typer:
+    """The group `oncall`."""
+    group = typer.Typer(name="oncall", help="Who is called when somebody may be in danger.", no_args_is_help=True)
+    named: dict[str, Callable[..., None]] = {"add": add_on_call, "list": list_on_call}
+    for name, command in named.items():
+        group.command(name)(command)
+    return group
+
+
+def alarm_commands() -> typer.Typer:
+    """The group `alarm`."""
+    group = typer.Typer(name="alarm", help="Alerts to the on-call people.", no_args_is_help=True)
+    group.callback()(lambda: None)  # so that `test` stays a word of its own
+    group.command("test")(try_alarms)
+    return group
+
+
+def create(
+    code: Code,
+    title: Annotated[str, typer.Option(help="What participants read.", show_default=False)],
+    account: Annotated[str, typer.Option(help="Name of the WeChat account that carries it.", show_default=False)],
+    *,
+    starts_on: Annotated[str, typer.Option(help="First day, YYYY-MM-DD.")] = "",
+    zone: Annotated[str, typer.Option(help="Its IANA time zone.")] = "Asia/Shanghai",
+    large_group: Annotated[str, typer.Option(help="Name of the group of everybody.")] = "大群",
+) -> None:
+    """Create a course with its large group.
+
+    Example: tongban course create msc-2026 --title 正念自我关怀 --account msc --starts-on 2026-03-02
+    """
+    check_code(code, "A course's code")
+    _check_zone(zone)
+    first_day = _day(starts_on) if starts_on else None
+    with desk.at_work() as assembly:
+        keyring = assembly.tools.keyring
+        assembly.database.write_now(
+            lambda tx: courses.create(
+                tx,
+                keyring,
+                clock.now(),
+                account_id=accounts.by_name(tx, account),
+                code=code,
+                title=title,
+                zone=zone,
+                starts_on=first_day,
+                large_group=large_group,
+            )
+        )
+    typer.echo(f"Created. Next: tongban group create dawn --course {code} --name 晨光组; tongban oncall add --course {code} --email …")
+
+
+def list_courses() -> None:
+    """List the courses.
+
+    Example: tongban course list
+    """
+    with desk.at_work() as assembly:
+        lines = assembly.database.read_now(overview.courses)
+    desk.table(
+        ("code", "title", "account", "quiet hours", "consent"),
+        [(c.code, c.title, c.account, "-".join(c.quiet), c.consent_version) for c in lines],
+    )
+
+
+def show(code: Code) -> None:
+    """Show a course with its groups and who is on call.
+
+    Example: tongban course show msc-demo
+    """
+    with desk.at_work() as assembly:
+        keyring = assembly.tools.keyring
+        course = assembly.database.read_now(lambda tx: find(overview.courses(tx), courses.by_code(tx, code)))
+        groups = assembly.database.read_now(lambda tx: overview.groups(tx, course.id))
+        called = assembly.database.read_now(lambda tx: overview.on_call(tx, keyring, course.id))
+    own = ", ".join(course.texts["consent"]) or "none of its own, the shipped template is shown"
+    typer.echo(f"{course.code}  {course.title}  (account {course.account}, {course.zone}, quiet {'-'.join(course.quiet)})")
+    typer.echo(f"consent {course.consent_version}: {own}")
+    desk.table(("group", "name", "members"), [(g.code, g.name, ", ".join(f"{n} {role}" for role, n in g.members.items())) for g in groups])
+    _print_on_call(called)
+
+
+def consent(
+    code: Code,
+    version: Annotated[
+        str, typer.Option(help="A new word for this version of the text, as the ethics committee knows it.", show_default=False)
+    ],
+    *,
+    zh: TextFile = None,
+    en: TextFile = None,
+    resources_zh: TextFile = None,
+    resources_en: TextFile = None,
+) -> None:
+    """Give a course its own consent text, and the help lines that people in need are shown.
+
+    Example: tongban course consent msc-2026 --version ethics-2026-01 --zh consent.zh.txt --en consent.en.txt
+    """
+    texts = {"consent": {"zh": zh, "en": en}, "resources": {"zh": resources_zh, "en": resources_en}}
+    read = {kind: {language: _text(path) for language, path in files.items() if path is not None} for kind, files in texts.items()}
+    if not read["consent"]:
+        raise Invalid("consent", "A version needs a text: give --zh and --en, a text file each.")
+    with desk.at_work() as assembly:
+        assembly.database.write_now(lambda tx: courses.set_texts(tx, courses.by_code(tx, code), version, read, clock.now()))
+    missing = [language for language in LANGUAGES if language not in read["consent"]]
+    typer.echo(f"The consent text is now version {version}; whoever joins from now on reads it.")
+    if missing:
+        typer.echo(f"There is none in {', '.join(missing)}: readers of that language see the shipped template.", err=True)
+
+
+def quiet_hours(
+    code: Code,
+    begin: Annotated[str, typer.Argument(help="Local time, HH:MM.", show_default=False)],
+    end: Annotated[str, typer.Argument(help="Local time, HH:MM; equal to the first: no quiet hours.", show_default=False)],
+) -> None:
+    """Set the hours in which nothing is started; answers and alerts go at any hour.
+
+    Example: tongban course quiet-hours msc-demo 22:00 08:00
+    """
+    for moment in (begin, end):
+        _check_time(moment)
+    with desk.at_work() as assembly:
+        assembly.database.write_now(lambda tx: courses.set_quiet_hours(tx, courses.by_code(tx, code), begin, end))
+    typer.echo("No quiet hours." if begin == end else f"Quiet from {begin} to {end}.")
+
+
+def add_on_call(
+    *,
+    course: InCourse = None,
+    person: Annotated[
+        str | None,
+        typer.Option(help="Name, number or id of somebody who is in the course: they are also written to in WeChat.", show_default=False),
+    ] = None,
+    email: Annotated[str | None, typer.Option(help="Where mails reach them.", show_default=False)] = None,
+    webhook: Annotated[str | None, typer.Option(help="Address that takes JSON {text}.", show_default=False)] = None,
+) -> None:
+    """Put somebody at the end of a course's on-call list.
+
+    Example: tongban oncall add --course msc-demo --person 李老师 --email oncall@example.org
+    """
+    if not (email or webhook):
+        raise Invalid("oncall", "Give --email or --webhook: WeChat may refuse a message, so at least one way must lead outside it.")
+    if email is not None and not re.fullmatch(r"[^@\s]+@[^@\s]+", email):
+        raise Invalid("email", f"{email!r} is no mail address.")
+    if webhook is not None and urlsplit(webhook).scheme not in {"http", "https"}:
+        raise Invalid("webhook", f"{webhook!r} is no address; it begins with https://.")
+    with desk.at_work() as assembly:
+        keyring = assembly.tools.keyring
+        found = None if person is None else assembly.database.read_now(lambda tx: overview.person(tx, keyring, person)).id
+        assembly.database.write_now(
+            lambda tx: flags.add_on_call(
+                tx, keyring, courses.by_code(tx, course), person_id=found, email=email, webhook=webhook, now=clock.now()
+            )
+        )
+    typer.echo("Added. Now try it: tongban alarm test" + (f" --course {course}" if course else ""))
+
+
+def list_on_call(*, course: InCourse = None) -> None:
+    """List who is called, in order, and by which routes.
+
+    Example: tongban oncall list --course msc-demo
+    """
+    with desk.at_work() as assembly:
+        lines = _called(assembly, course)
+    _print_on_call(lines)
+
+
+def try_alarms(*, course: InCourse = None) -> None:
+    """Send a test alert to each on-call person by every route outside WeChat, and say which worked.
+
+    Example: tongban alarm test --course msc-demo
+    """
+    with desk.at_work() as assembly:
+        lines = _called(assembly, course)
+        tries = [(line, route, address) for line in lines for route, address in line.routes.items() if route != "chat"]
+        if not tries:
+            raise Invalid("oncall", "Nobody is reachable outside WeChat; `tongban oncall add --email …` changes that.")
+        failed = asyncio.run(_try_all(assembly, tries))
+    if failed:
+        raise Invalid("alarm", f"{failed} of {len(tries)} test alerts did not leave; see above, mend it and test again.")
+    typer.echo("All test alerts left. Ask each person whether theirs arrived.")
+
+
+async def _try_all(assembly: Assembly, tries: list[tuple[OnCallLine, str, str]]) -> int:
+    alerter = Alerter(assembly.database, assembly.tools.keyring, assembly.tools.words, assembly.settings)
+    words = assembly.tools.words
+    subject = str(words.fill("alert.test_subject", "zh"))
+    body = "\n\n".join(str(words.fill("alert.test_mail", language)) for language in LANGUAGES)
+    failed = 0
+    for line, route, address in tries:
+        try:
+            await alerter.send(route, address, subject, body)
+            result = "left"
+        except AlertFailed as why:
+            failed, result = failed + 1, f"FAILED: {why}"
+        typer.echo(f"{line.position}. {line.name or '(no name)'}  {route} {address}: {result}")
+    return failed
+
+
+def _called(assembly: Assembly, course: str | None) -> list[OnCallLine]:
+    keyring = assembly.tools.keyring
+    return assembly.database.read_now(lambda tx: overview.on_call(tx, keyring, courses.by_code(tx, course)))
+
+
+def _print_on_call(lines: list[OnCallLine]) -> None:
+    if not lines:
+        typer.echo("Nobody is on call; `tongban oncall add` changes that.")
+        return
+    shown = [(line.position, line.name or "-", ", ".join(f"{route} {address}" for route, address in line.routes.items())) for line in lines]
+    desk.table(("on call", "name", "routes"), shown)
+
+
+def find(lines: list[CourseLine], course_id: int) -> CourseLine:
+    """The course with this id."""
+    return next(line for line in lines if line.id == course_id)
+
+
+def check_code(word: str, what: str) -> None:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,31}", word):
+        raise Invalid("code", f"{what} holds 1 to 32 small letters, digits and dashes, like msc-2026.")
+
+
+def _check_zone(zone: str) -> None:
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise Invalid("zone", f"There is no time zone {zone!r}; write it like Asia/Shanghai.") from None
+
+
+def _check_time(text: str) -> None:
+    try:
+        fits = bool(re.fullmatch(r"\d\d:\d\d", text)) and time.fromisoformat(text) is not None
+    except ValueError:
+        fits = False
+    if not fits:
+        raise Invalid("time", f"{text!r} is no time of day; write it like 22:00.")
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise Invalid("date", f"{text!r} is no day of the calendar; write it like 2026-03-02.") from None
+
+
+def _text(path: Path) -> str:
+    try:
+        text = path.read_text(encoding="utf-8-sig").strip()
+    except (OSError, UnicodeDecodeError):
+        raise Invalid("file", f"{path} is not a readable text file in UTF-8.") from None
+    if not text or len(text.encode()) > _MOST_TEXT_BYTES:
+        raise Invalid("file", f"{path} must hold between 1 and {_MOST_TEXT_BYTES} bytes of text.")
+    return text

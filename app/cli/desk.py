@@ -1,0 +1,124 @@
+"""What a command needs before it can work: settings, a database on the newest revision, the process put together."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from unicodedata import east_asian_width
+
+import sqlalchemy as sa
+import typer
+from pydantic import ValidationError
+
+import migrations
+from app.assembly import Assembly, assemble
+from app.channels import SendError
+from app.db import Database
+from app.errors import Invalid, Unavailable
+from app.settings import Settings
+from bots.texts import TextError
+
+DEFAULT_FILE = Path(".env")
+_file: ContextVar[Path] = ContextVar("settings_file", default=DEFAULT_FILE)
+
+
+def use_file(path: Path) -> None:
+    """Read the settings from this file. Raises `Invalid` where it was named and is missing."""
+    if path != DEFAULT_FILE and not path.is_file():
+        raise Invalid("settings", f"There is no settings file {path}; `tongban demo` makes one under its data folder.")
+    _file.set(path)
+
+
+def read_settings() -> Settings:
+    """The settings of this command. Raises `Invalid` with every value that is missing or does not fit."""
+    try:
+        return Settings(_env_file=_file.get())  # type: ignore[call-arg]  # the rest comes from the environment
+    except ValidationError as wrong:
+        raise Invalid("settings", f"{_what_is_wrong(wrong)}.") from None
+
+
+def _what_is_wrong(wrong: ValidationError) -> str:
+    problems = [_problem(str(each["loc"][0]), each["type"], each["msg"]) for each in wrong.errors(include_input=False)]
+    return "; ".join(problems)
+
+
+def _problem(name: str, kind: str, message: str) -> str:
+    setting = f"TONGBAN_{name.upper()}"
+    if kind == "missing":
+        return f"{setting} is not set: `tongban keys` prints fresh keys, put them into {_file.get()}"
+    return f"{setting} {message.removeprefix('Value error, ')[:1].lower()}{message.removeprefix('Value error, ')[1:]}"
+
+
+def require_newest(url: str) -> None:
+    """Raise `Unavailable` where the database does not answer or is not on the newest revision."""
+    found, newest = revision(url), migrations.head()
+    if found != newest:
+        raise Unavailable("revision", f"The database stands at {found or 'nothing'} and the program at {newest}; run `tongban migrate`.")
+
+
+def revision(url: str) -> str | None:
+    """The revision of the database, None where it is empty. Raises `Unavailable`."""
+    try:
+        return migrations.current(url)
+    except sa.exc.SQLAlchemyError as away:
+        raise Unavailable("database", _away(url, away)) from None
+
+
+def upgrade(url: str) -> None:
+    """Bring the database to the newest revision. Raises `Unavailable` where it does not answer or cannot be written."""
+    try:
+        migrations.upgrade(url)
+    except (sa.exc.OperationalError, sa.exc.ArgumentError) as away:
+        raise Unavailable("database", _away(url, away)) from None
+    except OSError as refused:
+        raise Unavailable("database", f"Cannot make the database's folder ({refused.strerror}); check TONGBAN_DATABASE_URL.") from None
+
+
+def _away(url: str, away: sa.exc.SQLAlchemyError) -> str:
+    shown = "the address" if isinstance(away, sa.exc.ArgumentError) else sa.make_url(url).render_as_string(hide_password=True)
+    return f"The database does not answer at {shown}; check TONGBAN_DATABASE_URL and whether the server runs."
+
+
+def put_together(settings: Settings) -> Assembly:
+    """The process of these settings, its database not yet started. Raises `Invalid` where a bot's words do not fit."""
+    try:
+        return assemble(settings)
+    except TextError as wrong:
+        raise Invalid("texts", str(wrong)) from None
+
+
+@contextmanager
+def at_work() -> Iterator[Assembly]:
+    """The process put together over a database on the newest revision."""
+    settings = read_settings()
+    require_newest(settings.database_url)
+    assembly = put_together(settings)
+    with assembly.database:
+        yield assembly
+
+
+@contextmanager
+def migrated(settings: Settings) -> Iterator[Database]:
+    """The database alone."""
+    require_newest(settings.database_url)
+    with Database(settings.database_url) as database:
+        yield database
+
+
+def platform_says(refused: SendError) -> str:
+    """A refusal of the platform as a sentence."""
+    detail = f": {refused.detail}" if refused.detail else ""
+    return f"WeChat did not take it ({refused.code}{detail}); `tongban check` looks at the account's settings."
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print rows in columns that line up, Chinese characters counted as two."""
+    cells = [[str(cell) for cell in row] for row in (head, *rows)]
+    widths = [max(map(_width, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        padded = (cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True))
+        typer.echo("  ".join(padded).rstrip())
+
+
+def _width(text: str) -> int:
+    return sum(2 if east_asian_width(each) in "WF" else 1 for each in text)

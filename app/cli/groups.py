@@ -1,0 +1,161 @@
+"""`tongban group … | staff …`: groups, their QR codes, and the one-time codes that make somebody staff."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import segno
+import typer
+
+from app import clock, courses, groups, overview
+from app.assembly import Assembly, Channels
+from app.channels import SendError
+from app.channels.wechat.client import LONGEST_QR, WeChat
+from app.cli import desk
+from app.cli.courses import InCourse, check_code
+from app.db import Tx
+from app.errors import Conflict, Invalid
+from bots.turns import Role
+
+Group = Annotated[str, typer.Argument(help="The group's code.", show_default=False)]
+
+
+def commands() -> typer.Typer:
+    """The group `group`."""
+    tree = typer.Typer(name="group", help="Groups: create, list, code, QR code.", no_args_is_help=True)
+    named: dict[str, Callable[..., None]] = {"create": create, "list": list_groups, "code": code, "qr": qr}
+    for name, command in named.items():
+        tree.command(name)(command)
+    return tree
+
+
+def staff_commands() -> typer.Typer:
+    """The group `staff`."""
+    tree = typer.Typer(name="staff", help="Leaders, assistants, mentors, administrators.", no_args_is_help=True)
+    tree.callback()(lambda: None)  # so that `invite` stays a word of its own
+    tree.command("invite")(invite)
+    return tree
+
+
+def create(
+    group: Group,
+    name: Annotated[str, typer.Option(help="What its members read.", show_default=False)],
+    *,
+    course: InCourse = None,
+    capacity: Annotated[int, typer.Option(help="Most participants.", min=1, max=10_000)] = 30,
+) -> None:
+    """Create a small group.
+
+    Example: tongban group create dawn --course msc-demo --name 晨光组 --capacity 30
+    """
+    check_code(group, "A group's code")
+    with desk.at_work() as assembly:
+        assembly.database.write_now(
+            lambda tx: groups.create_once(tx, courses.by_code(tx, course), code=group, name=name, capacity=capacity)
+        )
+    typer.echo(f"Created. Its QR code: tongban group qr {group}")
+
+
+def list_groups(*, course: InCourse = None) -> None:
+    """List the groups and how many sit in them.
+
+    Example: tongban group list --course msc-demo
+    """
+    with desk.at_work() as assembly:
+        lines = assembly.database.read_now(lambda tx: overview.groups(tx, None if course is None else courses.by_code(tx, course)))
+    shown = [(g.course, g.code, g.name, g.members.get(Role.PARTICIPANT, 0), g.capacity or "-", sum(g.members.values())) for g in lines]
+    desk.table(("course", "code", "name", "participants", "at most", "members"), shown)
+
+
+def code(group: Group, *, course: InCourse = None) -> None:
+    """Print the code by which participants join a group.
+
+    Example: tongban group code dawn
+    """
+    with desk.at_work() as assembly:
+        typer.echo(_code(assembly, group, course)[1])
+
+
+def qr(
+    group: Group,
+    *,
+    course: InCourse = None,
+    png: Annotated[Path | None, typer.Option(help="Write a picture for print.", show_default=False, dir_okay=False)] = None,
+    permanent: Annotated[bool, typer.Option("--permanent", help="For ever; an account has 100,000 of these. Else for 30 days.")] = False,
+) -> None:
+    """Make the QR code that leads into a group; whoever scans it follows the account and is welcomed.
+
+    Example: tongban group qr dawn --png dawn.png
+    """
+    with desk.at_work() as assembly:
+        account_id, joining = _code(assembly, group, course)
+        typer.echo(f"Code to type: {joining}")
+        try:
+            address = asyncio.run(make_qr(assembly, account_id, joining, None if permanent else LONGEST_QR))
+        except SendError as refused:
+            raise Conflict("qr", f"No QR code, but the code above works in the chat. {desk.platform_says(refused)}") from None
+    picture = segno.make(address, error="m")
+    if png is None:
+        picture.terminal(compact=True)
+    else:
+        _save(picture, png)
+    typer.echo(f"{address}\n{'For ever.' if permanent else 'Valid for 30 days.'}")
+
+
+def invite(
+    role: Annotated[Role, typer.Argument(help="What they become.", show_default=False)],
+    name: Annotated[str, typer.Argument(help="Whom you mean; they may change it when they come.", show_default=False)],
+    group: Annotated[str, typer.Option(help="The group's code; mentors and administrators go into the large group.", show_default=False)],
+    *,
+    course: InCourse = None,
+) -> None:
+    """Print a one-time code that makes one person staff of a group.
+
+    Example: tongban staff invite leader 李老师 --group dawn
+    """
+    if role is Role.PARTICIPANT:
+        raise Invalid(
+            "role", "Participants come by `tongban group qr` or `tongban roster import`; staff are leader, assistant, mentor and so on."
+        )
+    with desk.at_work() as assembly:
+        keyring = assembly.tools.keyring
+        made = assembly.database.write_now(
+            lambda tx: groups.invite(tx, keyring, _group(tx, group, course), clock.now(), role=role, once=True, name=name)
+        )
+    typer.echo(f"{made}\n{name} follows the account and sends this code once.")
+
+
+async def make_qr(assembly: Assembly, account_id: int, joining: str, seconds: int | None) -> str:
+    """The address that a QR code for `joining` holds, made by the platform. Raises `SendError`."""
+    channels = Channels(assembly)
+    try:
+        channel = (await channels.all())[account_id]
+        assert isinstance(channel, WeChat)  # noqa: S101 - the only channel with QR codes
+        return (await channel.create_qr_link(joining, seconds))[1]
+    finally:
+        await channels.close()
+
+
+def _group(tx: Tx, group: str, course: str | None) -> int:
+    return groups.by_code(tx, group, None if course is None else courses.by_code(tx, course))
+
+
+def _code(assembly: Assembly, group: str, course: str | None) -> tuple[int, str]:
+    """Account and joining code of a group. Raises `Invalid` for the large group, into which nobody is invited."""
+    keyring = assembly.tools.keyring
+
+    def work(tx: Tx) -> tuple[int, str]:
+        group_id = _group(tx, group, course)
+        if any(line.large for line in overview.groups(tx) if line.id == group_id):
+            raise Invalid("large", "Everybody who joins a small group is in the large one too; name a small group.")
+        return overview.course_of_group(tx, group_id)[0], groups.group_code(tx, keyring, group_id, clock.now())
+
+    return assembly.database.write_now(work)
+
+
+def _save(picture: segno.QRCode, png: Path) -> None:
+    try:
+        picture.save(str(png), kind="png", scale=10, border=4)
+    except OSError as refused:
+        raise Invalid("file", f"Cannot write {png} ({refused.strerror}); choose another place with --png.") from None
