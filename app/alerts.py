@@ -2,6 +2,7 @@
 
 import asyncio
 import smtplib
+import socket
 import ssl
 from email.message import EmailMessage
 from functools import partial
@@ -9,13 +10,17 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import httpx
+import structlog
 
-from app import clock, flags
+from app import audit, clock, flags
 from app.db import Database
 from app.flags import OutsideAlert
 from app.keyring import Keyring
+from app.logs import place_of
 from app.settings import Settings
 from bots.texts import Texts
+
+log = structlog.get_logger()
 
 _SECONDS = 10
 
@@ -37,16 +42,38 @@ class Alerter:
         """Send what is due; returns how many alerts were tried."""
         now = clock.now()
         due = await self._database.write(lambda tx: flags.claim_alerts(tx, self._keyring, now, clock.machine_seconds()))
-        for alert in due:
-            error = await self._try(alert)
-            await self._database.write(partial(flags.alert_done, alert_id=alert.id, error=error, now=clock.now()))
+        await asyncio.gather(*(self._send_one(alert) for alert in due))  # at once: a webhook that hangs must not delay a mail
         return len(due)
+
+    async def tell_operators(self) -> int:
+        """Tell the operators' webhook of new alarms; returns how many. Without a webhook they stand in `tongban alarm list` only."""
+        if self._settings.alarm_webhook is None:
+            return 0
+        now = clock.now()
+        fresh = await self._database.read(partial(audit.untold, now=now))
+        if not fresh:
+            return 0
+        lines = [f"[Tongban] {alarm.kind} {alarm.subject} (x{alarm.count})" for alarm in fresh]
+        try:
+            await _post(self._settings.alarm_webhook.get_secret_value(), "\n".join(lines))
+        except AlertFailed as failed:
+            log.warning("alarms_not_told", error=str(failed))
+            return 0
+        await self._database.write(lambda tx: audit.told(tx, [alarm.id for alarm in fresh], now))
+        return len(fresh)
+
+    async def _send_one(self, alert: OutsideAlert) -> None:
+        error = await self._try(alert)
+        await self._database.write(partial(flags.alert_done, alert_id=alert.id, error=error, now=clock.now()))
 
     async def _try(self, alert: OutsideAlert) -> str | None:
         try:
             await self.send(alert.route, alert.address, *self._texts(alert.details))
         except AlertFailed as failed:
             return str(failed)
+        except Exception as bug:  # noqa: BLE001 - an address that nothing can send to is told to the operators like any other failure
+            log.error("alert_failed", kind=type(bug).__name__, where=place_of(bug))  # noqa: TRY400 - a traceback may hold the address
+            return f"{alert.route}: {type(bug).__name__}"
         return None
 
     async def send(self, route: str, address: str, subject: str, body: str) -> None:
@@ -79,9 +106,10 @@ class Alerter:
 
 
 def _connect(scheme: str, host: str, port: int | None) -> smtplib.SMTP:
+    ourselves = socket.gethostname()  # else smtplib asks the DNS who we are, which may take longer than the alert can wait
     if scheme == "smtps":
-        return smtplib.SMTP_SSL(host, port or 465, timeout=_SECONDS, context=ssl.create_default_context())
-    smtp = smtplib.SMTP(host, port or 587, timeout=_SECONDS)
+        return smtplib.SMTP_SSL(host, port or 465, ourselves, timeout=_SECONDS, context=ssl.create_default_context())
+    smtp = smtplib.SMTP(host, port or 587, ourselves, timeout=_SECONDS)
     smtp.ehlo()
     if smtp.has_extn("starttls"):
         smtp.starttls(context=ssl.create_default_context())

@@ -2,10 +2,12 @@
 
 import os
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import structlog
 
 from app import clock, ids
 from app.accounts import Accounts
@@ -26,6 +28,8 @@ from app.tokens import Keeper
 from bots import find
 from bots.texts import Texts, load_texts
 
+log = structlog.get_logger()
+
 #: The folder with the system's own words.
 WORDS = Path(__file__).parent
 
@@ -45,8 +49,8 @@ class Assembly:
         """What makes a person's choices tappable."""
         return Links(self.tools.keyring.vault)
 
-    def postman(self) -> Postman:
-        """The loop that sends, ready to be driven."""
+    def postman(self, link_for: Callable[[int], LinkMaker] | None = None) -> Postman:
+        """The loop that sends, ready to be driven; `link_for` where choices shall not be WeChat's tap links."""
         return Postman(
             self.database,
             self.tools.keyring,
@@ -54,7 +58,7 @@ class Assembly:
             self.tools.words,
             self.owner,
             self.settings.lease_seconds,
-            link_for=self.links().for_person,
+            link_for=link_for or self.links().for_person,
             read_url=self.reading.url,
         )
 
@@ -98,6 +102,14 @@ async def refuse_moved_clock(assembly: Assembly) -> None:
     real = [account.account for account in (await assembly.accounts.all()).values() if not is_loopback(account.api_base)]
     if real:
         raise Invalid("clock", f"TONGBAN_CLOCK_FILE is for demos, but the account {real[0]!r} is a real one; unset it.")
+
+
+async def warn_of_open_doors(assembly: Assembly) -> None:
+    """Say loudly which accounts take pushes that anybody with one signed address could forge (bad-inputs.md A10)."""
+    for account in (await assembly.accounts.all()).values():
+        if account.mode != "safe":
+            remedy = "set 安全模式 in WeChat's console, then: tongban account change NAME --mode safe"
+            log.warning("account_not_in_safe_mode", account=account.account, mode=account.mode, remedy=remedy)
 
 
 class Channels:

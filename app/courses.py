@@ -1,5 +1,7 @@
 """Hides courses: makes one with its large group, finds it by its code. Dated occasions come with the course files."""
 
+import hashlib
+import json
 from datetime import date, datetime
 from typing import Any
 
@@ -68,3 +70,14 @@ def by_code(tx: Tx, code: str | None) -> int:
 def set_quiet_hours(tx: Tx, course_id: int, quiet_from: str, quiet_until: str) -> None:
     """Start nothing between these local times (`HH:MM`); equal times mean no quiet hours."""
     tx.execute(sa.update(Course).where(Course.id == course_id).values(quiet_from=quiet_from, quiet_until=quiet_until))
+
+
+def set_texts(tx: Tx, course_id: int, version: str, texts: dict[str, dict[str, str]], now: datetime) -> None:
+    """Give a course its own `consent` and `resources` by language, frozen with a checksum. Raises `Conflict` for a version in use."""
+    row = tx.execute(sa.select(Course.consent_version, Course.details).where(Course.id == course_id)).one()
+    details = {**row.details, **{kind: by_language for kind, by_language in texts.items() if by_language}}
+    details["consent_sha256"] = hashlib.sha256(json.dumps(details["consent"], sort_keys=True).encode()).hexdigest()
+    if version == row.consent_version and details["consent_sha256"] != row.details.get("consent_sha256"):
+        raise Conflict("version", f"People have read version {version!r} already; another text needs another version.")
+    tx.execute(sa.update(Course).where(Course.id == course_id).values(consent_version=version, details=details))
+    audit.record(tx, now, "operator", "course.texts", f"course:{course_id}", version=version)

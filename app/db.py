@@ -33,7 +33,7 @@ Work = Callable[[Tx], T]
 _TOGETHER = 32
 _TOGETHER_SECONDS = 0.010
 #: How long we wait for a lock, a connection or a pool place before we say that the database is away.
-_PATIENCE_SECONDS = 3
+PATIENCE_SECONDS = 3.0
 _THREADS = 8
 _TRIES = 3
 
@@ -47,11 +47,12 @@ class _Job:
 class Database:
     """One database. `start()` before use, `stop()` at the end; or use it as a context manager."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, patience: float = PATIENCE_SECONDS) -> None:
+        """`patience`: seconds that a transaction waits for a lock, a connection or a place in the pool."""
         self.url = url
         self.is_sqlite = url.startswith("sqlite")
-        self._readers = _sqlite_engine(url, "BEGIN") if self.is_sqlite else _postgres_engine(url)
-        self._writers = _sqlite_engine(url, "BEGIN IMMEDIATE") if self.is_sqlite else self._readers
+        self._readers = _sqlite_engine(url, "BEGIN", patience) if self.is_sqlite else _postgres_engine(url, patience)
+        self._writers = _sqlite_engine(url, "BEGIN IMMEDIATE", patience) if self.is_sqlite else self._readers
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="db")
         self._writer: threading.Thread | None = None
@@ -261,15 +262,15 @@ def _answer(job: _Job, value: Any, failure: BaseException | None) -> None:
         job.result.set_exception(failure)
 
 
-def _sqlite_engine(url: str, begin: str) -> sa.Engine:
+def _sqlite_engine(url: str, begin: str, patience: float) -> sa.Engine:
     path = url.removeprefix("sqlite:///").removeprefix("sqlite+pysqlite:///")
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(url, poolclass=QueuePool, pool_size=_THREADS, max_overflow=0, pool_timeout=_PATIENCE_SECONDS)
+    engine = sa.create_engine(url, poolclass=QueuePool, pool_size=_THREADS, max_overflow=0, pool_timeout=patience)
 
     @sa.event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # BEGIN is ours: the driver's own would be deferred and fail at once under load
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={_PATIENCE_SECONDS * 1000}"):
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={round(patience * 1000)}"):
             connection.execute(f"PRAGMA {pragma}").close()
 
     @sa.event.listens_for(engine, "begin")
@@ -279,15 +280,15 @@ def _sqlite_engine(url: str, begin: str) -> sa.Engine:
     return engine
 
 
-def _postgres_engine(url: str) -> sa.Engine:
+def _postgres_engine(url: str, patience: float) -> sa.Engine:
     return sa.create_engine(
         url,
         pool_size=_THREADS,
         max_overflow=0,
-        pool_timeout=_PATIENCE_SECONDS,
+        pool_timeout=patience,
         pool_pre_ping=True,
         connect_args={
-            "connect_timeout": _PATIENCE_SECONDS,
-            "options": f"-c lock_timeout={_PATIENCE_SECONDS * 1000} -c idle_in_transaction_session_timeout=30000 -c timezone=UTC",
+            "connect_timeout": max(1, round(patience)),
+            "options": f"-c lock_timeout={round(patience * 1000)} -c idle_in_transaction_session_timeout=30000 -c timezone=UTC",
         },
     )

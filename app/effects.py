@@ -5,7 +5,7 @@ from typing import assert_never
 
 import sqlalchemy as sa
 
-from app import flags, groups, people, schedules
+from app import audit, flags, groups, people, schedules
 from app.db import Tx
 from app.groups import Refused
 from app.models import Course, Screening
@@ -59,7 +59,7 @@ def _apply(tx: Tx, tools: Tools, situation: Situation, effect: Effect) -> Messag
         case Join(code=code):
             groups.join(tx, tools.keyring, person_id, code, now)
         case CountGuess():
-            groups.count_guess(tx, person_id, now)
+            _count_guess(tx, person_id, now)
         case Pause():
             people.pause(tx, person_id, now)
         case Resume():
@@ -77,6 +77,13 @@ def _apply(tx: Tx, tools: Tools, situation: Situation, effect: Effect) -> Messag
         case _:
             assert_never(effect)
     return None
+
+
+def _count_guess(tx: Tx, person_id: int, now: datetime) -> None:
+    """The last guess of an hour also tells the operators (bad-inputs.md E17, F7)."""
+    groups.count_guess(tx, person_id, now)
+    if groups.guesses(tx, person_id, now) >= groups.GUESSES_AN_HOUR:
+        audit.alarm(tx, now, "guessing", "invitation")
 
 
 def _announce(tx: Tx, tools: Tools, person_id: int, effect: Announce, now: datetime) -> None:

@@ -6,21 +6,28 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
+import structlog
+from sqlalchemy.exc import DBAPIError
 
 from app import access, audit, broadcasts, ids
 from app.broadcasts import Draft
 from app.db import Tx
 from app.groups import Refused
 from app.keyring import Keyring, Place
-from app.models import Alert, Course, Flag, Group, Membership, OnCall, Person
+from app.logs import place_of
+from app.models import Account, Alert, Course, Flag, Group, Membership, OnCall
 from app.people import names
 from app.situation import Situation, Tools
 from bots.turns import OccasionKind
+
+log = structlog.get_logger()
 
 #: The next on-call person is alerted after this long without a tap (issue: 15 minutes).
 NEXT_AFTER = timedelta(minutes=15)
 #: A flag that nobody takes is called for this long; then the operators' alarm stands alone.
 CALLED_FOR = timedelta(hours=24)
+#: An alert that could not even be written down is tried again after this long.
+AGAIN_AFTER = timedelta(minutes=1)
 _TRIES = 5
 _LEASE_SECONDS = 60.0
 
@@ -39,6 +46,7 @@ def raise_flag(tx: Tx, tools: Tools, situation: Situation, rule: str) -> int:
     tx.execute(
         sa.insert(Flag).values(
             id=flag_id,
+            number=_next_number(tx),
             person_id=situation.known.id,
             course_id=_course_of(tx, situation),
             account_id=situation.account_id,
@@ -50,18 +58,45 @@ def raise_flag(tx: Tx, tools: Tools, situation: Situation, rule: str) -> int:
         )
     )
     audit.record(tx, situation.now, "system", "flag.raise", f"flag:{flag_id}", rule=rule)
-    call_next(tx, tools.keyring, tools, flag_id, situation.now)
+    _call_survived(tx, tools, flag_id, situation.now)
     return flag_id
 
 
-def acknowledge(tx: Tx, flag_id: int, person_id: int, now: datetime) -> None:
-    """An on-call person takes over. Raises `Refused` ("foreign") for anybody else, and for a flag that does not exist."""
-    row = tx.execute(sa.select(Flag.course_id, Flag.acknowledged_at).where(Flag.id == flag_id).with_for_update()).one_or_none()
+def _next_number(tx: Tx) -> int:
+    """A number for people to type. Whoever takes one holds the first account's row, so that two cries at once do not clash."""
+    tx.execute(sa.select(Account.id).order_by(Account.id).limit(1).with_for_update(key_share=True))
+    return tx.execute(sa.select(sa.func.coalesce(sa.func.max(Flag.number), 0))).scalar_one() + 1
+
+
+def _call_survived(tx: Tx, tools: Tools, flag_id: int, now: datetime) -> None:
+    """Alert the next on-call person. What breaks there costs neither the flag, nor the person's answer, nor other flags' calls."""
+    try:
+        with tx.begin_nested():
+            call_next(tx, tools.keyring, flag_id, now)
+    except DBAPIError:
+        raise  # a race, or the database is away: the whole transaction is tried again
+    except Exception as bug:  # noqa: BLE001 - an alert that cannot be made is the operators' to know, and is tried again
+        log.error("flag_not_called", kind=type(bug).__name__, where=place_of(bug))  # noqa: TRY400 - a traceback may hold what somebody wrote
+        audit.alarm(tx, now, "flag_not_called", type(bug).__name__)
+        tx.execute(sa.update(Flag).where(Flag.id == flag_id).values(next_alert_at=now + AGAIN_AFTER))
+
+
+def acknowledge(tx: Tx, number: int, person_id: int, now: datetime) -> None:
+    """An on-call person takes over the flag with this number.
+
+    Raises `Refused`: "taken" (somebody else was first), "foreign" (not on call, or no such flag).
+    """
+    row = tx.execute(
+        sa.select(Flag.id, Flag.course_id, Flag.acknowledged_at, Flag.acknowledged_by).where(Flag.number == number).with_for_update()
+    ).one_or_none()
     if row is None or not access.may_take_flag(tx, person_id, row.course_id):
         raise Refused("foreign", "Only the on-call people of this course can take this over.")
+    if row.acknowledged_at is not None and row.acknowledged_by != person_id:
+        raise Refused("taken", "Somebody else on call has taken this over already.")
     if row.acknowledged_at is None:
-        tx.execute(sa.update(Flag).where(Flag.id == flag_id).values(acknowledged_at=now, acknowledged_by=person_id, next_alert_at=None))
-        audit.record(tx, now, f"person:{person_id}", "flag.take", f"flag:{flag_id}")
+        tx.execute(sa.update(Flag).where(Flag.id == row.id).values(acknowledged_at=now, acknowledged_by=person_id, next_alert_at=None))
+        tx.execute(sa.update(Alert).where(Alert.flag_id == row.id, Alert.state == "ready").values(state="cancelled"))
+        audit.record(tx, now, f"person:{person_id}", "flag.take", f"flag:{row.id}")
 
 
 def call_due(tx: Tx, tools: Tools, now: datetime) -> int:
@@ -71,7 +106,7 @@ def call_due(tx: Tx, tools: Tools, now: datetime) -> int:
     ).scalars()
     flags = list(due)
     for flag_id in flags:
-        call_next(tx, tools.keyring, tools, flag_id, now)
+        _call_survived(tx, tools, flag_id, now)
     return len(flags)
 
 
@@ -80,7 +115,7 @@ def next_call(tx: Tx) -> datetime | None:
     return tx.execute(sa.select(sa.func.min(Flag.next_alert_at)).where(Flag.acknowledged_at.is_(None))).scalar_one_or_none()
 
 
-def call_next(tx: Tx, keyring: Keyring, tools: Tools, flag_id: int, now: datetime) -> None:
+def call_next(tx: Tx, keyring: Keyring, flag_id: int, now: datetime) -> None:
     """Alert the next on-call person in turn by chat, mail and webhook; after the last the first is called again."""
     flag = tx.execute(sa.select(*Flag.__table__.columns).where(Flag.id == flag_id)).one()
     people = on_call(tx, flag.course_id)
@@ -91,7 +126,7 @@ def call_next(tx: Tx, keyring: Keyring, tools: Tools, flag_id: int, now: datetim
     if not people:
         return
     called = people[flag.step % len(people)]
-    _alert(tx, keyring, tools, flag, called, flag.step + 1, now)
+    _alert(tx, keyring, flag, called, flag.step + 1, now)
 
 
 def on_call(tx: Tx, course_id: int | None) -> Sequence[Any]:
@@ -122,6 +157,15 @@ def add_on_call(
     )
     audit.record(tx, now, "operator", "oncall.add", f"course:{course_id}")
     return row_id
+
+
+def change_webhook(tx: Tx, keyring: Keyring, oncall_id: int, webhook: str) -> None:
+    """Send somebody's alerts to another webhook from now on."""
+    key_id = tx.execute(
+        sa.select(Course.data_key_id).join(OnCall, OnCall.course_id == Course.id).where(OnCall.id == oncall_id)
+    ).scalar_one()
+    sealed = keyring.open(tx, key_id).seal(Place("oncall", "webhook_sealed", oncall_id), webhook)
+    tx.execute(sa.update(OnCall).where(OnCall.id == oncall_id).values(webhook_sealed=sealed))
 
 
 def courses_without_outside_route(tx: Tx) -> list[str]:
@@ -187,8 +231,8 @@ def alert_done(tx: Tx, alert_id: int, error: str | None, now: datetime) -> None:
     audit.alarm(tx, now, "alert_failed", f"alert:{error[:40]}")
 
 
-def _alert(tx: Tx, keyring: Keyring, tools: Tools, flag: Any, called: Any, step: int, now: datetime) -> None:
-    details = _details(tx, keyring, tools, flag, step)
+def _alert(tx: Tx, keyring: Keyring, flag: Any, called: Any, step: int, now: datetime) -> None:
+    details = _details(tx, keyring, flag, step)
     routes = {"chat": called.person_id, "email": called.email_sealed, "webhook": called.webhook_sealed}
     for route in (name for name, there in routes.items() if there is not None):
         broadcast_id = _chat(tx, keyring, flag, called.person_id, details, now) if route == "chat" else None
@@ -222,11 +266,10 @@ def _chat(tx: Tx, keyring: Keyring, flag: Any, person_id: int, details: dict[str
     return broadcasts.send_to(tx, keyring, draft, [person_id], now)
 
 
-def _details(tx: Tx, keyring: Keyring, tools: Tools, flag: Any, step: int) -> dict[str, Any]:
+def _details(tx: Tx, keyring: Keyring, flag: Any, step: int) -> dict[str, Any]:
     course = tx.execute(sa.select(Course.title).where(Course.id == flag.course_id)).scalar_one_or_none() or ""
-    language = tx.execute(sa.select(Person.language).where(Person.id == flag.person_id)).scalar_one()
-    name = names(tx, keyring, [flag.person_id]).get(flag.person_id) or str(tools.words.fill("alert.someone", language))
-    return {"flag": flag.id, "course": course, "person": name, "rule": flag.rule, "at": flag.raised_at, "step": step}
+    person = names(tx, keyring, [flag.person_id]).get(flag.person_id)  # None is put into words in the reader's language
+    return {"flag": flag.number, "course": course, "person": person, "rule": flag.rule, "at": flag.raised_at, "step": step}
 
 
 def _outside(tx: Tx, keyring: Keyring, row: Any) -> OutsideAlert:
@@ -237,7 +280,7 @@ def _outside(tx: Tx, keyring: Keyring, row: Any) -> OutsideAlert:
     flag = tx.execute(sa.select(*Flag.__table__.columns).where(Flag.id == row.flag_id)).one()
     course = tx.execute(sa.select(Course.title).where(Course.id == flag.course_id)).scalar_one_or_none() or ""
     person = names(tx, keyring, [flag.person_id]).get(flag.person_id)
-    details = {"flag": str(flag.id), "course": course, "person": person, "rule": flag.rule, "when": flag.raised_at, "step": row.step}
+    details = {"flag": str(flag.number), "course": course, "person": person, "rule": flag.rule, "when": flag.raised_at, "step": row.step}
     return OutsideAlert(row.id, row.route, address, details, flag.id)
 
 
@@ -248,7 +291,7 @@ def _course_of(tx: Tx, situation: Situation) -> int | None:
         .join(Membership, Membership.group_id == Group.id)
         .join(Course, Course.id == Group.course_id)
         .where(Membership.person_id == situation.known.id, Membership.ended_at.is_(None), Course.account_id == situation.account_id)
-        .order_by(Membership.started_at.desc())
+        .order_by(Membership.started_at.desc(), Membership.id.desc())
         .limit(1)
     )
     found: int | None = tx.execute(mine).scalar_one_or_none()

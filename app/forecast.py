@@ -12,6 +12,9 @@ from app.models import Account, Allowance, ConsentGiven, Course, Group, Identity
 from bots.facts import ReachForecast
 from bots.turns import Role
 
+#: Somebody with two roles in a group is reached by the better of their ways: a larger number.
+_NEVER, _CLOSED, _NOW = 0, 1, 2
+
 
 def forecast(tx: Tx, rules: Rules, group_id: int, author_id: int | None, at: datetime | None, now: datetime) -> ReachForecast:
     """Who would be reached in a group if its author sent something at `at` (None: now)."""
@@ -25,17 +28,17 @@ def forecast(tx: Tx, rules: Rules, group_id: int, author_id: int | None, at: dat
     quiet = reach.quiet_until(moment, course.zone, course.quiet_from, course.quiet_until)
     moment = quiet or moment
     people = _people(group_id, author_id, moment, rules).subquery()
-    counts: dict[str, int] = {
+    counts: dict[int, int] = {
         row.way: row.number for row in tx.execute(sa.select(people.c.way, sa.func.count().label("number")).group_by(people.c.way))
     }
-    closed = counts.get("closed", 0)
+    closed = counts.get(_CLOSED, 0)
     notices = course.notice_id is not None
     return ReachForecast(
         total=sum(counts.values()),
-        now=counts.get("now", 0),
+        now=counts.get(_NOW, 0),
         notice=closed if notices else 0,
         later=0 if notices else closed,
-        never=counts.get("never", 0),
+        never=counts.get(_NEVER, 0),
         at=at,
         notices_possible=notices,
         quiet_until=quiet,
@@ -62,7 +65,7 @@ def _people(group_id: int, author_id: int | None, moment: datetime, rules: Rules
         Person.erased_at.is_not(None),
         sa.and_(Membership.role == Role.PARTICIPANT.value, ~consent),
     )
-    way = sa.case((never, "never"), (window, "now"), else_="closed")
+    way = sa.case((never, _NEVER), (window, _NOW), else_=_CLOSED)
     query = (
         sa.select(Membership.person_id, sa.func.max(way).label("way"))
         .join(Group, Group.id == Membership.group_id)

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from app import audit, ids
 from app.db import Tx
-from app.errors import AppError, NotFound
+from app.errors import AppError, Conflict, NotFound
 from app.keyring import Keyring, Place
 from app.models import ConsentGiven, Course, Group, Guess, Invitation, Membership, Participant
 from app.people import names
@@ -32,6 +32,13 @@ def create(tx: Tx, course_id: int, *, code: str, name: str, large: bool = False,
     return group_id
 
 
+def create_once(tx: Tx, course_id: int, *, code: str, name: str, capacity: int | None) -> int:
+    """As `create`, for a small group. Raises `Conflict` where the course has a group with this code."""
+    if tx.execute(sa.select(Group.id).where(Group.course_id == course_id, Group.code == code)).first():
+        raise Conflict("group_exists", f"There is a group {code!r} in this course already; choose another code.")
+    return create(tx, course_id, code=code, name=name, capacity=capacity)
+
+
 def by_code(tx: Tx, code: str, course_id: int | None = None) -> int:
     """The id of a group by its code. Raises `NotFound` with the codes there are."""
     query = sa.select(Group.id).where(Group.code == code)
@@ -42,6 +49,12 @@ def by_code(tx: Tx, code: str, course_id: int | None = None) -> int:
         there = ", ".join(tx.execute(sa.select(Group.code).order_by(Group.code)).scalars()) or "none yet"
         raise NotFound("group", f"There is no single group {code!r}. Groups: {there}.")
     return found[0]
+
+
+def close(tx: Tx, group_id: int, now: datetime) -> None:
+    """Let nobody join any more; who is in it stays."""
+    tx.execute(sa.update(Group).where(Group.id == group_id, Group.closed_at.is_(None)).values(closed_at=now))
+    audit.record(tx, now, "operator", "group.close", f"group:{group_id}")
 
 
 def invite(
@@ -105,10 +118,7 @@ def group_code(tx: Tx, keyring: Keyring, group_id: int, now: datetime) -> str:
 
 def look_up(tx: Tx, keyring: Keyring, person_id: int, code: str, language: str, now: datetime) -> InvitationFound:
     """Where a code leads for this person; after five vain tries in an hour nothing is looked up."""
-    tried = tx.execute(
-        sa.select(sa.func.count()).select_from(Guess).where(Guess.person_id == person_id, Guess.at > now - timedelta(hours=1))
-    ).scalar_one()
-    if tried >= GUESSES_AN_HOUR:
+    if guesses(tx, person_id, now) >= GUESSES_AN_HOUR:
         return InvitationFound(InvitationState.GUESSING)
     row = _invitation(tx, keyring, code)
     if row is None:
@@ -117,6 +127,12 @@ def look_up(tx: Tx, keyring: Keyring, person_id: int, code: str, language: str, 
     if state in (InvitationState.USED, InvitationState.EXPIRED):
         return InvitationFound(state)
     return _found(tx, keyring, row, state, language)
+
+
+def guesses(tx: Tx, person_id: int, now: datetime) -> int:
+    """How many codes this person has tried in vain within the last hour."""
+    query = sa.select(sa.func.count()).select_from(Guess).where(Guess.person_id == person_id, Guess.at > now - timedelta(hours=1))
+    return tx.execute(query).scalar_one()
 
 
 def count_guess(tx: Tx, person_id: int, now: datetime) -> None:

@@ -1,6 +1,5 @@
 """Takes a push: once, in order per person, all or nothing. Dedupe, lock, ask the bots, apply, write the reply down, then answer."""
 
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -25,7 +24,7 @@ from app.reach import Action, Traffic
 from app.sealing import Vault
 from app.situation import Situation, Tools
 from bots import Bot, Message, Need
-from bots.conversation import who_answers
+from bots.conversation import FIRST, LAST, who_answers
 from bots.effects import Answer
 from bots.facts import Facts
 from bots.texts import Words
@@ -39,6 +38,10 @@ REPLY_SERVED = timedelta(seconds=60)
 _FLOOD, _FLOOD_WITHIN = 30, timedelta(seconds=10)
 #: This many equal exchanges within a minute end the exchange: two machines are talking (bad-inputs.md D13).
 _ECHOES, _ECHOES_WITHIN = 5, timedelta(minutes=1)
+#: So many of our last replies are recognised when they come back.
+_OWN_WORDS = 3
+#: Refusals that mean somebody reached for what is not theirs; they are audited.
+_OVERREACH = frozenset({"role", "foreign"})
 _SIGNATURE = 8
 _ROUNDS = 2
 
@@ -71,12 +74,13 @@ def take(tx: Tx, tools: Tools, incoming: Incoming) -> Taken:
         id=inbox_id,
         account_id=incoming.account_id,
         dedupe_key=push.dedupe_key,
-        content_hash=push.content_hash,
+        content_hash=_mark(tools, push),
         kind=push.kind.value,
         sent_at=push.sent_at,
         received_at=now,
     )
-    if not tx.execute(fresh.on_conflict_do_nothing(index_elements=["account_id", "dedupe_key"])).rowcount:
+    once = fresh.on_conflict_do_nothing(index_elements=["account_id", "dedupe_key"]).returning(InboxItem.id)
+    if tx.execute(once).first() is None:  # not by rowcount: of an INSERT psycopg keeps none
         return _repeat(tx, tools, incoming, now)
     if push.note is not None:
         audit.alarm(tx, now, "odd_push", push.note)
@@ -85,6 +89,11 @@ def take(tx: Tx, tools: Tools, incoming: Incoming) -> Taken:
     if push.kind in (PushKind.RECEIPT, PushKind.IGNORED) or not push.openid:
         return Taken(inbox_id, None)
     return _from_person(tx, tools, incoming, inbox_id, now)
+
+
+def _mark(tools: Tools, push: Push) -> bytes:
+    """By which the same content is recognised: keyed, so that nobody can guess short words from a stolen database."""
+    return tools.keyring.vault.index("content", push.content_hash.hex())
 
 
 def quarantine(tx: Tx, tools: Tools, account_id: int, reason: str, raw: bytes, now: datetime) -> None:
@@ -108,7 +117,7 @@ def _repeat(tx: Tx, tools: Tools, incoming: Incoming, now: datetime) -> Taken:
             InboxItem.account_id == incoming.account_id, InboxItem.dedupe_key == push.dedupe_key
         )
     ).one()
-    if row.content_hash != push.content_hash:
+    if row.content_hash != _mark(tools, push):
         quarantine(tx, tools, incoming.account_id, "same key, other content", push.raw, now)
         return Taken(row.id, None)
     if row.reply_sealed is None or now - row.received_at > REPLY_SERVED:
@@ -140,8 +149,7 @@ def _from_person(tx: Tx, tools: Tools, incoming: Incoming, inbox_id: int, now: d
 def _event(vault: Vault, person_id: int, push: Push) -> Event:
     match push.kind:
         case PushKind.TAPPED:
-            choice = _verified(vault, person_id, push.choice or "")
-            return Wrote(push.value) if choice is None else Tapped(choice, push.value)
+            return Tapped(_verified(vault, person_id, push.choice or ""), push.value)
         case PushKind.PRESSED:
             return Pressed(push.value)
         case PushKind.SCANNED:
@@ -154,10 +162,10 @@ def _event(vault: Vault, person_id: int, push: Push) -> Event:
             return Sent(push.value)
 
 
-def _verified(vault: Vault, person_id: int, wired: str) -> str | None:
-    """The choice behind a tapped id, or None where it was not made for this person."""
+def _verified(vault: Vault, person_id: int, wired: str) -> str:
+    """The choice behind a tapped id; empty where it was not made for this person: its words must not pass for typed ones (F5, F8)."""
     choice, _, signature = wired.rpartition("~")
-    return choice if choice and vault.signed("choice", f"{person_id}.{choice}", signature, _SIGNATURE) else None
+    return choice if choice and vault.signed("choice", f"{person_id}.{choice}", signature, _SIGNATURE) else ""
 
 
 def _note_traffic(tx: Tx, tools: Tools, known: Known, kind: PushKind, now: datetime) -> Traffic:
@@ -227,7 +235,7 @@ class _Exchange:
         bot, messages, memories = self._converse(event, floor, only_safety=flooded)
         text = "\n\n".join(render(message, self._incoming.link_for(self._at.known.id)) for message in messages)
         text, rides = self._with_what_waited(text, busy=_open(memories), traffic=traffic, silent=flooded)
-        if text and self._echo(recent, event, text):
+        if text and self._echo(recent, event, text, bot):
             text = ""
         text = self._first_part(text)
         self._remember(floor, memories, recent)
@@ -237,7 +245,7 @@ class _Exchange:
         turn = Turn(event, self._at.person, self._at.now, seed=self._at.inbox_id & 0xFFFF)
         try:
             bot = who_answers(list(self._tools.bots.values()), turn, floor.holder)
-            if only_safety and bot.name != "safety":
+            if only_safety and bot.name != FIRST:
                 return bot.name, [], floor.memories
             turn = replace(turn, memory=floor.memory(bot.name), holds_floor=floor.holder == bot.name)
             with self._tx.begin_nested():
@@ -254,6 +262,8 @@ class _Exchange:
             with self._tx.begin_nested():
                 return answer, effects.apply(self._tx, self._tools, self._at, answer.effects)
         except Refused as refusal:
+            if refusal.code in _OVERREACH:  # written here: what the effect itself wrote was undone with it
+                audit.record(self._tx, self._at.now, f"person:{self._at.known.id}", "effect.refused", f"bot:{bot.name}", code=refusal.code)
             answer = self._ask(bot, replace(turn, refusal=refusal.code))
             with self._tx.begin_nested():
                 return answer, effects.apply(self._tx, self._tools, self._at, answer.effects)
@@ -365,15 +375,24 @@ class _Exchange:
         kept = {**recent, "since": self._at.now.isoformat() if fresh or since is None else since.isoformat(), "count": count}
         return count > _FLOOD, kept
 
-    def _echo(self, recent: dict[str, Any], event: Event, text: str) -> bool:
-        """Whether the same words have met the same answer too often; updates `recent`."""
-        exchange = hashlib.sha256(f"{event!r}\0{text}".encode()).hexdigest()[:16]
+    def _echo(self, recent: dict[str, Any], event: Event, text: str, bot: str) -> bool:
+        """Whether the same words have met the same answer too often; updates `recent`. Safety is never silenced (D11).
+
+        Two machines are also talking where our own words come back, and where fallback says the same in other words.
+        """
+        ours, own = list(recent.get("ours", [])), self._keyed(getattr(event, "text", ""))
+        exchange = "ours" if own in ours else self._keyed(f"{event!r}\0{bot if bot == LAST else text}")
         since = _moment(recent.get("echo_since"))
         same = recent.get("echo") == exchange and since is not None and self._at.now - since <= _ECHOES_WITHIN
         recent["echo"], recent["echoes"] = exchange, int(recent.get("echoes", 0)) + 1 if same else 1
+        recent["ours"] = [*ours, self._keyed(text)][-_OWN_WORDS:]
         if not same:
             recent["echo_since"] = self._at.now.isoformat()
-        return bool(recent["echoes"] > _ECHOES)
+        return bot != FIRST and bool(recent["echoes"] > _ECHOES)
+
+    def _keyed(self, words: str) -> str:
+        """A mark by which words are recognised; without our key nobody can guess them from it."""
+        return self._tools.keyring.vault.index("echo", " ".join(words.split())).hex()[:16]
 
 
 def _open(memories: tuple[_Memory, ...]) -> bool:

@@ -32,6 +32,17 @@ class Keyring:
             raise Unreadable("data_keys")
         return self.vault.unwrap(key_id, row.master_version, row.wrapped)
 
+    def rewrap(self, tx: Tx) -> int:
+        """Wrap every data key that rests under an older master key under the newest one; returns how many. Raises `Unreadable`."""
+        newest = self.vault.newest
+        rows = tx.execute(
+            sa.select(Row.id, Row.wrapped, Row.master_version).where(Row.master_version != newest, Row.wrapped.is_not(None))
+        ).all()
+        for row in rows:
+            secret = self.vault.unwrap(row.id, row.master_version, row.wrapped).secret
+            tx.execute(sa.update(Row).where(Row.id == row.id).values(wrapped=self.vault.wrap(row.id, secret), master_version=newest))
+        return len(rows)
+
     def unseal(self, tx: Tx, key_id: int, place: Place, sealed: bytes | None) -> str | None:
         """The text under a key, or None where there is none or it was erased."""
         if sealed is None:

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 from starlette.routing import Mount
 
-from app.assembly import Assembly, refuse_moved_clock
+from app.assembly import Assembly, refuse_moved_clock, warn_of_open_doors
 from app.web import health, read
 from app.web.hooks import Hooks
 from app.worker import Worker
@@ -22,6 +22,7 @@ def create_app(assembly: Assembly, *, worker: bool) -> FastAPI:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         assembly.database.start()
         await refuse_moved_clock(assembly)
+        await warn_of_open_doors(assembly)
         clockwork = Worker(assembly) if worker else None
         if clockwork is not None:
             clockwork.start()
@@ -31,7 +32,8 @@ def create_app(assembly: Assembly, *, worker: bool) -> FastAPI:
         await hooks.finish()
         assembly.database.stop()
 
-    app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    # A redirect would name the Host that the caller claims.
+    app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.router.routes.append(Mount("/hooks/wechat", app=hooks))
     app.include_router(health.routes(assembly))
     app.include_router(read.routes(assembly))

@@ -1,5 +1,6 @@
 """Hides how a person is stored: meets them by openid, keeps their name sealed, follows them, pauses, withdraws and erases them."""
 
+import json
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -10,18 +11,23 @@ from app import audit, ids
 from app.db import Tx
 from app.keyring import Keyring, Place
 from app.models import (
+    Alert,
     Allowance,
+    Broadcast,
     ConsentGiven,
     Conversation,
     Course,
     Delivery,
     Erasure,
+    Flag,
     Group,
     Identity,
     InboxItem,
+    Invitation,
     Membership,
     Participant,
     Person,
+    Schedule,
 )
 from app.models import DataKey as DataKeyRow
 from app.sealing import DataKey
@@ -72,8 +78,11 @@ def meet(tx: Tx, keyring: Keyring, account_id: int, openid: str, now: datetime) 
 
 
 def lock(tx: Tx, person_id: int) -> None:
-    """Let nobody else handle this person until the transaction ends (SQLite: the writer is alone anyway)."""
-    tx.execute(sa.select(Person.id).where(Person.id == person_id).with_for_update())
+    """Let nobody else handle this person until the transaction ends (SQLite: the writer is alone anyway).
+
+    Not the key: a broadcast that writes them a delivery meanwhile refers to their row, and shall not wait for their push.
+    """
+    tx.execute(sa.select(Person.id).where(Person.id == person_id).with_for_update(key_share=True))
 
 
 def _find(tx: Tx, keyring: Keyring, account_id: int, index: bytes) -> Known | None:
@@ -249,7 +258,7 @@ def consent(tx: Tx, person_id: int, course_id: int, version: str, ticks: tuple[s
 
 
 def withdraw(tx: Tx, person_id: int, now: datetime, *, erase_answers: bool, actor: str) -> None:
-    """End every membership and consent; with `erase_answers` the person is erased as well."""
+    """End every membership and consent; `erase_answers` is kept for the study: this person's answers go, else they stay unnamed."""
     tx.execute(
         sa.update(Membership)
         .where(Membership.person_id == person_id, Membership.ended_at.is_(None))
@@ -274,8 +283,39 @@ def erase(tx: Tx, keyring: Keyring, person_id: int, now: datetime, *, actor: str
     tx.execute(sa.update(Identity).where(Identity.person_id == person_id).values(openid_sealed=None))
     tx.execute(sa.delete(Conversation).where(Conversation.person_id == person_id))
     tx.execute(sa.update(InboxItem).where(InboxItem.person_id == person_id).values(reply_sealed=None))
+    tx.execute(sa.update(Invitation).where(Invitation.used_by == person_id).values(name_sealed=None, phone_sealed=None))
+    _unname(tx, keyring, person_id)
     tx.execute(sa.insert(Erasure).values(person_id=person_id, data_key_id=key_id, at=now))
     audit.record(tx, now, actor, "erase", f"person:{person_id}")
+
+
+def _unname(tx: Tx, keyring: Keyring, person_id: int) -> None:
+    """Take this person's name out of what rests under other keys: announcements that they wrote, alerts about them."""
+    alerts = sa.select(Alert.broadcast_id).join(Flag, Flag.id == Alert.flag_id).where(Flag.person_id == person_id)
+    named = sa.or_(Broadcast.author_id == person_id, Broadcast.id.in_(alerts), Broadcast.schedule_id.in_(_written_by(person_id)))
+    for row in tx.execute(sa.select(Broadcast.id, Broadcast.data_key_id, Broadcast.details_sealed).where(named)).all():
+        nameless = _without_names(tx, keyring, row.data_key_id, Place("broadcasts", "details_sealed", row.id), row.details_sealed)
+        if nameless is not None:
+            tx.execute(sa.update(Broadcast).where(Broadcast.id == row.id).values(details_sealed=nameless))
+    written = sa.select(Schedule.id, Course.data_key_id, Schedule.details_sealed).join(Course, Course.id == Schedule.course_id)
+    for row in tx.execute(written.where(Schedule.author_id == person_id)).all():
+        nameless = _without_names(tx, keyring, row.data_key_id, Place("schedules", "details_sealed", row.id), row.details_sealed)
+        if nameless is not None:
+            tx.execute(sa.update(Schedule).where(Schedule.id == row.id).values(details_sealed=nameless))
+
+
+def _written_by(person_id: int) -> "sa.Select[int]":
+    return sa.select(Schedule.id).where(Schedule.author_id == person_id)
+
+
+def _without_names(tx: Tx, keyring: Keyring, key_id: int, place: Place, sealed: bytes) -> bytes | None:
+    """The gaps' values sealed again without the names of people; None where they do not open anyhow."""
+    text = keyring.unseal(tx, key_id, place, sealed)
+    if text is None:
+        return None
+    details: dict[str, Any] = json.loads(text)
+    nameless = details | {name: None for name in ("author_name", "person") if name in details}
+    return keyring.open(tx, key_id).seal(place, json.dumps(nameless, ensure_ascii=False))
 
 
 def export(tx: Tx, keyring: Keyring, person_id: int) -> dict[str, Any]:

@@ -69,7 +69,9 @@ def open_page(tx: Tx, tools: Tools, delivery_id: int, now: datetime) -> Page | N
     ).one_or_none()
     if row is None or row.erased_at is not None or row.state == "cancelled" or now - row.created_at > GOOD_FOR:
         return None
-    details = broadcasts.details_of(tx, tools.keyring, [row.broadcast_id])[row.broadcast_id]
+    details = broadcasts.details_of(tx, tools.keyring, [row.broadcast_id]).get(row.broadcast_id)
+    if details is None:
+        return None
     message = tools.composer.compose(row.bot, row.kind, row.language, row.zone, details)
     results.opened(tx, delivery_id, now)
     sender = str(details.get("author_name") or tools.words.fill("sender.system", row.language))

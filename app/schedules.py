@@ -14,7 +14,8 @@ from app.groups import Refused
 from app.keyring import Keyring, Place
 from app.models import Broadcast, Course, Delivery, Firing, Group, Schedule
 from app.people import names
-from app.states import REACHED, State
+from app.states import REACHED, UNDER_WAY, State
+from bots.clipping import clip
 from bots.facts import AnnouncementSummary, Progress, Unreached
 from bots.texts import Texts
 from bots.turns import OccasionKind
@@ -27,7 +28,7 @@ LATE = timedelta(hours=1)
 USEFUL = timedelta(days=7)
 #: Equal words to the same group within this time ask for one more confirmation (bad-inputs.md F4).
 EQUAL_WITHIN = timedelta(minutes=10)
-_EXCERPT = 24
+_EXCERPT_BYTES = 72
 
 
 def plan_announcement(
@@ -72,6 +73,7 @@ def _store(
     schedule_id = ids.new_id()
     details = {"text": text, "group_name": group.name, "author_name": author, "author_role": role, "course_title": group.title}
     sealed = keyring.open(tx, group.data_key_id).seal(Place("schedules", "details_sealed", schedule_id), broadcasts.freeze(details))
+    tx.execute(sa.select(Course.id).where(Course.id == group.course_id).with_for_update(key_share=True))  # one number after the other
     number = (
         tx.execute(sa.select(sa.func.coalesce(sa.func.max(Schedule.number), 0)).where(Schedule.course_id == group.course_id)).scalar_one()
         + 1
@@ -141,10 +143,9 @@ def fire_next(tx: Tx, keyring: Keyring, now: datetime) -> int | None:
     ).one_or_none()
     if row is None:
         return None
-    won = tx.execute(
-        upsert(tx, Firing).values(schedule_id=row.id, fire_at=row.fire_at, fired_at=now, outcome="fired").on_conflict_do_nothing()
-    ).rowcount
-    if not won:
+    firing = upsert(tx, Firing).values(schedule_id=row.id, fire_at=row.fire_at, fired_at=now, outcome="fired").on_conflict_do_nothing()
+    if tx.execute(firing.returning(Firing.id)).first() is None:
+        tx.execute(sa.update(Schedule).where(Schedule.id == row.id).values(state="fired"))  # nor may it stand in the way of others
         return None
     refusal = _too_late_or_refused(tx, row, now)
     if refusal is None:
@@ -156,7 +157,7 @@ def fire_next(tx: Tx, keyring: Keyring, now: datetime) -> int | None:
 
 def give_up(tx: Tx, schedule_id: int, now: datetime) -> None:
     """A schedule that cannot be fired because of a bug: it is missed, and the operators are told."""
-    tx.execute(sa.update(Schedule).where(Schedule.id == schedule_id).values(state="missed", why="bug"))
+    tx.execute(sa.update(Schedule).where(Schedule.id == schedule_id, Schedule.state == "planned").values(state="missed", why="bug"))
     audit.alarm(tx, now, "schedule_failed", f"schedule:{schedule_id}")
 
 
@@ -270,12 +271,12 @@ def announcements(tx: Tx, keyring: Keyring, reader: Reader, limit: int) -> tuple
 def _summary(tx: Tx, keyring: Keyring, row: Any) -> AnnouncementSummary:
     counts = _counts(tx, row.id)
     total, reached = sum(counts.values()), sum(number for state, number in counts.items() if state in REACHED)
-    going = tx.execute(
-        sa.select(Broadcast.id).where(Broadcast.schedule_id == row.id, Broadcast.state.in_(["expanding", "going"])).limit(1)
-    ).first()
+    going = row.state == "fired" and any(counts.get(state) for state in UNDER_WAY)
     state = {"planned": "planned", "cancelled": "cancelled", "missed": "missed"}.get(row.state) or ("going out" if going else "done")
     text = str(_details(tx, keyring, row)["text"])
-    return AnnouncementSummary(row.id, row.number, row.group_name, _excerpt(text), row.fire_at, state, total, reached)
+    return AnnouncementSummary(
+        row.id, row.number, row.group_name, _excerpt(text), row.fire_at, state, total, reached, counts.get(State.NOTIFIED, 0)
+    )
 
 
 def progress(tx: Tx, keyring: Keyring, words: Texts, schedule_id: int, reader: Reader) -> Progress:
@@ -326,10 +327,14 @@ def _unreached(tx: Tx, keyring: Keyring, words: Texts, schedule_id: int, reader:
     return tuple(Unreached(known.get(row.person_id, "?"), reason_words(words, row, reader.language)) for row in rows)
 
 
+#: Reasons that add nothing to the state's own words.
+_SAID_BY_THE_STATE = frozenset({"service", "notice", "receipt", "released"})
+
+
 def reason_words(words: Texts, row: Any, language: str) -> str:
     """State, reason and the platform's own code of a delivery, as a leader reads them."""
     parts: list[str] = [words.fill(f"state.{row.state}", language)]
-    if row.reason:
+    if row.reason and row.reason not in _SAID_BY_THE_STATE:
         parts.append(words.fill(f"reason.{row.reason}", language, sent="?", total="?"))
     if row.code:
         parts.append(str(row.code))
@@ -351,5 +356,4 @@ def by_number(tx: Tx, number: int, course_code: str | None = None) -> int:
 
 
 def _excerpt(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _EXCERPT else line[: _EXCERPT - 1] + "…"
+    return clip(" ".join(text.split()), _EXCERPT_BYTES)

@@ -44,7 +44,7 @@ class Settings(BaseSettings):
     @classmethod
     def _is_a_key(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and _key_bytes(value) is None:
-            raise ValueError("must be 32 bytes in base64; `tongban account add --help` shows how to make one")
+            raise ValueError("must be 32 bytes in base64; `tongban keys` prints fresh ones")
         return value
 
     @field_validator("database_url")
@@ -53,6 +53,13 @@ class Settings(BaseSettings):
         if not value.startswith(("sqlite:///", "postgresql://", "postgresql+psycopg://")):
             raise ValueError("must begin with sqlite:/// or postgresql://")
         return value.replace("postgresql://", "postgresql+psycopg://", 1)
+
+    @field_validator("log_level")
+    @classmethod
+    def _is_a_level(cls, value: str) -> str:
+        if value.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
+            raise ValueError("must be DEBUG, INFO, WARNING or ERROR")
+        return value.upper()
 
     @field_validator("public_url")
     @classmethod

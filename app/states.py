@@ -36,6 +36,8 @@ class Route(StrEnum):
 REACHED = frozenset({State.SENT, State.CONFIRMED})
 #: Nothing more happens by itself.
 SETTLED = frozenset({State.SENT, State.CONFIRMED, State.FAILED, State.UNKNOWN, State.EXPIRED, State.CANCELLED, State.UNREACHABLE})
+#: On its way right now: the next seconds decide.
+UNDER_WAY = (State.PLANNED, State.READY, State.CLAIMED, State.SENDING, State.RETRY)
 #: Not gone yet: a word of stop takes these back.
 STOPPABLE = (State.PLANNED, State.READY, State.CLAIMED, State.WAITING, State.NOTIFIED, State.RETRY, State.HELD)
 #: What the outbox may claim.

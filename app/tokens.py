@@ -10,13 +10,13 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from app import clock
+from app import clock, ids
 from app.channels import Channel, SendError, Verdict
 from app.db import Database, Tx
 from app.keyring import Keyring, Place
 from app.models import AccessToken, Account
 
-_LEASE_SECONDS = 15.0
+_LEASE_SECONDS = 25.0  # two calls of ten seconds each, and what lies between
 _MARGIN = timedelta(minutes=2)  # both tokens are valid in the last five minutes: a change this early disturbs nobody
 _FORCED_A_DAY = 10
 _FORCED_APART = timedelta(seconds=30)
@@ -37,7 +37,8 @@ class Keeper:
         self._database = database
         self._keyring = keyring
         self._account_id = account_id
-        self._owner = owner
+        self._owner = f"{owner}.{ids.new_code()}"  # a process may have several keepers of one account
+        self._turn = asyncio.Lock()
         self._token: str | None = None
         self._until = 0.0
         self.channel: Channel | None = None
@@ -46,13 +47,17 @@ class Keeper:
         """A token that was valid when last heard of. Raises `SendError`."""
         if self._token is not None and clock.steady() < self._until:
             return self._token
-        return await self._fresh(refused=None)
+        async with self._turn:
+            if self._token is not None and clock.steady() < self._until:
+                return self._token  # whoever was before us has fetched it
+            return await self._fresh(refused=None)
 
     async def refused(self, token: str) -> str:
         """A newer token than this one, which the platform refused. Raises `SendError`."""
-        if self._token is not None and self._token != token and clock.steady() < self._until:
-            return self._token
-        return await self._fresh(refused=token)
+        async with self._turn:
+            if self._token is not None and self._token != token and clock.steady() < self._until:
+                return self._token
+            return await self._fresh(refused=token)
 
     async def _fresh(self, refused: str | None) -> str:
         give_up = clock.steady() + _LEASE_SECONDS
@@ -87,8 +92,8 @@ class Keeper:
             raise RuntimeError("a keeper without its channel")
         try:
             token, lives = await self.channel.fetch_token(force=False)
-            forced = token == refused and may_force
-            if forced:
+            if token == refused and may_force:
+                await self._database.write(self._count_forced)  # before the call: one whose answer is lost counts too
                 token, lives = await self.channel.fetch_token(force=True)
         except SendError:
             await self._database.write(self._let_go)
@@ -96,14 +101,21 @@ class Keeper:
         if token == refused:
             await self._database.write(self._let_go)
             raise SendError(Verdict.TOKEN, "40001", "the platform keeps giving the token that it refuses")
-        await self._database.write(lambda tx: self._store(tx, token, lives, forced=forced))
+        await self._database.write(lambda tx: self._store(tx, token, lives))
         return self._remember(token, lives - _MARGIN)
 
     def _remember(self, token: str, lives: timedelta) -> str:
         self._token, self._until = token, clock.steady() + max(1.0, lives.total_seconds())
         return token
 
-    def _store(self, tx: Tx, token: str, lives: timedelta, *, forced: bool) -> None:
+    def _count_forced(self, tx: Tx) -> None:
+        now = clock.now()
+        mine = AccessToken.account_id == self._account_id
+        today = tx.execute(sa.select(AccessToken.forced_day).where(mine)).scalar_one()
+        count = AccessToken.forced_count + 1 if today == now.date() else 1
+        tx.execute(sa.update(AccessToken).where(mine).values(forced_at=now, forced_day=now.date(), forced_count=count))
+
+    def _store(self, tx: Tx, token: str, lives: timedelta) -> None:
         now = clock.now()
         key = self._keyring.open(tx, self._key_id(tx))
         values: dict[str, object] = {
@@ -112,10 +124,6 @@ class Keeper:
             "lease_owner": None,
             "lease_until": None,
         }
-        if forced:
-            today = tx.execute(sa.select(AccessToken.forced_day).where(AccessToken.account_id == self._account_id)).scalar_one()
-            count = AccessToken.forced_count + 1 if today == now.date() else 1
-            values |= {"forced_at": now, "forced_day": now.date(), "forced_count": count}
         tx.execute(sa.update(AccessToken).where(AccessToken.account_id == self._account_id).values(**values))
 
     def _let_go(self, tx: Tx) -> None:

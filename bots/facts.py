@@ -109,6 +109,7 @@ class AnnouncementSummary:
     state: str  # "planned", "going out", "done", "cancelled", "missed"
     total: int = 0
     reached: int = 0
+    notified: int = 0  # have a notice that points to it, and have not opened it yet
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import base64
 import contextlib
 import os
 import re
-from asyncio import create_task, sleep, wait_for
+from asyncio import create_task, gather, sleep, wait_for
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -27,6 +27,7 @@ import sqlalchemy as sa
 import time_machine
 import uvicorn
 from pydantic import SecretStr
+from starlette.routing import Mount
 
 from app import accounts, clock, courses, flags, groups, people, sandbox
 from app.assembly import Assembly, assemble
@@ -34,6 +35,7 @@ from app.db import Tx
 from app.main import create_app
 from app.models import Group
 from app.settings import Settings
+from app.web.hooks import Hooks
 from app.worker import Worker
 from bots.turns import Role
 
@@ -82,7 +84,14 @@ class Stage:
     """One account with its people, on one database."""
 
     def __init__(
-        self, database_url: str, folder: Path, *, at: datetime | None = START, notices: bool = False, mode: str = "safe", worker: bool = False
+        self,
+        database_url: str,
+        folder: Path,
+        *,
+        at: datetime | None = START,
+        notices: bool = False,
+        mode: str = "safe",
+        worker: bool = False,
     ) -> None:
         self._folder = folder
         self._travel = None if at is None else time_machine.travel(at, tick=True)
@@ -108,11 +117,13 @@ class Stage:
         self.assembly: Assembly = assemble(self.settings)
         self.assembly.database.start()
         self.account_id = self.write(self._add_account)
-        self._service_server = Server(create_app(self.assembly, worker=self._with_worker))
+        service = create_app(self.assembly, worker=self._with_worker)
+        self.hooks: Hooks = next(route.app for route in service.routes if isinstance(route, Mount) and isinstance(route.app, Hooks))
+        self._service_server = Server(service)
         await self._service_server.start()
         self.worker = Worker(self.assembly)
-        self.phones = httpx.AsyncClient(base_url=self._sandbox_server.address, timeout=30)
-        self.web = httpx.AsyncClient(base_url=self._service_server.address, timeout=30)
+        self.phones = httpx.AsyncClient(base_url=self._sandbox_server.address, timeout=30, verify=False)  # plain HTTP: no certificates
+        self.web = httpx.AsyncClient(base_url=self._service_server.address, timeout=30, verify=False)
         await self._connect()
         return self
 
@@ -121,8 +132,7 @@ class Stage:
             await self.phones.aclose()
             await self.web.aclose()
         await self.worker.stop()
-        await self._service_server.stop()
-        await self._sandbox_server.stop()
+        await gather(self._service_server.stop(), self._sandbox_server.stop())
         os.environ.pop(clock.CLOCK_FILE, None)
         if self._travel is not None:
             self._travel.stop()
@@ -247,12 +257,16 @@ class Stage:
 
     async def taps(self, name: str, label: str, *, earlier: int = 0) -> Answer:
         """Somebody taps the choice with this label in the latest message that has it (`earlier` 1: in the one before)."""
+        return await self.does(name, "tap", href=await self.offered(name, label, earlier=earlier))
+
+    async def offered(self, name: str, label: str, *, earlier: int = 0) -> str:
+        """The address behind the choice with this label in the latest message that has it. Raises `LookupError`."""
         hrefs = [
             href for entry in reversed(await self.chat(name)) for href, shown in _links(entry["text"]) if shown.partition(". ")[2] == label
         ]
         if len(hrefs) <= earlier:
             raise LookupError(f"{name} was shown no choice {label!r}")
-        return await self.does(name, "tap", href=hrefs[earlier])
+        return hrefs[earlier]
 
     async def chat(self, name: str, *, after: int = 0) -> list[dict[str, Any]]:
         """Everything in somebody's chat."""

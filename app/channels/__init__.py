@@ -15,7 +15,7 @@ from bots.effects import Message
 class Verdict(StrEnum):
     """What a failed call means for the message and for the account."""
 
-    TOKEN = "token"  # the token was rejected: refresh once, same attempt
+    TOKEN = "token"  # noqa: S105 - no secret: the token was rejected, refresh once, same attempt
     NOT_SENT = "not_sent"  # it never left (DNS, refused, TLS, pool): try again with back-off
     UNKNOWN = "unknown"  # the answer was lost or unreadable: it may have arrived
     BUSY = "busy"  # -1: with a client id repeat it, else as UNKNOWN
@@ -34,7 +34,8 @@ class Verdict(StrEnum):
 class SendError(Exception):
     """A call that the platform did not accept. Carries no address, token, openid or text: safe to log and to store.
 
-    `code` is the platform's own errcode as text, or our word for a transport failure; `detail` the errmsg, scrubbed and at most 200 characters.
+    `code` is the platform's own errcode as text, or our word for a transport failure; `detail` the errmsg, scrubbed and cut to 200
+    characters.
     """
 
     def __init__(self, verdict: Verdict, code: str, detail: str = "", msgid: str | None = None) -> None:

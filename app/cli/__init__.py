@@ -10,7 +10,7 @@ import typer
 from typer.exceptions import TyperException
 
 from app.channels import SendError
-from app.cli import accounts, announcing, chatting, checking, courses, demo, desk, groups, people, rosters, serving
+from app.cli import accounts, announcing, chatting, checking, courses, demo, desk, groups, keys, people, rosters, serving
 from app.errors import AppError
 
 __all__ = ["build", "main"]
@@ -22,7 +22,7 @@ def build() -> typer.Typer:
     """The tree of commands."""
     tree = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     tree.callback(help="Tongban carries a peer-group programme in a WeChat Official Account. Begin with `tongban demo`.")(_root)
-    for serve in (demo.demo, serving.run, serving.web, serving.worker, serving.sandbox, serving.migrate, serving.keys):
+    for serve in (demo.demo, serving.run, serving.web, serving.worker, serving.sandbox, serving.migrate, keys.keys, keys.rewrap_keys):
         tree.command()(serve)
     for work in (checking.check, chatting.chat, announcing.announce, announcing.progress):
         tree.command()(work)

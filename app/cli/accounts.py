@@ -30,6 +30,7 @@ def commands() -> typer.Typer:
         "notice": notice,
         "menu": set_menu,
         "rotate-key": rotate_key,
+        "change": change,
     }
     for name, command in named.items():
         group.command(name)(command)
@@ -73,6 +74,39 @@ def add(
             )
         )
     typer.echo(f"Added. Copy into WeChat's console what this shows: tongban account show {name} --reveal")
+
+
+def change(
+    name: Name,
+    *,
+    secret_stdin: Annotated[bool, typer.Option("--secret-stdin", help="Read a new AppSecret from standard input.")] = False,
+    mode: Annotated[str, typer.Option(help="plaintext, compatible or safe, as set in WeChat's console.")] = "",
+    api_base: Annotated[str, typer.Option(help="Address of the API.")] = "",
+) -> None:
+    """Take a new AppSecret, mode or API address; running processes notice within seconds.
+
+    Example: tongban account change msc --secret-stdin < secret.txt
+    """
+    secret = typer.get_text_stream("stdin").readline().strip() if secret_stdin else None
+    if secret is not None and not secret:
+        raise Invalid("secret", "There was no AppSecret on standard input; pipe a file with it into --secret-stdin.")
+    if mode and mode not in _MODES:
+        raise Invalid("mode", f"The mode is one of {', '.join(_MODES)}; take the one that WeChat's console shows.")
+    if secret is None and not mode and not api_base:
+        raise Invalid("change", "Say what changes: --secret-stdin, --mode or --api-base.")
+    with desk.at_work() as assembly:
+        assembly.database.write_now(
+            lambda tx: accounts.change(
+                tx,
+                assembly.tools.keyring,
+                accounts.by_name(tx, name),
+                clock.now(),
+                secret=secret,
+                mode=mode or None,
+                api_base=api_base.rstrip("/") or None,
+            )
+        )
+    typer.echo("Changed. See whether all is well: tongban check")
 
 
 def show(

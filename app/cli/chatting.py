@@ -16,7 +16,7 @@ from app.channels import LinkMaker, Push
 from app.channels.terminal import Keyboard, Terminal
 from app.channels.wechat.replies import split_text
 from app.cli import desk
-from app.cli.serving import new_key
+from app.cli.keys import new_key
 from app.errors import AppError, Invalid
 from app.inbox import Incoming, sign_choice
 from app.worker import Worker

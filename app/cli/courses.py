@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import Callable
-from datetime import date, time
+from datetime import date, time, timedelta
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
 
-from app import accounts, clock, courses, flags, overview
+from app import accounts, audit, clock, courses, flags, overview
 from app.alerts import Alerter, AlertFailed
 from app.assembly import Assembly
 from app.cli import desk
@@ -54,9 +54,9 @@ def on_call_commands() -> typer.Typer:
 
 def alarm_commands() -> typer.Typer:
     """The group `alarm`."""
-    group = typer.Typer(name="alarm", help="Alerts to the on-call people.", no_args_is_help=True)
-    group.callback()(lambda: None)  # so that `test` stays a word of its own
+    group = typer.Typer(name="alarm", help="Alerts to the on-call people, and what operators should know.", no_args_is_help=True)
     group.command("test")(try_alarms)
+    group.command("list")(list_alarms)
     return group
 
 
@@ -222,6 +222,18 @@ def try_alarms(*, course: InCourse = None) -> None:
     if failed:
         raise Invalid("alarm", f"{failed} of {len(tries)} test alerts did not leave; see above, mend it and test again.")
     typer.echo("All test alerts left. Ask each person whether theirs arrived.")
+
+
+def list_alarms(*, days: Annotated[int, typer.Option(min=1, max=365, help="How far back.")] = 7) -> None:
+    """List what operators should know of: what went wrong, how often and when last (docs/states.md explains the words).
+
+    Example: tongban alarm list --days 1
+    """
+    with desk.at_work() as assembly:
+        since = clock.now() - timedelta(days=days)
+        rows = assembly.database.read_now(lambda tx: audit.alarms(tx, since))
+    shown = [(row.kind, row.subject, row.count, f"{row.last_at:%Y-%m-%d %H:%M} UTC") for row in rows]
+    desk.table(("alarm", "about", "times", "last"), shown)
 
 
 async def _try_all(assembly: Assembly, tries: list[tuple[OnCallLine, str, str]]) -> int:

@@ -17,7 +17,7 @@ from app import clock, logs, menu, overview
 from app import demo as fiction
 from app.assembly import Assembly
 from app.channels import Credentials
-from app.cli import desk, serving
+from app.cli import desk, keys, serving
 from app.cli.accounts import card, push_menu
 from app.cli.groups import make_qr
 from app.demo import PAUSED, UNFOLLOWED, Addresses, Somebody
@@ -50,7 +50,7 @@ def demo(
 
 def _start(at: Addresses, listeners: Sequence[socket.socket]) -> None:
     typer.echo("正在准备 / Getting ready …")
-    settings = fiction.settings(at, serving.new_key)
+    settings = fiction.settings(at, keys.new_key)
     logs.set_up(settings.log_level)
     desk.upgrade(settings.database_url)
     assembly = desk.put_together(settings)

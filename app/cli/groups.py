@@ -24,7 +24,7 @@ Group = Annotated[str, typer.Argument(help="The group's code.", show_default=Fal
 def commands() -> typer.Typer:
     """The group `group`."""
     tree = typer.Typer(name="group", help="Groups: create, list, code, QR code.", no_args_is_help=True)
-    named: dict[str, Callable[..., None]] = {"create": create, "list": list_groups, "code": code, "qr": qr}
+    named: dict[str, Callable[..., None]] = {"create": create, "list": list_groups, "code": code, "qr": qr, "close": close}
     for name, command in named.items():
         tree.command(name)(command)
     return tree
@@ -66,6 +66,16 @@ def list_groups(*, course: InCourse = None) -> None:
         lines = assembly.database.read_now(lambda tx: overview.groups(tx, None if course is None else courses.by_code(tx, course)))
     shown = [(g.course, g.code, g.name, g.members.get(Role.PARTICIPANT, 0), g.capacity or "-", sum(g.members.values())) for g in lines]
     desk.table(("course", "code", "name", "participants", "at most", "members"), shown)
+
+
+def close(group: Group, *, course: InCourse = None) -> None:
+    """Let nobody join a group any more; who is in it stays.
+
+    Example: tongban group close dawn
+    """
+    with desk.at_work() as assembly:
+        assembly.database.write_now(lambda tx: groups.close(tx, _group(tx, group, course), clock.now()))
+    typer.echo("Closed. Its code is answered kindly, and lets nobody in.")
 
 
 def code(group: Group, *, course: InCourse = None) -> None:

@@ -1,10 +1,8 @@
 """`tongban run | web | worker | sandbox | migrate | keys`: what keeps running, and what prepares it."""
 
 import asyncio
-import base64
 import contextlib
 import os
-import secrets
 import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
@@ -79,20 +77,6 @@ def migrate() -> None:
     desk.upgrade(url)
     after = desk.revision(url)
     typer.echo(f"The database stands at {after}." if before == after else f"Migrated from {before or 'nothing'} to {after}.")
-
-
-def keys() -> None:
-    """Print a fresh master key and index key for .env; keep them outside the database and its backups.
-
-    Example: tongban keys >> .env
-    """
-    for name in ("TONGBAN_MASTER_KEY", "TONGBAN_INDEX_KEY"):
-        typer.echo(f"{name}={new_key()}")
-
-
-def new_key() -> str:
-    """32 random bytes in base64, as the settings take them."""
-    return base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 def listen(host: str, port: int, option: str) -> socket.socket:

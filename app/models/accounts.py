@@ -78,6 +78,7 @@ class Alarm(Table):
     count: Mapped[int]
     first_at: Mapped[datetime]
     last_at: Mapped[datetime]
+    told_at: Mapped[datetime | None]  # when the operators' webhook last took it
 
 
 class Audit(Table):

@@ -12,8 +12,9 @@ class Flag(Table):
     """A person may be in danger: which rule saw it, who took it over, how it ended."""
 
     __tablename__ = "flags"
-    __table_args__ = (Index("ix_flags_open", "acknowledged_at", "next_alert_at"),)
+    __table_args__ = (UniqueConstraint("number"), Index("ix_flags_open", "acknowledged_at", "next_alert_at"))
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    number: Mapped[int]  # short, for people to type
     person_id: Mapped[int] = mapped_column(ForeignKey("persons.id", ondelete="CASCADE"))
     course_id: Mapped[int | None] = mapped_column(ForeignKey("courses.id", ondelete="SET NULL"))
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
@@ -49,7 +50,7 @@ class Alert(Table):
     oncall_id: Mapped[int] = mapped_column(ForeignKey("oncall.id", ondelete="CASCADE"))
     step: Mapped[int]  # of the flag, from 1
     route: Mapped[str]  # chat, email, webhook
-    state: Mapped[str]  # ready, sending, sent, failed
+    state: Mapped[str]  # ready, sending, sent, failed, cancelled (somebody took over)
     due_at: Mapped[datetime]
     tries: Mapped[int] = mapped_column(default=0)
     lease_until: Mapped[float | None]

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from app import reach
-from app.channels import Rules
+from app.channels import Rules, Verdict
 from app.db import Tx
 from app.models import Account, Allowance, Attempt, Broadcast, ConsentGiven, Course, Delivery, Identity, Membership, Pace, Person
 from app.models import DataKey as DataKeyRow
 from app.reach import Traffic
-from app.states import DUE, Route, State
+from app.states import DUE, OPEN, Route, State
 from bots.turns import Role
 
 #: A reply whose last byte was not noted after this many seconds may not have been handed over (design.md 5).
@@ -60,7 +60,7 @@ class Lease:
 
 def claim(tx: Tx, account_id: int, lease: Lease, rules: Rules, now: datetime, most: int = 64) -> list[Post]:
     """Up to `most` due deliveries of an account that may go now, claimed; all others get the state that fits them."""
-    parked = _parked(tx, account_id, now)
+    parked = parked_apis(tx, account_id, now)
     if {"service", "notice"} <= parked.keys():
         return []
     claimed = _take(tx, account_id, lease, now, most)
@@ -156,16 +156,7 @@ def _take(tx: Tx, account_id: int, lease: Lease, now: datetime, most: int) -> li
 
 def _everything(account_id: int) -> "sa.Select[*tuple[Any, ...]]":
     """All that the recheck looks at, in one statement."""
-    member = (
-        sa.select(sa.func.max(sa.case((Membership.role == Role.PARTICIPANT.value, 1), else_=2)))
-        .where(Membership.group_id == Broadcast.group_id, Membership.person_id == Delivery.person_id, Membership.ended_at.is_(None))
-        .scalar_subquery()
-    )
-    consent = (
-        sa.select(ConsentGiven.id)
-        .where(ConsentGiven.course_id == Broadcast.course_id, ConsentGiven.person_id == Delivery.person_id, ConsentGiven.ended_at.is_(None))
-        .exists()
-    )
+    member, consent = standing()
     return (
         sa.select(
             Delivery.id,
@@ -201,6 +192,7 @@ def _everything(account_id: int) -> "sa.Select[*tuple[Any, ...]]":
             Account.notice_id,
             member.label("member"),
             consent.label("consents"),
+            _in_doubt_since().label("in_doubt_since"),
         )
         .join(Broadcast, Broadcast.id == Delivery.broadcast_id)
         .join(Account, Account.id == Delivery.account_id)
@@ -212,23 +204,59 @@ def _everything(account_id: int) -> "sa.Select[*tuple[Any, ...]]":
     )
 
 
+def standing() -> "tuple[sa.ScalarSelect[int | None], sa.Exists]":
+    """For a statement over deliveries and broadcasts: 1 for a participant of the group, 2 for its staff, None else; and the consent."""
+    member = (
+        sa.select(sa.func.max(sa.case((Membership.role == Role.PARTICIPANT.value, 1), else_=2)))
+        .where(Membership.group_id == Broadcast.group_id, Membership.person_id == Delivery.person_id, Membership.ended_at.is_(None))
+        .scalar_subquery()
+    )
+    consent = (
+        sa.select(ConsentGiven.id)
+        .where(ConsentGiven.course_id == Broadcast.course_id, ConsentGiven.person_id == Delivery.person_id, ConsentGiven.ended_at.is_(None))
+        .exists()
+    )
+    return member, consent
+
+
+def _in_doubt_since() -> "sa.ScalarSelect[datetime]":
+    """When the first notice left whose fate nobody knows: its client id is good for a few minutes only."""
+    doubtful = sa.or_(Attempt.outcome.is_(None), Attempt.outcome.in_([Verdict.UNKNOWN.value, Verdict.BUSY.value]))
+    return (
+        sa.select(sa.func.min(Attempt.started_at))
+        .where(Attempt.delivery_id == Delivery.id, Attempt.route == Route.NOTICE.value, doubtful)
+        .scalar_subquery()
+    )
+
+
 def _recheck(row: Any, traffic: Traffic, rules: Rules, parked: dict[str, datetime], now: datetime) -> _Verdict:
     """Whether this message may still go to this person, and how."""
     refusal = _no_longer(row, now)
     if refusal is not None:
         return refusal
-    quiet = None if row.urgent or row.quiet_from is None else reach.quiet_until(now, row.course_zone, row.quiet_from, row.quiet_until)
+    answers = row.urgent or row.last_reason == "released"  # what the person's own message let out goes at any hour
+    quiet = None if answers or row.quiet_from is None else reach.quiet_until(now, row.course_zone, row.quiet_from, row.quiet_until)
     if quiet is not None:
         return _Verdict(None, State.READY, "quiet_hours", quiet)
     way = reach.route(rules, traffic, now, notices=row.notice_id is not None)
     if way.route is None:
         state = State.UNREACHABLE if way.reason == "unfollowed" else State.WAITING
         return _Verdict(None, state, row.last_reason if row.last_reason in {"allowance_used", "too_often"} else way.reason)
-    if way.route is Route.NOTICE and row.notified_at is not None:
-        return _Verdict(None, State.NOTIFIED, "notice")
+    done = _needs_no_notice(row, rules, now) if way.route is Route.NOTICE else None
+    if done is not None:
+        return done
     if way.route.value in parked:
         return _Verdict(None, State.READY, "parked", parked[way.route.value])
     return _Verdict(way.route, State.CLAIMED, "")
+
+
+def _needs_no_notice(row: Any, rules: Rules, now: datetime) -> _Verdict | None:
+    """Nobody is notified of the same words twice, nor again once the platform has forgotten the id of a notice in doubt."""
+    if row.notified_at is not None:
+        return _Verdict(None, State.NOTIFIED, "notice")
+    if row.in_doubt_since is not None and now - row.in_doubt_since >= rules.notice_repeat:
+        return _Verdict(None, State.UNKNOWN, "answer_lost")
+    return None
 
 
 def _no_longer(row: Any, now: datetime) -> _Verdict | None:
@@ -278,6 +306,24 @@ def _set(tx: Tx, delivery_id: int, verdict: _Verdict, now: datetime) -> None:
     tx.execute(sa.update(Delivery).where(Delivery.id == delivery_id).values(**values))
 
 
+def put_back(tx: Tx, posts: list[Post], lease: Lease, until: datetime, now: datetime) -> None:
+    """The account was parked while these were claimed: nobody calls, and they are due when it opens again."""
+    tx.execute(
+        sa.update(Delivery)
+        .where(Delivery.id.in_([post.id for post in posts]), Delivery.state == State.CLAIMED, Delivery.lease_owner == lease.owner)
+        .values(state=State.READY, reason="parked", due_at=until, lease_owner=None, lease_until=None, changed_at=now)
+    )
+
+
+def expire(tx: Tx, now: datetime) -> int:
+    """End what waits past its use; returns how many. Whoever never writes again would else keep a broadcast open for ever."""
+    return tx.execute(
+        sa.update(Delivery)
+        .where(Delivery.state.in_(OPEN), Delivery.stale_at <= now)
+        .values(state=State.EXPIRED, reason="stale", changed_at=now)
+    ).rowcount
+
+
 def _reserve(tx: Tx, traffic: dict[int, Traffic], spent: set[int]) -> None:
     """Write the ledger down before the socket is touched: a crash may waste an allowance, never overdraw it."""
     rows = [
@@ -294,7 +340,8 @@ def _reserve(tx: Tx, traffic: dict[int, Traffic], spent: set[int]) -> None:
         )
 
 
-def _parked(tx: Tx, account_id: int, now: datetime) -> dict[str, datetime]:
+def parked_apis(tx: Tx, account_id: int, now: datetime) -> dict[str, datetime]:
+    """Which APIs of an account must not be called now, and until when."""
     rows = tx.execute(sa.select(Pace.api, Pace.parked_until).where(Pace.account_id == account_id, Pace.parked_until > now))
     return {row.api: row.parked_until for row in rows if row.parked_until is not None}
 

@@ -81,7 +81,9 @@ class Postman:
 
     async def reap(self, now: datetime) -> int:
         """Settle what dead processes left behind; returns how many rows changed."""
-        return await self._database.write(lambda tx: claims.reap(tx, now, clock.machine_seconds(), Rules().notice_repeat))
+        return await self._database.write(
+            lambda tx: claims.reap(tx, now, clock.machine_seconds(), Rules().notice_repeat) + claims.expire(tx, now)
+        )
 
     def _lease(self) -> Lease:
         return Lease(self._owner, clock.machine_seconds() + self._lease_seconds)
@@ -95,6 +97,12 @@ class Postman:
         def turn(tx: Tx) -> set[int]:
             self._settle_unwritten(tx, account_id, finished, channel.rules, now)
             posts = [post for parcel in handful for post in parcel.posts]
+            parked = claims.parked_apis(tx, account_id, now).get(api.value)
+            if parked is not None:  # what the former handful was told holds for this one too
+                claims.put_back(tx, posts, self._lease(), parked, now)
+                for post in posts:
+                    results.give_back(tx, post, channel.rules, now)
+                return set()
             calls = {
                 post.id: str(uuid.uuid5(uuid.NAMESPACE_OID, f"{parcel.posts[0].id}.{post.number}"))
                 for parcel in handful

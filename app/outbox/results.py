@@ -22,6 +22,8 @@ MOST_REFUSALS = 3
 PROBE = timedelta(hours=1)
 #: The platform's days and minutes turn in Beijing.
 _PLATFORM_ZONE = ZoneInfo("Asia/Shanghai")
+#: States in which an opened read page is news: the words have arrived after all.
+_READABLE = (State.NOTIFIED, State.UNKNOWN, State.WAITING, State.RETRY, State.EXPIRED)
 
 
 @dataclass(frozen=True)
@@ -70,12 +72,21 @@ def _settle_one(tx: Tx, account_id: int, outcome: Outcome, rules: Rules, now: da
     tx.execute(
         sa.update(Attempt)
         .where(Attempt.delivery_id == post.id, Attempt.number == post.number)
-        .values(ended_at=now, outcome="accepted" if error is None else error.verdict.value, code=code, msgid=outcome.msgid)
+        .values(ended_at=now, outcome=_word(outcome), code=code, msgid=outcome.msgid)
     )
     if error is not None:
-        _consequences(tx, account_id, post, error, now)
+        _consequences(tx, account_id, post, error, rules, now)
+    if outcome.unwritable:
+        give_back(tx, post, rules, now)
+        audit.alarm(tx, now, "message_not_written", f"bot:{post.bot}")
     if outcome.msgid is not None:
         apply_early_receipt(tx, account_id, outcome.msgid, now)
+
+
+def _word(outcome: Outcome) -> str:
+    if outcome.unwritable:
+        return "unwritten"
+    return "accepted" if outcome.error is None else outcome.error.verdict.value
 
 
 def _next(tx: Tx, outcome: Outcome, rules: Rules, now: datetime) -> _Next:
@@ -122,7 +133,7 @@ def _refused(verdict: Verdict, now: datetime) -> _Next:
     return table.get(verdict, _Next(State.FAILED, "bad_message"))
 
 
-def _consequences(tx: Tx, account_id: int, post: Post, error: SendError, now: datetime) -> None:
+def _consequences(tx: Tx, account_id: int, post: Post, error: SendError, rules: Rules, now: datetime) -> None:
     """What a refusal means beyond this one delivery."""
     match error.verdict:
         case Verdict.WINDOW_CLOSED | Verdict.ALLOWANCE_USED:
@@ -139,9 +150,10 @@ def _consequences(tx: Tx, account_id: int, post: Post, error: SendError, now: da
         case Verdict.ACCOUNT_BROKEN:
             _park_account(tx, account_id, now + PROBE, error.code, now)
         case Verdict.BAD_MESSAGE:
+            audit.alarm(tx, now, "message_refused", error.code)  # also where the code stands in no list of ours (bad-inputs.md L5)
             _stop_bad_broadcast(tx, post, error.code, now)
         case Verdict.NOT_SENT:
-            _give_back(tx, post)
+            give_back(tx, post, rules, now)
         case _:
             pass
 
@@ -167,7 +179,7 @@ def count_calls(tx: Tx, account_id: int, api: str, calls: int, most_a_day: int, 
 def receipt(tx: Tx, account_id: int, msgid: str, status: str, now: datetime) -> None:
     """Keep a receipt and apply it; it may come before our own call returned, or twice (bad-inputs.md C10)."""
     stored = upsert(tx, Receipt).values(account_id=account_id, msgid=msgid, status=status, received_at=now).on_conflict_do_nothing()
-    if tx.execute(stored).rowcount:
+    if tx.execute(stored.returning(Receipt.id)).first() is not None:  # not by rowcount: of an INSERT psycopg keeps none
         _apply(tx, account_id, msgid, status, now)
 
 
@@ -193,7 +205,14 @@ def _apply(tx: Tx, account_id: int, msgid: str, status: str, now: datetime) -> N
     tx.execute(
         sa.update(Delivery)
         .where(Delivery.id.in_([row.id for row in deliveries]), Delivery.state.in_(live))
-        .values(state=following.state, reason=following.reason, code=None if status == "success" else status[:40], changed_at=now)
+        .values(
+            state=following.state,
+            reason=following.reason,
+            code=None if status == "success" else status[:40],
+            changed_at=now,
+            # A notice that failed pointed to nothing: at the next touch the words are not taken for announced.
+            notified_at=sa.func.coalesce(Delivery.notified_at, now) if status == "success" else None,
+        )
     )
     if following.state is State.UNREACHABLE:
         people = [row.person_id for row in deliveries]
@@ -219,7 +238,7 @@ def opened(tx: Tx, delivery_id: int, now: datetime) -> bool:
     return bool(
         tx.execute(
             sa.update(Delivery)
-            .where(Delivery.id == delivery_id, Delivery.state.in_([State.NOTIFIED, State.UNKNOWN, State.WAITING, State.RETRY]))
+            .where(Delivery.id == delivery_id, Delivery.state.in_(_READABLE))
             .values(state=State.SENT, reason="opened", route=Route.NOTICE.value, changed_at=now)
         ).rowcount
     )
@@ -259,14 +278,15 @@ def _stop_bad_broadcast(tx: Tx, post: Post, code: str, now: datetime) -> None:
         audit.alarm(tx, now, "broadcast_refused", f"broadcast:{post.broadcast_id}.{code}")
 
 
-def _give_back(tx: Tx, post: Post) -> None:
-    """The message never left this machine, so its allowance was not used."""
-    if post.route is Route.SERVICE:
-        tx.execute(
-            sa.update(Allowance)
-            .where(Allowance.identity_id == post.identity_id)
-            .values(typed_left=sa.case((Allowance.typed_left < 5, Allowance.typed_left + 1), else_=Allowance.typed_left))
-        )
+def give_back(tx: Tx, post: Post, rules: Rules, now: datetime) -> None:
+    """The message never left this machine, so the allowance of the window that is open was not used."""
+    if post.route is not Route.SERVICE:
+        return
+    for until, left, most in (
+        (Allowance.typed_until, Allowance.typed_left, rules.typed_messages),
+        (Allowance.tapped_until, Allowance.tapped_left, rules.tapped_messages),
+    ):
+        tx.execute(sa.update(Allowance).where(Allowance.identity_id == post.identity_id, until > now, left < most).values({left: left + 1}))
 
 
 def _platform_day(now: datetime) -> Any:

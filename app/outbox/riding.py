@@ -5,16 +5,21 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
+import structlog
 
-from app import broadcasts
+from app import audit, broadcasts
 from app.broadcasts import Composer
 from app.channels import LinkMaker, render
 from app.db import Tx
 from app.keyring import Keyring
-from app.models import Attempt, Broadcast, Delivery
+from app.logs import place_of
+from app.models import Attempt, Broadcast, Course, Delivery, Person
+from app.outbox import claims
 from app.outbox.claims import REPLY_SECONDS
 from app.states import OPEN, Route, State
 from bots.texts import Texts
+
+log = structlog.get_logger()
 
 #: What one touch looks at: more than this is left for the next one.
 _MOST = 10
@@ -29,10 +34,31 @@ class Riding:
 
 
 def waiting(tx: Tx, person_id: int, account_id: int, now: datetime) -> int:
-    """How many messages wait for this person; what is past its use expires now."""
+    """How many messages wait for this person; what is past its use expires now, what is not theirs any more is cancelled."""
     mine = (Delivery.person_id == person_id, Delivery.account_id == account_id, Delivery.state.in_(OPEN))
     tx.execute(sa.update(Delivery).where(*mine, Delivery.stale_at <= now).values(state=State.EXPIRED, reason="stale", changed_at=now))
-    return tx.execute(sa.select(sa.func.count()).select_from(Delivery).where(*mine)).scalar_one()
+    count = sa.select(sa.func.count()).select_from(Delivery).where(*mine)
+    there = tx.execute(count).scalar_one()
+    return there - _take_back(tx, mine, now) if there else 0
+
+
+def _take_back(tx: Tx, mine: tuple[Any, ...], now: datetime) -> int:
+    """Cancel what waits from groups that the person has left: the claim's recheck, for what does not pass through a claim."""
+    member, consents = claims.standing()
+    query = (
+        sa.select(Delivery.id, member.label("member"), consents.label("consents"))
+        .join(Broadcast, Broadcast.id == Delivery.broadcast_id)
+        .where(*mine, Broadcast.group_id.is_not(None))
+    )
+    rows = tx.execute(query).all()
+    gone = {
+        "not_member": [row.id for row in rows if row.member is None],
+        "no_consent": [row.id for row in rows if row.member == 1 and not row.consents],
+    }
+    for reason, ids in gone.items():
+        if ids:
+            tx.execute(sa.update(Delivery).where(Delivery.id.in_(ids)).values(state=State.CANCELLED, reason=reason, changed_at=now))
+    return sum(map(len, gone.values()))
 
 
 def board(
@@ -55,8 +81,14 @@ def board(
     details = broadcasts.details_of(tx, keyring, sorted({row.broadcast_id for row in rows}))
     taken: list[Any] = []
     texts: list[str] = []
+    unwritable: list[Any] = []
     for row in rows:
-        text = _condensed(composer, words, link, row, details[row.broadcast_id], language)
+        try:
+            text = _condensed(composer, words, link, row, details[row.broadcast_id], language)
+        except Exception as bug:  # noqa: BLE001 - one message that cannot be written must not silence the person's dialogue for ever
+            log.error("message_not_written", kind=type(bug).__name__, where=place_of(bug), bot=row.bot)  # noqa: TRY400 - may hold words
+            unwritable.append(row)
+            continue
         size = len(text.encode()) + 2  # and the empty line before it
         if size > room:
             break
@@ -64,7 +96,8 @@ def board(
         taken.append(row)
         texts.append(text)
     _mark(tx, taken, inbox_id, now, machine)
-    return Riding(tuple(texts), len(rows) - len(taken))
+    _fail(tx, unwritable, now)
+    return Riding(tuple(texts), len(rows) - len(taken) - len(unwritable))
 
 
 def release(tx: Tx, person_id: int, account_id: int, allowance: int, now: datetime) -> int:
@@ -80,7 +113,7 @@ def release(tx: Tx, person_id: int, account_id: int, allowance: int, now: dateti
     return tx.execute(
         sa.update(Delivery)
         .where(Delivery.id.in_(oldest.scalar_subquery()))
-        .values(state=State.READY, reason="", due_at=now + timedelta(seconds=2), changed_at=now)
+        .values(state=State.READY, reason="released", due_at=now + timedelta(seconds=2), changed_at=now)
     ).rowcount
 
 
@@ -101,8 +134,18 @@ def handed_over(tx: Tx, inbox_id: int, now: datetime) -> None:
 
 def _open(tx: Tx, person_id: int, account_id: int) -> list[Any]:
     query = (
-        sa.select(Delivery.id, Delivery.broadcast_id, Delivery.attempts, Broadcast.bot, Broadcast.kind, Broadcast.created_at)
+        sa.select(
+            Delivery.id,
+            Delivery.broadcast_id,
+            Delivery.attempts,
+            Broadcast.bot,
+            Broadcast.kind,
+            Broadcast.created_at,
+            sa.func.coalesce(Course.zone, Person.zone).label("zone"),
+        )
         .join(Broadcast, Broadcast.id == Delivery.broadcast_id)
+        .join(Person, Person.id == Delivery.person_id)
+        .outerjoin(Course, Course.id == Broadcast.course_id)
         .where(Delivery.person_id == person_id, Delivery.account_id == account_id, Delivery.state.in_(OPEN))
         .order_by(Delivery.id)
         .limit(_MOST)
@@ -112,10 +155,17 @@ def _open(tx: Tx, person_id: int, account_id: int) -> list[Any]:
 
 def _condensed(composer: Composer, words: Texts, link: LinkMaker, row: Any, details: dict[str, Any], language: str) -> str:
     """One waiting message with a line that says what, from whom and from when it is."""
-    message = composer.compose(row.bot, row.kind, language, "Asia/Shanghai", details)
+    message = composer.compose(row.bot, row.kind, language, row.zone, details)
     sender = words.fill("sender.system", language) if not details.get("author_name") else str(details["author_name"])
-    header = words.fill("ride.header", language, kind=words.fill(f"kind.{row.kind}", language), sender=sender, when=row.created_at)
+    kind = words.fill(f"kind.{row.kind}", language)
+    header = words.fill("ride.header", language, row.zone, kind=kind, sender=sender, when=row.created_at)
     return f"{header}\n{render(message, link)}"
+
+
+def _fail(tx: Tx, rows: list[Any], now: datetime) -> None:
+    for row in rows:
+        tx.execute(sa.update(Delivery).where(Delivery.id == row.id).values(state=State.FAILED, reason="uncomposable", changed_at=now))
+        audit.alarm(tx, now, "message_not_written", f"bot:{row.bot}")
 
 
 def _mark(tx: Tx, taken: list[Any], inbox_id: int, now: datetime, machine: float) -> None:

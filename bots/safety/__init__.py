@@ -98,7 +98,7 @@ class Safety:
             language,
             occasion.zone,
             course=clip(inert(details.get("course") or "") or self._texts.fill("alert.courseless", language), 200),
-            name=clip(inert(details.get("person") or details.get("name") or "") or self._texts.fill("alert.nameless", language), 120),
+            name=clip(inert(details.get("person") or "") or self._texts.fill("alert.nameless", language), 120),
             rule=self._texts.fill(rule if rule in self._keys else "rule.other", language),
             at=details["at"],
             flag=details["flag"],
@@ -208,7 +208,7 @@ class Safety:
     def _take(self, turn: Turn, number: str) -> Answer:
         keep = turn.memory if turn.holds_floor else None
         if turn.refusal is not None:
-            return Answer((Say(Message(self._say(turn, "take.foreign"))),), keep)
+            return Answer((Say(Message(self._say(turn, "take.taken" if turn.refusal == "taken" else "take.foreign"))),), keep)
         if not re.fullmatch(r"[0-9]{1,19}", number):
             return Answer((Say(Message(self._say(turn, "take.number"))),), keep)
         return Answer((AcknowledgeFlag(int(number)), Say(Message(self._say(turn, "take.done")))), keep)

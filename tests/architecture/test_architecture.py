@@ -44,7 +44,7 @@ DRAW_LOTS: Reasons = {
     "app.sealing": "keys and nonces",
     "app.accounts": "an account's token and AES key for WeChat's console are drawn once",
     "app.web.hooks": "the nonce of an encrypted reply, and a token that nobody has for accounts that do not exist",
-    "app.cli.serving": "the demo's two keys are drawn at its first run",
+    "app.cli.keys": "the two keys that are not in the database are drawn for the operator",
     "app.channels.wechat.envelope": "the sixteen random bytes that the platform's encryption begins with",
     "app.sandbox": "the imitation issues tokens, tickets and ids as the platform does",
 }

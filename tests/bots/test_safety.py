@@ -320,6 +320,11 @@ def test_a_flag_of_others_is_refused_in_words(chat: Chat, event: Event) -> None:
     assert chat.did() == []
 
 
+def test_a_flag_that_somebody_else_has_taken_is_said_to_be_taken(chat: Chat) -> None:
+    assert "已经有值班的同事在跟进" in chat.gets(Tapped(f"safety.take.{FLAG}", "我来跟进"), refusal="taken")
+    assert chat.did() == []
+
+
 @pytest.mark.parametrize("event", [Wrote("我来跟进"), Tapped("safety.take.x1", "我来跟进"), Tapped("safety.take", "我来跟进")])
 def test_taking_over_without_a_number_is_answered_with_how(chat: Chat, event: Event) -> None:
     assert "编号" in chat.gets(event)

@@ -45,9 +45,14 @@ def test_a_tapped_choice_brings_its_id_and_its_bubble(choice: str) -> None:
     assert meaning(opened(text("好的", bizmsgmenuid=choice))) == (PushKind.TAPPED, "好的", choice)
 
 
-@pytest.mark.parametrize("choice", ["", "0", "x" * 1024, "中文", "a b", "a\nb"])
-def test_e7_e8_a_missing_zero_or_impossible_choice_is_taken_as_typed(choice: str) -> None:
+@pytest.mark.parametrize("choice", ["", "0", "-"])
+def test_e8_a_missing_or_zero_choice_is_taken_as_typed(choice: str) -> None:
     assert meaning(opened(text("好的", bizmsgmenuid=choice))) == (PushKind.WROTE, "好的", None)
+
+
+@pytest.mark.parametrize("choice", ["x" * 1024, "中文", "a b", "a\nb", " "])
+def test_e7_an_impossible_choice_is_a_tap_on_nothing_of_ours_and_never_typed_words(choice: str) -> None:
+    assert meaning(opened(text("好的", bizmsgmenuid=choice))) == (PushKind.TAPPED, "好的", "")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.cli import main
-from app.cli.serving import new_key
+from app.cli.keys import new_key
 from app.keyring import Keyring
 from app.settings import Settings
 

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from app import accounts, demo, overview
 from app.cli.demo import welcome
-from app.cli.serving import new_key
+from app.cli.keys import new_key
 from app.db import Database, Tx
 from app.demo import Addresses
 from app.keyring import Keyring

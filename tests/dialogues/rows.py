@@ -50,7 +50,11 @@ class Delivery:
     bot: str
     occasion: Occasion
     urgent: bool = False
-    state: str = "ready"  # ready, sent, waiting, cancelled
+    state: str = "ready"  # as app/states.py: ready, sent, waiting, cancelled, unreachable
+    reason: str = ""
+
+    def settle(self, state: str, reason: str) -> None:
+        self.state, self.reason = state, reason
 
 
 @dataclass

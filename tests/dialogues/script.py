@@ -9,6 +9,10 @@ from zoneinfo import ZoneInfo
 ZONE = ZoneInfo("Asia/Shanghai")
 
 
+#: The version word of the consent that is shipped, for courses that brought none of their own.
+SHIPPED_VERSION = "template-1"
+
+
 class TranscriptError(ValueError):
     """A transcript cannot be read: which line, and why."""
 
@@ -20,7 +24,7 @@ class TranscriptError(ValueError):
 class CourseThere:
     title: str
     help: str = ""
-    consent_version: str = "1"
+    consent_version: str = SHIPPED_VERSION
     consent_text: str = ""
 
 
@@ -225,7 +229,7 @@ def read(text: str, where: str) -> Script:
                 steps.append(_step(line, words))
         except (ValueError, KeyError) as error:
             raise TranscriptError(f"{where}:{line}: {error}") from error
-    return Script(where, beginning, tuple(steps))
+    return Script(where, _with_large_groups(beginning), tuple(steps))
 
 
 def _entries(text: str) -> Iterator[tuple[int, str]]:
@@ -342,8 +346,20 @@ def _known(there: Beginning, group: str) -> str:
 
 
 def _administrator(there: Beginning, person: str, course: CourseThere) -> Beginning:
-    large = next((each.name for each in there.groups if each.large and each.course == course.title), None)
-    if large is None:
-        large = _LARGE
-        there = replace(there, groups=(*there.groups, GroupThere(course.title, large, large=True)))
+    there = _with_large_group(there, course)
+    large = next(each.name for each in there.groups if each.large and each.course == course.title)
     return replace(there, members=(*there.members, MemberThere(person, "administrator", large)))
+
+
+def _with_large_groups(there: Beginning) -> Beginning:
+    """Every course has its large group, named or not."""
+    for course in there.courses:
+        there = _with_large_group(there, course)
+    return there
+
+
+def _with_large_group(there: Beginning, course: CourseThere) -> Beginning:
+    if any(each.large and each.course == course.title for each in there.groups):
+        return there
+    name = _LARGE if course.title == there.courses[0].title else f"{course.title}{_LARGE}"
+    return replace(there, groups=(*there.groups, GroupThere(course.title, name, large=True)))

@@ -1,6 +1,7 @@
 """Supplies the facts that bots ask for, from the rows of the world made of memory."""
 
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from bots.facts import (
@@ -20,9 +21,12 @@ from bots.facts import (
     Unreached,
     WaitingCount,
 )
+from bots.texts import load_texts
 from bots.turns import Role
-from tests.dialogues.rows import Announcement, Code, Someone, State, quiet_until
+from tests.dialogues.rows import Announcement, Code, Delivery, Someone, State, quiet_until
 
+#: What the application says of deliveries: states and reasons.
+WORDS = load_texts(Path(__file__).parents[2] / "app")
 _GUESSES = 5
 _HOUR, _TEN_MINUTES = timedelta(hours=1), timedelta(minutes=10)
 
@@ -122,9 +126,16 @@ def _progress(state: State, person: str, id_: int) -> Progress:
     if each is None or not state.may_announce(person, each.group):
         return Progress(id_, 0, "", "", -1, ())
     own = [one for one in state.deliveries if one.announcement == id_]
-    states = tuple((state, count) for state in ("sent", "waiting", "ready", "cancelled") if (count := [o.state for o in own].count(state)))
-    late = tuple(Unreached(state.people[one.person].name or "?", one.state) for one in own if one.state != "sent")
+    language = state.people[person].language
+    counts = [(name, [one.state for one in own].count(name)) for name in ("ready", "sent", "waiting", "cancelled", "unreachable")]
+    states = tuple((str(WORDS.fill(f"state.{name}", language)), count) for name, count in counts if count)
+    late = tuple(_unreached(state, one, language) for one in sorted(own, key=lambda one: one.state) if one.state != "sent")
     return Progress(id_, each.number, each.group.name, " ".join(each.text.split())[:24], len(own), states, late)
+
+
+def _unreached(state: State, one: Delivery, language: str) -> Unreached:
+    keys = (f"state.{one.state}", *([f"reason.{one.reason}"] if one.reason else []))
+    return Unreached(state.people[one.person].name or "?", " · ".join(WORDS.fill(key, language) for key in keys))
 
 
 def _said_before(state: State, group: int, text: str) -> bool:

@@ -69,8 +69,9 @@ class Refused(Exception):
 class World:
     """A `playing.Stage` without a database: what effects change is kept here, and undone where one of them is refused."""
 
-    def __init__(self, bots: Sequence[Bot]) -> None:
+    def __init__(self, bots: Sequence[Bot], seed: int = 0) -> None:
         self._bots = {bot.name: bot for bot in bots}
+        self._seed = seed
         self._is = State(datetime(2026, 11, 23, tzinfo=UTC))
 
     # The stage ------------------------------------------------------------------------------------------------------------------
@@ -93,7 +94,7 @@ class World:
                 beginning.languages.get(person, "zh"),
                 beginning.zones.get(person, "Asia/Shanghai"),
                 person in beginning.paused,
-                follows=any(each.person == person for each in beginning.members),
+                follows=person in beginning.on_call or any(each.person == person for each in beginning.members),
             )
         for member in beginning.members:
             self._enter(is_.people[member.person], self._is.group(member.group), Role(member.role))
@@ -156,7 +157,7 @@ class World:
         someone = self._is.people[person]
         someone.follows = True
         self._note_traffic(someone, typed=isinstance(event, Wrote | Sent))
-        turn = Turn(event, self._view(person), self._is.now, seed=0)
+        turn = Turn(event, self._view(person), self._is.now, seed=self._seed)
         bot = who_answers(list(self._bots.values()), turn, someone.floor())
         memory = someone.memories.get(bot.name, (None, False))[0]
         turn = replace(turn, memory=memory, holds_floor=someone.floor() == bot.name)
@@ -195,6 +196,13 @@ class World:
             Membership(group.course.id, group.course.title, group.id, group.name, group.large, role)
             for group, role in sorted(someone.memberships, key=lambda each: (each[0].large, each[0].id))
         )
+        administered = {each.course for each in memberships if each.role is Role.ADMINISTRATOR}
+        listed = {each.group for each in memberships}
+        memberships += tuple(
+            Membership(group.course.id, group.course.title, group.id, group.name, group.large, Role.ADMINISTRATOR)
+            for group in self._is.groups
+            if group.course.id in administered and group.id not in listed
+        )
         return Person(someone.name, someone.language, someone.zone, memberships, {}, someone.paused)
 
     # Effects --------------------------------------------------------------------------------------------------------------------
@@ -224,14 +232,14 @@ class World:
                 someone.guesses.append(self._is.now)
             case Pause():
                 someone.paused = True
-                self._stop_deliveries(person)
+                self._stop_deliveries(person, "cancelled", "paused")
             case Resume():
                 someone.paused = False
             case Withdraw(erase_answers=erase):
                 someone.memberships.clear()
                 someone.consents.clear()
                 someone.withdrew = "go" if erase else "stay"
-                self._stop_deliveries(person)
+                self._stop_deliveries(person, "cancelled", "withdrew")
             case RaiseFlag(rule=rule):
                 self._raise_flag(person, rule)
             case AcknowledgeFlag(flag=flag):
@@ -254,6 +262,7 @@ class World:
         if found.role is Role.PARTICIPANT and found.group.course.title not in someone.consents:
             raise Refused("consent")
         found.used = found.once
+        someone.withdrew = None
         self._enter(someone, found.group, found.role)
 
     def _enter(self, someone: Someone, group: Group, role: Role) -> None:
@@ -287,31 +296,34 @@ class World:
             raise Refused("gone")
         each.state = "cancelled"
         for one in stoppable:
-            one.state = "cancelled"
+            one.settle("cancelled", "cancelled_by_author")
 
     def _raise_flag(self, person: str, rule: str) -> None:
         standing = [each for each in self._is.flags if each.person == person and not each.taker and each.at > self._is.now - _NEXT_ALERT]
         if standing:
             return
         own = self._is.people[person].memberships
-        course = own[0][0].course if own else None
+        course = own[-1][0].course if own else self._is.courses[-1] if self._is.on_call else None
         self._is.flags.append(Flag(self._is.new_id(), person, rule, self._is.now, course, next_alert=self._is.now))
 
     def _acknowledge(self, person: str, flag: int) -> None:
         found = next((each for each in self._is.flags if each.id == flag), None)
         if found is None or person not in self._is.on_call:
             raise Refused("foreign")
+        if found.taker not in (None, person):
+            raise Refused("taken")
         found.taker = found.taker or person
         found.next_alert = None
 
-    def _stop_deliveries(self, person: str) -> None:
+    def _stop_deliveries(self, person: str, state: str, reason: str) -> None:
         for each in self._is.deliveries:
             if each.person == person and each.state in ("ready", "waiting"):
-                each.state = "cancelled"
+                each.settle(state, reason)
 
     def _leave(self, person: str) -> None:
         someone = self._is.people[person]
         someone.follows, someone.typed_left, someone.tapped_left = False, 0, 0
+        self._stop_deliveries(person, "unreachable", "unfollowed")
 
     # Time and deliveries --------------------------------------------------------------------------------------------------------
 
@@ -336,7 +348,9 @@ class World:
             if each.state == "planned" and each.at <= self._is.now:
                 self._go_out(each)
         for delivery in self._is.deliveries:
-            if delivery.state == "ready" and (delivery.urgent or quiet_until(self._is.now) is None):
+            if delivery.state == "ready" and not delivery.urgent and quiet_until(self._is.now) is not None:
+                self._hold(delivery)
+            elif delivery.state == "ready":
                 self._send(delivery)
 
     def _alert(self, flag: Flag) -> None:
@@ -346,7 +360,7 @@ class World:
         details = {
             "flag": flag.id,
             "course": flag.course.title if flag.course else None,
-            "name": self._is.people[flag.person].name,
+            "person": self._is.people[flag.person].name,
             "rule": flag.rule,
             "at": flag.at,
             "step": flag.step,
@@ -386,14 +400,24 @@ class World:
         occasion = Occasion(kind, someone.language, details, someone.zone)
         self._is.deliveries.append(Delivery(person, announcement, bot, occasion, urgent))
 
+    def _hold(self, delivery: Delivery) -> None:
+        """Quiet hours hold what can go at all."""
+        if self._is.people[delivery.person].paused or not self._is.people[delivery.person].follows:
+            self._send(delivery)
+        else:
+            delivery.settle("ready", "quiet_hours")
+
     def _send(self, delivery: Delivery) -> None:
         someone = self._is.people[delivery.person]
         way = self._is.way(someone, self._is.now)
-        if way == "never" and not (delivery.urgent and someone.follows):
-            delivery.state = "cancelled"
+        if someone.paused and not delivery.urgent:
+            delivery.settle("cancelled", "paused")
+            return
+        if not someone.follows:
+            delivery.settle("unreachable", "unfollowed")
             return
         if way != "now":
-            delivery.state = "waiting"
+            delivery.settle("waiting", "window_closed")
             return
         someone.typed_left, someone.tapped_left = max(0, someone.typed_left - 1), max(0, someone.tapped_left - 1)
         message = self._compose(delivery)
@@ -401,7 +425,7 @@ class World:
         someone.reached.append(Shown(message.text, tuple(choice.label for choice in message.choices)))
 
     def _compose(self, delivery: Delivery) -> Message:
-        delivery.state = "sent"
+        delivery.settle("sent", "")
         return self._bots[delivery.bot].compose(delivery.occasion)
 
     def _board(self, person: str) -> list[Message]:

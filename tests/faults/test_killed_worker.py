@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from app import clock, courses, groups, people, schedules
 from app.db import Tx
-from app.models import Allowance, Attempt, Delivery
+from app.models import Allowance, Delivery
 from app.states import SETTLED, State
 from bots.turns import Role
 from tests.stage import APPID, KEY, Stage
@@ -57,7 +57,6 @@ async def _killed(database_url: str, tmp_path: Path) -> None:
         )
         assert sum(count for _, count in progress.by_state) == progress.total == MEMBERS
         assert len(progress.unreached) == states.get(State.UNKNOWN, 0)
-        assert stage.read(_attempts_without_delivery) == 0
         print(f"{database_url.partition(':')[0]}: {kills} kills, {dict(states)}, accepted {len(accepted)}")
 
 
@@ -84,13 +83,13 @@ async def _kill_until_done(stage: Stage, database_url: str, random: Random) -> i
         process = _start_worker(stage, database_url)
         if kills < KILLS:
             settled = stage.read(_settled)
-            while stage.read(_settled) < settled + random.randint(5, 60):
+            while stage.read(_settled) < settled + random.randint(5, 60):  # noqa: ASYNC110 - another process changes the rows
                 await asyncio.sleep(0.01)
             process.send_signal(signal.SIGKILL)
             process.wait()
             kills += 1
             continue
-        while stage.read(_settled) < MEMBERS:
+        while stage.read(_settled) < MEMBERS:  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.05)
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
@@ -117,7 +116,3 @@ def _settled(tx: Tx) -> int:
 def _states(tx: Tx) -> "Counter[str]":
     return Counter(tx.execute(sa.select(Delivery.state)).scalars())
 
-
-def _attempts_without_delivery(tx: Tx) -> int:
-    query = sa.select(sa.func.count()).select_from(Attempt).outerjoin(Delivery, Delivery.id == Attempt.delivery_id).where(Delivery.id.is_(None))
-    return int(tx.execute(query).scalar_one())

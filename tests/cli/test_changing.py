@@ -1,0 +1,79 @@
+"""What can be changed later: an account's secret and mode, a group's door, the master key; and what operators are told."""
+
+import re
+
+import pytest
+import sqlalchemy as sa
+
+from app import accounts, audit, clock
+from app.cli.keys import new_key
+from app.db import Database
+from app.keyring import Keyring
+from app.models import AccessToken, Audit, DataKey, Group
+from app.settings import Settings
+from tests.cli.conftest import Tongban, refused
+
+
+def test_a_new_secret_is_taken_and_the_old_token_forgotten(course: Tongban, sqlite_url: str) -> None:
+    with Database(sqlite_url) as database:
+        database.write_now(lambda tx: tx.execute(sa.update(AccessToken).values(token_sealed=b"old", expires_at=clock.now())))
+    assert course("account", "change", "msc", "--secret-stdin", typed="fresh-secret\n").code == 0
+    assert "fresh-secret" in course("account", "show", "msc", "--json").out
+    with Database(sqlite_url) as database:
+        assert database.read_now(lambda tx: tx.execute(sa.select(AccessToken.token_sealed)).scalar_one()) is None
+
+
+@pytest.mark.parametrize(
+    ("words", "typed", "says"),
+    [
+        (("account", "change", "msc"), "", "Say what changes"),
+        (("account", "change", "msc", "--mode", "open"), "", "plaintext, compatible, safe"),
+        (("account", "change", "msc", "--secret-stdin"), "\n", "no AppSecret on standard input"),
+        (("account", "change", "nobody", "--mode", "safe"), "", "no account 'nobody'"),
+        (("group", "close", "nothing"), "", "no single group"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_change_that_does_not_fit_is_refused_in_one_sentence(words: tuple[str, ...], typed: str, says: str, course: Tongban) -> None:
+    assert says in refused(course(*words, typed=typed))
+
+
+def test_the_mode_is_changed_and_written_down(course: Tongban, sqlite_url: str) -> None:
+    assert course("account", "change", "msc", "--mode", "plaintext").code == 0
+    with Database(sqlite_url) as database:
+        actions = database.read_now(lambda tx: list(tx.execute(sa.select(Audit.action)).scalars()))
+    assert "account.change" in actions
+
+
+def test_a_closed_group_lets_nobody_in(course: Tongban, sqlite_url: str) -> None:
+    assert course("group", "close", "dawn").code == 0
+    with Database(sqlite_url) as database:
+        assert database.read_now(lambda tx: tx.execute(sa.select(Group.closed_at).where(Group.code == "dawn")).scalar_one()) is not None
+
+
+def test_a_new_master_key_takes_over_and_the_former_one_can_go(course: Tongban, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    former, index_key = (_environment(name) for name in ("MASTER_KEY", "INDEX_KEY"))
+    monkeypatch.setenv("TONGBAN_PREVIOUS_MASTER_KEY", former)
+    monkeypatch.setenv("TONGBAN_MASTER_KEY", new_key())
+    said = course("rewrap-keys").out
+    monkeypatch.delenv("TONGBAN_PREVIOUS_MASTER_KEY")
+    assert "s3cret" in course("account", "show", "msc", "--json").out
+    keyring = Keyring(Settings(_env_file=None, master_key=_environment("MASTER_KEY"), index_key=index_key).vault())  # type: ignore[call-arg, arg-type]  # the settings of this test
+    with Database(sqlite_url) as database:
+        versions = database.read_now(lambda tx: set(tx.execute(sa.select(DataKey.master_version)).scalars()))
+        count = database.read_now(lambda tx: tx.execute(sa.select(sa.func.count()).select_from(DataKey)).scalar_one())
+        account_id = database.read_now(lambda tx: accounts.by_name(tx, "msc"))
+        assert database.read_now(lambda tx: accounts.credentials(tx, keyring, account_id)).secret == "s3cret"
+    assert versions == {keyring.vault.newest}
+    assert re.match(rf"{count} data keys", said)
+
+
+def test_alarms_are_listed_with_how_often_they_went_off(course: Tongban, sqlite_url: str) -> None:
+    with Database(sqlite_url) as database:
+        for _ in range(3):
+            database.write_now(lambda tx: audit.alarm(tx, clock.now(), "quarantine", "json"))
+    assert re.search(r"quarantine\s+json\s+3", course("alarm", "list").out)
+
+
+def _environment(name: str) -> str:
+    return str(Settings(_env_file=None).model_dump()[name.lower()].get_secret_value())  # type: ignore[call-arg]  # from the environment

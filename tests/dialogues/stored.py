@@ -1,0 +1,188 @@
+"""Tells whether a fact of a transcript holds in the application's database."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from app import ids, people
+from app.db import Tx
+from app.keyring import Keyring
+from app.models import (
+    ConsentGiven,
+    Course,
+    Delivery,
+    Flag,
+    Group,
+    Identity,
+    Invitation,
+    Membership,
+    Participant,
+    Person,
+    Schedule,
+    Screening,
+)
+from app.states import OPEN
+from tests.dialogues.script import Fact
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The rows of one account, and how to find a person of a transcript in them."""
+
+    tx: Tx
+    keyring: Keyring
+    account_id: int
+    openids: Mapping[str, str]
+
+    def holds(self, fact: Fact) -> bool:
+        """Whether the fact holds now."""
+        return CHECKS[fact.kind](self, fact)
+
+    def person(self, fact: Fact) -> int:
+        """The person's id, or 0 for somebody of whom nothing is known."""
+        index = self.keyring.vault.index(f"openid.{self.account_id}", self.openids.get(fact["person"], ""))
+        query = sa.select(Identity.person_id).where(Identity.account_id == self.account_id, Identity.openid_index == index)
+        return self.tx.execute(query).scalar_one_or_none() or 0
+
+    def found(self, query: "sa.Select[Any]") -> list[Any]:
+        """The first column of every row."""
+        return list(self.tx.execute(query).scalars())
+
+
+def _is_member(rows: Rows, fact: Fact) -> bool:
+    return fact["role"] in rows.found(_roles(rows, fact))
+
+
+def _is_not_member(rows: Rows, fact: Fact) -> bool:
+    return not rows.found(_roles(rows, fact))
+
+
+def _roles(rows: Rows, fact: Fact) -> "sa.Select[Any]":
+    return (
+        sa.select(Membership.role)
+        .join(Group, Group.id == Membership.group_id)
+        .where(Membership.person_id == rows.person(fact), Membership.ended_at.is_(None), Group.name == fact["group"])
+    )
+
+
+def _is_called(rows: Rows, fact: Fact) -> bool:
+    person_id = rows.person(fact)
+    return people.names(rows.tx, rows.keyring, [person_id]).get(person_id) == fact["name"]
+
+
+def _is_consented(rows: Rows, fact: Fact) -> bool:
+    query = (
+        sa.select(ConsentGiven.id)
+        .join(Course, Course.id == ConsentGiven.course_id)
+        .where(ConsentGiven.person_id == rows.person(fact), ConsentGiven.ended_at.is_(None), Course.title == fact["course"])
+    )
+    return len(rows.found(query)) == 1
+
+
+def _is_not_consented(rows: Rows, fact: Fact) -> bool:
+    return not _is_consented(rows, fact)
+
+
+def _is_included(rows: Rows, fact: Fact) -> bool:
+    return _last_screening(rows, fact) == (True, "")
+
+
+def _is_excluded(rows: Rows, fact: Fact) -> bool:
+    return _last_screening(rows, fact) == (False, fact["why"])
+
+
+def _last_screening(rows: Rows, fact: Fact) -> tuple[bool, str] | None:
+    query = (
+        sa.select(Screening.included, Screening.why)
+        .join(Course, Course.id == Screening.course_id)
+        .where(Screening.person_id == rows.person(fact), Course.title == fact["course"])
+        .order_by(Screening.id.desc())
+    )
+    row = rows.tx.execute(query.limit(1)).one_or_none()
+    return None if row is None else (row.included, row.why)
+
+
+def _is_speaks(rows: Rows, fact: Fact) -> bool:
+    return rows.found(sa.select(Person.language).where(Person.id == rows.person(fact))) == [fact["language"]]
+
+
+def _is_paused(rows: Rows, fact: Fact) -> bool:
+    return rows.found(sa.select(Person.paused_at.is_not(None)).where(Person.id == rows.person(fact))) == [True]
+
+
+def _is_not_paused(rows: Rows, fact: Fact) -> bool:
+    return not _is_paused(rows, fact)
+
+
+def _is_withdrew(rows: Rows, fact: Fact) -> bool:
+    query = sa.select(Participant.withdrawn_at, Participant.erase_answers).where(Participant.person_id == rows.person(fact))
+    seats = rows.tx.execute(query).all()
+    return bool(seats) and all(each.withdrawn_at is not None and each.erase_answers == (fact["answers"] == "go") for each in seats)
+
+
+def _is_code(rows: Rows, fact: Fact) -> bool:
+    index = rows.keyring.vault.index("invitation", ids.normal_code(fact["code"]))
+    used = rows.found(sa.select(Invitation.used_at.is_not(None)).where(Invitation.code_index == index))
+    return used == [fact["state"] == "used"]
+
+
+def _is_flags(rows: Rows, fact: Fact) -> bool:
+    wanted = {"no flag": 0, "flag": 1}.get(fact["count"]) if fact["count"] in ("no flag", "flag") else int(fact["count"].split()[0])
+    return len(rows.found(sa.select(Flag.id).where(Flag.person_id == rows.person(fact)))) == wanted
+
+
+def _is_flag_taken(rows: Rows, fact: Fact) -> bool:
+    query = sa.select(Flag.acknowledged_by).where(Flag.person_id == rows.person(fact)).order_by(Flag.raised_at.desc())
+    taker = next(iter(rows.found(query)), None)
+    return taker is not None and people.names(rows.tx, rows.keyring, [taker]).get(taker) == fact["taker"]
+
+
+def _to(fact: Fact, what: Any) -> "sa.Select[Any]":
+    return sa.select(what).join(Group, Group.id == Schedule.group_id).where(Group.name == fact["group"]).order_by(Schedule.number.desc())
+
+
+def _is_planned(rows: Rows, fact: Fact) -> bool:
+    return rows.found(_to(fact, Schedule.fire_at).where(Schedule.state == "planned")) == [fact.moment()]
+
+
+def _is_none_planned(rows: Rows, fact: Fact) -> bool:
+    return not rows.found(_to(fact, Schedule.id).where(Schedule.state == "planned"))
+
+
+def _is_outcome(rows: Rows, fact: Fact) -> bool:
+    outcome = {"went out": "fired", "was cancelled": "cancelled", "was missed": "missed"}[fact["outcome"]]
+    return rows.found(_to(fact, Schedule.state))[:1] == [outcome]
+
+
+def _is_announcements(rows: Rows, fact: Fact) -> bool:
+    return len(rows.found(_to(fact, Schedule.id))) == (0 if fact["count"] == "no" else int(fact["count"]))
+
+
+def _is_waits(rows: Rows, fact: Fact) -> bool:
+    waiting = rows.found(sa.select(Delivery.id).where(Delivery.person_id == rows.person(fact), Delivery.state.in_(OPEN)))
+    return bool(waiting) == (fact["what"] == "something")
+
+
+CHECKS: Mapping[str, Callable[[Rows, Fact], bool]] = {
+    "member": _is_member,
+    "not_member": _is_not_member,
+    "called": _is_called,
+    "consented": _is_consented,
+    "not_consented": _is_not_consented,
+    "included": _is_included,
+    "excluded": _is_excluded,
+    "speaks": _is_speaks,
+    "paused": _is_paused,
+    "not_paused": _is_not_paused,
+    "withdrew": _is_withdrew,
+    "code": _is_code,
+    "flags": _is_flags,
+    "flag_taken": _is_flag_taken,
+    "planned": _is_planned,
+    "none_planned": _is_none_planned,
+    "outcome": _is_outcome,
+    "announcements": _is_announcements,
+    "waits": _is_waits,
+}
