@@ -9,7 +9,7 @@ from bots.facts import InvitationFound
 from bots.onboarding.pages import pages
 from bots.onboarding.steps import Place, version
 from bots.texts import MOST_BYTES, Texts, Words, inert
-from bots.turns import ANNOUNCERS, Membership, Turn
+from bots.turns import ANNOUNCERS, Membership, Turn, Wrote
 
 #: Bytes that names from people may take in one message.
 _MOST_NAME = 90
@@ -87,6 +87,8 @@ class Voice:
     def confirmation(self, found: InvitationFound, name: str) -> Message:
         """The person is in: what this means and what comes next."""
         words = self._joined(found, name) if found.role == "participant" else self._appointed(found, name)
+        if not isinstance(self.turn.event, Wrote):  # only typed words open the 48 hours
+            words = Words(f"{words}\n\n{self.say('done.reply')}")
         if self.turn.person.paused:
             words = Words(f"{words}\n\n{self.say('done.resumed')}")
         return Message(words)
@@ -98,7 +100,7 @@ class Voice:
         role = self.say(f"role.{found.role}")
         first = self.say("done.staff", name=name, group=_short(found.group_name), role=role)
         second = self.say("done.announcer" if found.role in ANNOUNCERS else "done.other_staff")
-        return Words("\n\n".join((first, second, self.say("done.reply"))))
+        return Words(f"{first}\n\n{second}")
 
     def _words(self, found: InvitationFound, place: Place) -> Words:
         course, group = _short(found.course_title), _short(found.group_name)

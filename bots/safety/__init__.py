@@ -24,8 +24,9 @@ _FRESH_SECONDS = 24 * 3600
 _STAFF = frozenset({Role.LEADER, Role.ASSISTANT, Role.ADMINISTRATOR})
 _DECISIONS = ("leave", "erase", "stay")
 _ENTRIES = frozenset({"help", "stop", "resume", "withdraw", "take", *_DECISIONS})
-#: Ids of rows have at most 19 digits (app/ids.py).
 _TAKE = re.compile(r"(.{1,20}?)\s*[#:：]?\s*([0-9]{1,19})")
+#: Flags are numbered from 1; what is longer is a slip (and no number that a row could hold).
+_NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 def create(texts: Texts) -> "Safety":
@@ -86,7 +87,7 @@ class Safety:
     def compose(self, occasion: Occasion) -> Message:
         """The alert to an on-call person.
 
-        Details: `flag` (int), `course` and `person` (their names, str or None), `rule` (a rule's name), `at` (aware datetime),
+        Details: `flag` (its short number), `course` and `person` (their names, str or None), `rule` (a rule's name), `at` (aware datetime),
         `step` (int, from 1).
         """
         if occasion.kind is not OccasionKind.ALERT:
@@ -150,9 +151,10 @@ class Safety:
         return Say(Message(Words(self._around(turn, "crisis.words", lines, size(after)) + after)))
 
     def _help(self, turn: Turn, lines: str) -> Say:
-        above = self._say(turn, "help.member" if turn.person.memberships else "help.stranger")
+        keys = ("help.head", "help.member") if turn.person.memberships else ("help.stranger",)
         if turn.person.roles() & _STAFF:
-            above = Words(f"{above}\n{self._say(turn, 'help.staff')}")
+            keys = ("help.head", "help.staff", "help.member")
+        above = Words("\n".join(self._say(turn, key) for key in keys))
         return Say(Message(Words(f"{above}\n\n{self._around(turn, 'help.lines', lines, size(above) + 2)}")))
 
     def _around(self, turn: Turn, key: str, lines: str, taken: int) -> Words:
@@ -209,7 +211,7 @@ class Safety:
         keep = turn.memory if turn.holds_floor else None
         if turn.refusal is not None:
             return Answer((Say(Message(self._say(turn, "take.taken" if turn.refusal == "taken" else "take.foreign"))),), keep)
-        if not re.fullmatch(r"[0-9]{1,19}", number):
+        if not _NUMBER.fullmatch(number):
             return Answer((Say(Message(self._say(turn, "take.number"))),), keep)
         return Answer((AcknowledgeFlag(int(number)), Say(Message(self._say(turn, "take.done")))), keep)
 
