@@ -96,12 +96,16 @@ def _mark(tools: Tools, push: Push) -> bytes:
     return tools.keyring.vault.index("content", push.content_hash.hex())
 
 
-def quarantine(tx: Tx, tools: Tools, account_id: int, reason: str, raw: bytes, now: datetime) -> None:
-    """Keep a push that could not be handled, sealed, and tell the operators."""
+def quarantine(tx: Tx, tools: Tools, account_id: int, reason: str, raw: bytes, now: datetime, person_id: int | None = None) -> None:
+    """Keep a push that could not be handled, sealed, and tell the operators. `person_id`: whose it is, as far as that is known."""
     row_id = ids.new_id()
     key_id = tx.execute(sa.select(Account.data_key_id).where(Account.id == account_id)).scalar_one()
     sealed = tools.keyring.open(tx, key_id).seal(Place("quarantine", "raw_sealed", row_id), raw)
-    tx.execute(sa.insert(Quarantined).values(id=row_id, account_id=account_id, reason=reason[:60], raw_sealed=sealed, received_at=now))
+    tx.execute(
+        sa.insert(Quarantined).values(
+            id=row_id, account_id=account_id, person_id=person_id, reason=reason[:60], raw_sealed=sealed, received_at=now
+        )
+    )
     audit.alarm(tx, now, "quarantine", reason[:60])
 
 
@@ -118,7 +122,7 @@ def _repeat(tx: Tx, tools: Tools, incoming: Incoming, now: datetime) -> Taken:
         )
     ).one()
     if row.content_hash != _mark(tools, push):
-        quarantine(tx, tools, incoming.account_id, "same key, other content", push.raw, now)
+        quarantine(tx, tools, incoming.account_id, "same key, other content", push.raw, now, row.person_id)
         return Taken(row.id, None)
     if row.reply_sealed is None or now - row.received_at > REPLY_SERVED:
         return Taken(row.id, None)
@@ -281,7 +285,8 @@ class _Exchange:
         """One neutral sentence to the person, one alarm to us, the event quarantined; the floor is as it was."""
         log.error("bot_failed", kind=type(bug).__name__, where=place_of(bug))
         audit.alarm(self._tx, self._at.now, "bot_failed", type(bug).__name__)
-        quarantine(self._tx, self._tools, self._at.account_id, f"bot: {type(bug).__name__}", self._incoming.push.raw, self._at.now)
+        raw = self._incoming.push.raw
+        quarantine(self._tx, self._tools, self._at.account_id, f"bot: {type(bug).__name__}", raw, self._at.now, self._at.known.id)
         words = self._tools.words.fill("neutral.trouble", self._at.known.language)
         return "", [Message(words)], floor.memories
 

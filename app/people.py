@@ -27,6 +27,7 @@ from app.models import (
     Membership,
     Participant,
     Person,
+    Quarantined,
     Schedule,
 )
 from app.models import DataKey as DataKeyRow
@@ -57,8 +58,9 @@ def meet(tx: Tx, keyring: Keyring, account_id: int, openid: str, now: datetime) 
     found = _find(tx, keyring, account_id, index)
     if found is not None:
         return found
+    erased = sa.select(Person.id).where(Person.erased_at.is_not(None))
     tx.execute(  # who was erased left a blind index behind; it now leads to the new person
-        sa.delete(Identity).where(Identity.account_id == account_id, Identity.openid_index == index)
+        sa.delete(Identity).where(Identity.account_id == account_id, Identity.openid_index == index, Identity.person_id.in_(erased))
     )
     key = keyring.create(tx)
     person_id, identity_id = ids.new_id(), ids.new_id()
@@ -284,6 +286,7 @@ def erase(tx: Tx, keyring: Keyring, person_id: int, now: datetime, *, actor: str
     tx.execute(sa.delete(Conversation).where(Conversation.person_id == person_id))
     tx.execute(sa.update(InboxItem).where(InboxItem.person_id == person_id).values(reply_sealed=None))
     tx.execute(sa.update(Invitation).where(Invitation.used_by == person_id).values(name_sealed=None, phone_sealed=None))
+    tx.execute(sa.delete(Quarantined).where(Quarantined.person_id == person_id))
     _unname(tx, keyring, person_id)
     tx.execute(sa.insert(Erasure).values(person_id=person_id, data_key_id=key_id, at=now))
     audit.record(tx, now, actor, "erase", f"person:{person_id}")

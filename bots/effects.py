@@ -108,7 +108,10 @@ class RaiseFlag:
 
 @dataclass(frozen=True)
 class AcknowledgeFlag:
-    """An on-call person took over the flag with this short number. Refused with "foreign" (not on call for it) or "taken" (somebody else was first)."""
+    """An on-call person took over the flag with this short number.
+
+    Refused with "foreign" (not on call for it) or "taken" (somebody else was first).
+    """
 
     flag: int
 

@@ -121,7 +121,7 @@ class Announcements(Fact[tuple[AnnouncementSummary, ...]]):
 
 @dataclass(frozen=True)
 class Unreached:
-    """One recipient who has not been reached: name and why, in the reader's language."""
+    """One recipient who has not been reached: name (empty where only counted) and why, in the reader's language."""
 
     name: str
     reason: str

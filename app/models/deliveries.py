@@ -145,7 +145,10 @@ class Receipt(Table):
     """What the platform reported later about a message; it may come before our own call returned, or twice."""
 
     __tablename__ = "receipts"
-    __table_args__ = (UniqueConstraint("account_id", "msgid"),)
+    __table_args__ = (
+        UniqueConstraint("account_id", "msgid"),
+        Index("ix_receipts_missed", "id", sqlite_where=text("applied_at IS NULL"), postgresql_where=text("applied_at IS NULL")),
+    )
     id: Mapped[int] = mapped_column(primary_key=True)
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
     msgid: Mapped[str]

@@ -89,6 +89,7 @@ class Quarantined(Table):
     __tablename__ = "quarantine"
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    person_id: Mapped[int | None] = mapped_column(ForeignKey("persons.id", ondelete="SET NULL"))
     reason: Mapped[str]
     raw_sealed: Mapped[bytes]
     received_at: Mapped[datetime]

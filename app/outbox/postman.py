@@ -5,14 +5,15 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
 from app import broadcasts, clock
 from app.broadcasts import Composer
 from app.channels import Channel, LinkMaker, Notice, Rules, SendError, Verdict, render
-from app.db import Database, Tx
+from app.db import PATIENCE_SECONDS, Database, Tx
+from app.errors import Unavailable
 from app.keyring import Keyring, Place
 from app.logs import place_of
 from app.outbox import claims, results
@@ -23,6 +24,8 @@ from app.states import Route
 from bots.texts import Texts
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 #: Calls that one process has under way over all accounts (design.md 5).
 IN_FLIGHT = 64
@@ -76,14 +79,29 @@ class Postman:
         finished = [Outcome(post, unwritable=True) for post in unwritable]
         for handful in _handfuls(parcels, rules):
             finished = await self._send_handful(account_id, channel, handful, finished, now)
-        await self._database.write(lambda tx: self._settle_unwritten(tx, account_id, finished, rules, now))
+        await self._write_down(lambda tx: self._settle_unwritten(tx, account_id, finished, rules, now))
         return len(posts)
 
     async def reap(self, now: datetime) -> int:
         """Settle what dead processes left behind; returns how many rows changed."""
         return await self._database.write(
-            lambda tx: claims.reap(tx, now, clock.machine_seconds(), Rules().notice_repeat) + claims.expire(tx, now)
+            lambda tx: (
+                claims.reap(tx, now, clock.machine_seconds(), Rules().notice_repeat)
+                + claims.expire(tx, now)
+                + results.apply_missed_receipts(tx, now)
+            )
         )
+
+    async def _write_down(self, work: Callable[[Tx], T]) -> T:
+        """Commit what the platform said, as long as our lease lasts: a database that is away for a moment costs no certainty."""
+        give_up = clock.steady() + self._lease_seconds - PATIENCE_SECONDS
+        while True:
+            try:
+                return await self._database.write(work)
+            except Unavailable:
+                if clock.steady() >= give_up:
+                    raise
+                await asyncio.sleep(0.5)
 
     def _lease(self) -> Lease:
         return Lease(self._owner, clock.machine_seconds() + self._lease_seconds)
@@ -113,7 +131,7 @@ class Postman:
             results.count_calls(tx, account_id, api.value, len(handful), most, now)
             return {post.id for post in going}
 
-        going = await self._database.write(turn)
+        going = await self._write_down(turn)
         whole = [parcel for parcel in handful if all(post.id in going for post in parcel.posts)]
         halved = [post for parcel in handful if parcel not in whole for post in parcel.posts if post.id in going]
         answers = await asyncio.gather(*(self._call(channel, parcel) for parcel in whole))

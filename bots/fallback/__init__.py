@@ -1,9 +1,10 @@
-"""Answers what no other bot wants: shortly, kindly, and without a word about what only staff can do."""
+"""Answers what no other bot wants: shortly, kindly, honestly, and to nobody but staff a word about what only staff can do."""
 
 from bots.choices import normal
 from bots.clipping import clip, room
 from bots.effects import Answer, Message, Say
 from bots.facts import Need
+from bots.fallback.pleasantries import pleasantry
 from bots.texts import Texts, Words, inert
 from bots.turns import ANNOUNCERS, Followed, Left, Membership, Occasion, Sent, Turn, Wrote
 
@@ -13,6 +14,8 @@ _WHERE = frozenset(
 _KINDS = frozenset(("image", "voice", "video", "location", "link", "file", "empty"))
 #: How many ways there are to say that words were not understood.
 _VARIANTS = 3
+#: How many ways there are to return a pleasantry.
+_PLEASANT = 2
 _MOST_NAME_BYTES = 90
 _MORE_BYTES = 80
 
@@ -43,6 +46,8 @@ class FallbackBot:
                 words = self._fill(turn, f"sent.{kind if kind in _KINDS else 'other'}")
             case Wrote(text=text) if normal(text) in _WHERE:
                 words = self._where(turn)
+            case Wrote(text=text) if (pleasant := _returned(turn, text)) is not None:
+                words = self._fill(turn, f"pleasant.{pleasant}.{turn.seed % _PLEASANT}")
             case Followed():
                 words = self._fill(turn, f"followed.{_standing(turn)}")
             case _:
@@ -73,6 +78,14 @@ class FallbackBot:
 
     def _fill(self, turn: Turn, key: str, **gaps: object) -> Words:
         return self._texts.fill(key, turn.person.language, turn.person.zone, **gaps)
+
+
+def _returned(turn: Turn, text: str) -> str | None:
+    """Which words return the pleasantry that this is. A stranger's greeting is answered with the way in."""
+    kind = pleasantry(text)
+    if not turn.person.memberships:
+        return None if kind == "hello" else "elsewhere" if kind == "okay" else kind
+    return "quiet" if kind == "okay" and turn.person.paused else kind
 
 
 def _standing(turn: Turn) -> str:

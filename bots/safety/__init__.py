@@ -151,9 +151,8 @@ class Safety:
         return Say(Message(Words(self._around(turn, "crisis.words", lines, size(after)) + after)))
 
     def _help(self, turn: Turn, lines: str) -> Say:
-        keys = ("help.head", "help.member") if turn.person.memberships else ("help.stranger",)
-        if turn.person.roles() & _STAFF:
-            keys = ("help.head", "help.staff", "help.member")
+        own = ("help.staff",) if turn.person.roles() & _STAFF else ()
+        keys = ("help.head", *own, "help.member") if turn.person.memberships else ("help.stranger",)
         above = Words("\n".join(self._say(turn, key) for key in keys))
         return Say(Message(Words(f"{above}\n\n{self._around(turn, 'help.lines', lines, size(above) + 2)}")))
 

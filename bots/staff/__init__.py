@@ -87,7 +87,7 @@ def _refused(here: Here, refusal: str) -> Answer | Need:
 
 def _wrote(here: Here, text: str) -> Answer | Need:
     command = read_command(text)
-    if command is not None:
+    if command is not None and not (command.loose and _waits_for_words(here)):
         return _obey(here, command)
     if not here.draft.id:
         return Answer((Say(Message(here.voice("closed"))),), None)
@@ -98,6 +98,11 @@ def _wrote(here: Here, text: str) -> Answer | Need:
     if here.draft.rests(here.turn.now):
         return go_on(here.with_draft(here.voice("rested")))
     return take_typed(here, text)
+
+
+def _waits_for_words(here: Here) -> bool:
+    """Whether what is typed now is the announcement itself, word for word."""
+    return bool(here.draft.id) and here.draft.step == "text" and not here.draft.rests(here.turn.now)
 
 
 def _obey(here: Here, command: Command) -> Answer | Need:
@@ -156,21 +161,40 @@ def _who(here: Here, number: int) -> Answer | Need:
     found = here.turn.facts.get(Announcements(_MANY))
     if found is None:
         return Need(Announcements(_MANY))
-    gone = [each for each in found if each.state in ("going out", "done")]
-    meant = [each for each in gone if each.number == number] if number else gone[:1]
+    begun = [each for each in found if each.state in ("going out", "done") or _is_due(here, each)]
+    meant = [each for each in found if each.number == number] if number else begun[:1]
     if len(meant) == 1:
         return _progress(here, meant[0].id)
     return _choose(here, tuple(meant), "who.none" if not number else "unknown_number")
 
 
+def _is_due(here: Here, each: AnnouncementSummary) -> bool:
+    """Whether it goes out within seconds."""
+    return each.state == "planned" and each.at <= here.turn.now
+
+
 def _progress(here: Here, id_: int) -> Answer | Need:
-    progress = here.turn.facts.get(ProgressOf(id_))
-    if progress is None:
-        return Need(ProgressOf(id_))
+    progress, found = here.turn.facts.get(ProgressOf(id_)), here.turn.facts.get(Announcements(_MANY))
+    if progress is None or found is None:
+        missing = (ProgressOf(id_) if progress is None else None, Announcements(_MANY) if found is None else None)
+        return Need(*(request for request in missing if request is not None))
     if progress.total < 0:
         return _kept(here, here.voice("unknown_number"))
-    message = words.progress_words(here.voice, progress)
+    each = next((one for one in found if one.id == id_), None)
+    if each is not None and not progress.total:
+        return _nobody_yet(here, each)
+    message = words.progress_words(here.voice, progress, going=each is not None and each.state == "going out")
     return _kept(here, Words(message.text), message)
+
+
+def _nobody_yet(here: Here, each: AnnouncementSummary) -> Answer:
+    """It is nobody's yet: why, and when to look again."""
+    gaps = {"number": each.number, "group": words.name(each.group_name)}
+    if _is_due(here, each):
+        return _kept(here, here.voice("who.just", **gaps), Message("", (words.refresh(here.voice, each.id),)))
+    if each.state == "planned":
+        return _kept(here, here.voice("who.planned", at=each.at, **gaps))
+    return _kept(here, here.voice("who.nothing", state=words.standing(here.voice, each), **gaps))
 
 
 def _cancel(here: Here, number: int) -> Answer | Need:

@@ -7,7 +7,7 @@ from typing import Any
 
 from bots.clipping import clip, room, size
 from bots.effects import Choice, Message
-from bots.facts import AnnouncementSummary, Progress, ReachForecast
+from bots.facts import AnnouncementSummary, Progress, ReachForecast, Unreached
 from bots.staff.draft import Draft
 from bots.texts import Texts, Words, inert
 from bots.turns import Turn
@@ -147,10 +147,25 @@ def listed(voice: Voice, announcements: tuple[AnnouncementSummary, ...]) -> Mess
 
 
 def _line(voice: Voice, each: AnnouncementSummary) -> Words:
-    state = voice(f"state.{each.state.replace(' ', '_')}", reached=each.reached, total=each.total)
-    return voice(
-        "list.line", number=each.number, group=name(each.group_name), at=each.at, state=state, excerpt=Words(clip(inert(each.excerpt), 90))
-    )
+    excerpt = Words(clip(inert(each.excerpt), 90))
+    return voice("list.line", number=each.number, group=name(each.group_name), at=each.at, state=standing(voice, each), excerpt=excerpt)
+
+
+def standing(voice: Voice, each: AnnouncementSummary) -> Words:
+    """Where an announcement stands; once it has gone out, with counts that add up."""
+    state = voice(f"state.{each.state.replace(' ', '_')}")
+    if each.state == "cancelled" and each.reached:
+        return voice("state.stopped", reached=each.reached)
+    if each.state not in ("going out", "done"):
+        return state
+    if not each.total:
+        return voice("state.nobody")
+    if each.reached == each.total or not each.reached + each.notified:
+        return voice("state.everybody" if each.reached else "state.none_yet", state=state, total=each.total)
+    missing = each.total - each.reached - each.notified
+    counts = (("reached", each.reached), ("notified", each.notified), ("missing", missing))
+    parts = voice.joined(voice(f"count.{key}", count=count) for key, count in counts if count)
+    return voice("state.counted", state=state, total=each.total, parts=parts)
 
 
 def _possible(voice: Voice, each: AnnouncementSummary) -> Iterator[Choice]:
@@ -160,8 +175,8 @@ def _possible(voice: Voice, each: AnnouncementSummary) -> Iterator[Choice]:
         yield voice.choice("who", f"who.{short(each.id)}", number=each.number)
 
 
-def progress_words(voice: Voice, progress: Progress) -> Message:
-    """How far an announcement went: counts that add up, then who has not got it and why, as many as fit."""
+def progress_words(voice: Voice, progress: Progress, *, going: bool) -> Message:
+    """How far an announcement went: counts that add up, then who has not got it, by reason. `going`: more happens by itself."""
     states = voice.joined(voice("who.state", state=Words(state), count=count) for state, count in progress.by_state)
     head = voice(
         "who.head",
@@ -171,12 +186,48 @@ def progress_words(voice: Voice, progress: Progress) -> Message:
         total=progress.total,
         states=states or voice("who.not_yet"),
     )
-    choices = (voice.choice("who_again", f"who.{short(progress.id)}"),)
-    lines = [head, *([voice("who.unreached")] if progress.unreached else [])]
-    for place, each in enumerate(progress.unreached):
-        line = voice("who.line", name=name(each.name), reason=Words(clip(inert(each.reason), 120)))
-        if room(Message("\n".join([*lines, line]), choices)) < _SPARE_BYTES:
-            lines.append(voice("who.more", count=len(progress.unreached) - place))
+    choices = (refresh(voice, progress.id),)
+    ending = (voice("who.going"),) if going else ()
+    space = room(Message(Words("\n".join((head, *ending))), choices)) - _SPARE_BYTES
+    return Message(Words("\n".join((head, *_by_reason(voice, progress.unreached, space), *ending))), choices)
+
+
+def refresh(voice: Voice, id_: int) -> Choice:
+    """The choice that asks once more how far an announcement went."""
+    return voice.choice("who_again", f"who.{short(id_)}")
+
+
+def _by_reason(voice: Voice, unreached: tuple[Unreached, ...], most: int) -> list[Words]:
+    """One line per reason with the names after it, in at most `most` bytes; whoever is left out is counted."""
+    people: dict[str, list[Words]] = {}
+    for each in unreached:
+        people.setdefault(each.reason, []).append(name(each.name))
+    lines: dict[str, Words] = {}
+    for reason, names in people.items():
+        line = _reason_line(voice, reason, names, 0)
+        if size(line) + 1 > most:
             break
-        lines.append(line)
-    return Message(Words("\n".join(lines)), choices)
+        lines[reason], most = line, most - size(line) - 1
+    for reason in sorted(lines, key=lambda reason: len(people[reason])):  # a long list does not push out the names of the few
+        line = _fullest(voice, reason, people[reason], most + size(lines[reason]))
+        lines[reason], most = line, most + size(lines[reason]) - size(line)
+    left_out = sum(len(names) for reason, names in people.items() if reason not in lines)
+    return [*lines.values(), *([voice("who.more", count=left_out)] if left_out else [])]
+
+
+def _fullest(voice: Voice, reason: str, names: list[Words], most: int) -> Words:
+    """The line of a reason with as many names as fit."""
+    fitting = min(sum(1 for each in names if each), most // 3)
+    while fitting and size(_reason_line(voice, reason, names, fitting)) > most:
+        fitting -= 1
+    return _reason_line(voice, reason, names, fitting)
+
+
+def _reason_line(voice: Voice, reason: str, names: list[Words], shown: int) -> Words:
+    """How many, why, and the first `shown` names. People beyond those that the application named have an empty name."""
+    line = voice("who.reason", count=len(names), reason=Words(clip(inert(reason), 120)))
+    if not shown:
+        return line
+    listed = Words(voice("who.between").join([each for each in names if each][:shown]))
+    rest = len(names) - shown
+    return voice("who.names_cut", line=line, names=listed, count=rest) if rest else voice("who.names", line=line, names=listed)

@@ -192,11 +192,13 @@ def upgrade() -> None:
         "quarantine",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
         sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("person_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
         sa.Column("reason", sa.String(), nullable=False),
         sa.Column("raw_sealed", sa.LargeBinary(), nullable=False),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_quarantine_account_id_accounts"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["person_id"], ["persons.id"], name=op.f("fk_quarantine_person_id_persons"), ondelete="SET NULL"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_quarantine")),
     )
     op.create_table(
@@ -210,6 +212,14 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_receipts_account_id_accounts"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_receipts")),
         sa.UniqueConstraint("account_id", "msgid", name=op.f("uq_receipts_account_id_msgid")),
+    )
+    op.create_index(
+        "ix_receipts_missed",
+        "receipts",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("applied_at IS NULL"),
+        postgresql_where=sa.text("applied_at IS NULL"),
     )
     op.create_table(
         "allowances",
@@ -594,6 +604,12 @@ def downgrade() -> None:
     op.drop_table("consents")
     op.drop_index("ix_allowances_account_id", table_name="allowances")
     op.drop_table("allowances")
+    op.drop_index(
+        "ix_receipts_missed",
+        table_name="receipts",
+        sqlite_where=sa.text("applied_at IS NULL"),
+        postgresql_where=sa.text("applied_at IS NULL"),
+    )
     op.drop_table("receipts")
     op.drop_table("quarantine")
     op.drop_table("paces")

@@ -32,7 +32,7 @@ def test_an_announcement_names_group_and_author_above_the_words() -> None:
 
 def test_where_the_author_left_no_name_the_role_stands_there() -> None:
     assert _said(author_name="") == "【晨光组 · 组长】\n带毯子"
-    assert _said("en", author_name=None, author_role="assistant") == "【晨光组 · assistant】\n带毯子"
+    assert _said("en", author_name=None, author_role="assistant") == "【晨光组 · assistant leader】\n带毯子"
     assert _said(author_name="", author_role="operator") == "【晨光组 · 课程团队】\n带毯子"
 
 

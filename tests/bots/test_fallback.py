@@ -7,8 +7,9 @@ import pytest
 
 import bots
 from bots.clipping import room
-from bots.effects import Answer, Say
+from bots.effects import Answer, Message, Say
 from bots.fallback import create
+from bots.fallback.pleasantries import pleasantry
 from bots.staff.commands import read_command
 from bots.texts import load_texts
 from bots.turns import Event, Followed, Left, Membership, Occasion, OccasionKind, Person, Pressed, Role, Scanned, Sent, Tapped, Turn, Wrote
@@ -59,14 +60,60 @@ def test_an_unknown_kind_gets_the_general_words() -> None:
 
 
 def test_the_wording_follows_the_seed_and_nothing_else() -> None:
-    said = [_said(Wrote("你好"), (_membership(Role.PARTICIPANT),), seed=seed) for seed in range(6)]
+    said = [_said(Wrote("今天有点累"), (_membership(Role.PARTICIPANT),), seed=seed) for seed in range(6)]
     assert len(set(said)) == 3
     assert said[:3] == said[3:]
 
 
 def test_strangers_are_told_how_to_get_in_and_members_are_not() -> None:
     assert "邀请码" in _said(Wrote("你好"))
-    assert "邀请码" not in _said(Wrote("你好"), (_membership(Role.PARTICIPANT),))
+    assert "邀请码" not in _said(Wrote("怎么了"), (_membership(Role.PARTICIPANT),))
+
+
+@pytest.mark.parametrize(("language", "honest", "who"), [("zh", "自动", "组长"), ("en", "automatic", "leader")])
+def test_a_participant_who_is_not_understood_learns_that_nobody_reads_along_and_whom_to_turn_to(
+    language: str, honest: str, who: str
+) -> None:
+    for seed in range(3):
+        said = _said(Wrote("今天有点累"), (_membership(Role.PARTICIPANT),), language, seed)
+        assert honest in said
+        assert who in said
+        assert ("没有人" if language == "zh" else "nobody") in said
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        *(
+            (each, "okay")
+            for each in ("好", "好的", "OK", "ok!", "嗯嗯", "收到。", "知道了", "👌", "👍🏻👍🏻", "[OK]", "好的老师", "OK 👌")
+        ),
+        *((each, "thanks") for each in ("谢谢", "谢谢你！", "好的，谢谢老师", "辛苦了", "🙏", "Thank you!", "ok thanks", "thx")),
+        *((each, "hello") for each in ("你好", "老师好", "您好", "在吗？", "大家早上好", "Hello!!", "good morning")),
+        *((each, "bye") for each in ("再见", "拜拜~", "bye")),
+        *((each, "night") for each in ("晚安～", "老师晚安", "Good night")),
+    ],
+)
+@pytest.mark.parametrize("role", [Role.PARTICIPANT, Role.LEADER])
+def test_a_pleasantry_is_returned_to_participants_and_staff_alike(words: str, kind: str, role: Role) -> None:
+    for language in ("zh", "en"):
+        for seed in range(4):
+            assert _said(Wrote(words), (_membership(role),), language, seed) == TEXTS.fill(f"pleasant.{kind}.{seed % 2}", language)
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["好累", "不好", "你", "。", "谢谢，可是我很难受", "好的，我不想来了", "再见吧这个世界太累", "好难", "公告", "收到一条奇怪的消息"],
+)
+def test_what_says_more_than_a_pleasantry_is_none(words: str) -> None:
+    assert pleasantry(words) is None
+
+
+def test_all_right_means_something_else_to_who_stopped_messages_and_to_strangers() -> None:
+    paused = Turn(Wrote("好"), Person(None, "zh", "Asia/Shanghai", (_membership(Role.PARTICIPANT),), paused=True), NOW)
+    assert BOT.answer(paused) == Answer((Say(Message(TEXTS.fill("pleasant.quiet.0", "zh"))),))
+    assert _said(Wrote("好")) == TEXTS.fill("pleasant.elsewhere.0", "zh")
+    assert _said(Wrote("谢谢")) == TEXTS.fill("pleasant.thanks.0", "zh")
 
 
 @pytest.mark.parametrize("role", [role for role in Role if role not in STAFF])
@@ -81,8 +128,8 @@ def test_nobody_but_staff_hears_of_commands(words: str, role: Role) -> None:
 
 @pytest.mark.parametrize("role", sorted(STAFF))
 def test_staff_hear_of_their_commands(role: Role) -> None:
-    assert "「公告」" in _said(Wrote("你好"), (_membership(role),))
-    assert "“announce”" in _said(Wrote("hello"), (_membership(role),), "en")
+    assert "「公告」" in _said(Wrote("怎么了"), (_membership(role),))
+    assert "“announce”" in _said(Wrote("what now"), (_membership(role),), "en")
 
 
 @pytest.mark.parametrize("words", ["我在哪", "我在哪里？", " 我的小组 ", "Where am I?", "my group"])

@@ -36,7 +36,7 @@ def chat(bot: Onboarding) -> Chat:
 
 @pytest.mark.parametrize(
     ("refusal", "words"),
-    [("full", "满员"), ("closed", "停止加入"), ("used", "用掉"), ("expired", "过期"), ("joined", "已经在"), ("zzz", "没有成功")],
+    [("full", "满员"), ("closed", "停止报名"), ("used", "用掉"), ("expired", "过期"), ("joined", "已经在"), ("zzz", "没有成功")],
 )
 def test_each_refusal_is_put_into_words_and_claims_nothing(chat: Chat, refusal: str, words: str) -> None:
     chat.until_name()
@@ -119,6 +119,19 @@ def test_a_known_name_can_be_kept_or_changed(bot: Onboarding) -> None:
         assert chat.labels() == ["就用这个"]
         assert name in chat.writes(reply)
         assert NamePerson(name) in chat.did()
+
+
+@pytest.mark.parametrize("found", [OPEN, STAFF], ids=["participant", "leader"])
+def test_a_typed_word_is_asked_for_only_where_the_last_step_was_tapped(bot: Onboarding, found: InvitationFound) -> None:
+    for tapped in (True, False):
+        chat = Chat(bot, Person("小雨", "zh", "Asia/Shanghai"), {CODE: found})
+        chat.gets(Scanned(CODE))
+        while "就用这个" not in chat.labels() and "是的" not in chat.labels():
+            chat.writes("1")
+        done = chat.taps(chat.labels()[0]) if tapped else chat.writes("1")
+        assert Join(CODE) in chat.did()
+        assert ("回我一个字" in done) == tapped
+        assert "「帮助」" in done
 
 
 def test_a_roster_name_is_never_shown_to_whoever_scans_for_a_participant(chat: Chat) -> None:

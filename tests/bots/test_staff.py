@@ -24,6 +24,10 @@ from tests.bots.staff_chat import BIG, BOT, NOW, ONE, TWO, Chat, group, says
         "who got it?",
         "取消 12",
         "公告：你好",
+        "公告 明晚见",
+        "announce see you tonight",
+        "公告 怎么发",
+        "公告 列表",
     ],
 )
 @pytest.mark.parametrize("role", list(Role))
@@ -32,7 +36,25 @@ def test_only_those_who_may_announce_are_wanted(words: str, role: Role) -> None:
     assert BOT.wants(turn) == (role in (Role.LEADER, Role.ASSISTANT, Role.ADMINISTRATOR))
 
 
-@pytest.mark.parametrize("words", ["你好", "取消", "cancel", "现在", "确认", "1", "请看公告", "列表在哪", "继续", "明天20:00"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "你好",
+        "取消",
+        "cancel",
+        "现在",
+        "确认",
+        "1",
+        "请看公告",
+        "公告 3",
+        "公告 取消",
+        "announce 7p",
+        "announcement is late",
+        "列表在哪",
+        "继续",
+        "明天20:00",
+    ],
+)
 def test_words_that_are_no_command_are_not_wanted(words: str) -> None:
     assert not BOT.wants(Turn(Wrote(words), Person(None, "zh", "Asia/Shanghai", ONE), NOW))
 
@@ -102,6 +124,39 @@ def test_the_text_after_the_command_is_taken_at_once() -> None:
     assert chat.labels()[0] == "现在"
     chat.types("现在")
     assert "「第一行\n第二行」" in chat.text()
+
+
+@pytest.mark.parametrize(
+    ("typed", "text"),
+    [
+        ("公告 明晚见", "明晚见"),
+        ("发公告\u3000明晚八点", "明晚八点"),
+        ("公告\n各位，\n明晚见 ", "各位，\n明晚见"),
+        ("Announce see you tonight", "see you tonight"),
+    ],
+)
+def test_a_space_before_clear_words_will_do(typed: str, text: str) -> None:
+    chat = Chat()
+    chat.types(typed)
+    chat.types("现在")
+    chat.types("确认")
+    assert chat.effects == (Announce(BIG + 1, text, None, chat.codes),)
+
+
+def test_where_the_words_are_asked_for_they_may_begin_with_the_command_and_a_space() -> None:
+    chat = Chat()
+    chat.types("公告")
+    chat.types("公告 明晚见")
+    assert "「公告 明晚见」" in chat.types("现在")
+
+
+@pytest.mark.parametrize("typed", ["公告 怎么发", "announce to my group"])
+def test_who_asks_how_is_asked_for_the_words(typed: str) -> None:
+    assert Chat().types(typed) == says("ask.text", limit=1500)
+
+
+def test_a_command_behind_the_command_is_obeyed() -> None:
+    assert Chat().types("公告 列表") == says("list.empty")
 
 
 def test_with_one_group_nothing_is_asked_about_groups() -> None:

@@ -11,9 +11,9 @@ from bots.turns import Event, Followed, Membership, Person, Pressed, Role, Scann
 
 NOW = datetime(2026, 11, 23, 11, 0, tzinfo=UTC)
 _WORDS = """
-公告|发公告|公告：明天见|列表|公告列表|谁收到了|谁收到了 12|取消 12|取消|撤回 12|换课程|继续|返回|退出
+公告|发公告|公告：明天见|公告 明天见|列表|公告列表|谁收到了|谁收到了 12|取消 12|取消|撤回 12|换课程|继续|返回|退出
 停|停止|恢复|帮助|help|stop|resume|back|cancel|cancel 12|list|announce
-announcement|who got it|who got 12|continue|switch course
+announcement|announce see you tonight|announce 7p|公告 列表|who got it|who got 12|continue|switch course
 MORNING234|morning 234|MRNNG23456|加入|我要加入|join|邀请码|绑定|同意|不同意|1
 2|一|是|否|好|ok|English|中文|英文|language|我的名字|改名|我在哪|where am i|你好
 hello|hi|老师好|谢谢|今天有点累|累死了|笑死|想死|我不想活了|现在|今晚|明天20:00|确认|开始|重新开始
@@ -57,7 +57,22 @@ def test_no_two_bots_want_the_same_event(who: str, person: Person, all_bots: tup
         assert who_answers(all_bots, turn, None).name
 
 
-@pytest.mark.parametrize("word", ["公告", "列表", "谁收到了", "取消 12", "announce", "list", "who got it", "cancel 12", "公告：明天见"])
+@pytest.mark.parametrize(
+    "word",
+    [
+        "公告",
+        "列表",
+        "谁收到了",
+        "取消 12",
+        "announce",
+        "list",
+        "who got it",
+        "cancel 12",
+        "公告：明天见",
+        "公告 明天见",
+        "announce see you tonight",
+    ],
+)
 def test_the_commands_of_the_staff_reach_the_staffs_bot(word: str, all_bots: tuple[Bot, ...]) -> None:
     people = _everybody()
     assert who_answers(all_bots, Turn(Wrote(word), people["leader"], NOW), None).name == "staff"

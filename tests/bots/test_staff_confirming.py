@@ -124,9 +124,9 @@ def _forecast_words(forecast: ReachForecast, when: str = "现在", language: str
 
 
 def test_the_forecast_names_every_route_and_adds_up() -> None:
-    words = "28 人：现在 19 人能收到，5 人会收到通知（指向原文），2 人要等他们下次说话，2 人收不到。"
+    words = "28 人：现在 19 人能收到，5 人会收到通知（点开看原文），2 人要等他们下次说话，2 人收不到。"
     assert words in _forecast_words(ReachForecast(28, 19, 5, 2, 2))
-    words = "Recipients: 28 – 19 now, 5 by a notice that points to the text, 2 only when they next write, 2 not at all."
+    words = "Recipients: 28 – 19 now, 5 by a notice that opens the text, 2 only when they next write, 2 not at all."
     assert words in _forecast_words(ReachForecast(28, 19, 5, 2, 2), language="en")
 
 

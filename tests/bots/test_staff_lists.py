@@ -33,12 +33,32 @@ def test_the_list_shows_states_and_offers_what_can_be_done() -> None:
     found = (_summary(4, "planned"), _summary(3, "going out", total=26, reached=20), _summary(2, "done", total=26, reached=26))
     chat = Chat(facts={Announcements(): (*found, _summary(1, "missed"), _summary(5, "cancelled"))})
     chat.does(Pressed("staff.list"))
-    assert "#4 晨光组 11月23日 周一 20:00 待发\n「第4条」" in chat.text()
-    assert "正在发，20/26 人收到" in chat.text()
-    assert "已发，26/26 人收到" in chat.text()
-    assert "错过了" in chat.text()
+    assert "#4 晨光组「第4条」\n11月23日 周一 20:00，待发" in chat.text()
+    assert "正在发：26 人里 20 人收到，6 人还没收到" in chat.text()
+    assert "已发：26 人，全部收到" in chat.text()
+    assert "没有发出" in chat.text()
     assert "已取消" in chat.text()
     assert chat.labels() == ["取消 4", "谁收到了 3", "谁收到了 2"]
+
+
+@pytest.mark.parametrize(
+    ("state", "counts", "zh", "en"),
+    [
+        ("done", (28, 19, 8), "已发：28 人里 19 人收到，8 人有通知，1 人还没收到", "sent: of 28, 19 have it, 8 with a notice, 1 not yet"),
+        ("going out", (28, 19, 9), "正在发：28 人里 19 人收到，9 人有通知", "going out: of 28, 19 have it, 9 with a notice"),
+        ("done", (28, 0, 8), "已发：28 人里 8 人有通知，20 人还没收到", "sent: of 28, 8 with a notice, 20 not yet"),
+        ("done", (28, 0, 0), "已发：28 人，还没有人收到", "sent: 28, nobody has it yet"),
+        ("done", (1, 1, 0), "已发：1 人，全部收到", "sent: 1, everybody has it"),
+        ("done", (0, 0, 0), "已发，不过组里还没有别人", "sent, but there is nobody else in the group yet"),
+        ("cancelled", (28, 3, 0), "已取消，之前有 3 人收到", "cancelled; 3 had it before"),
+        ("cancelled", (28, 0, 0), "已取消", "cancelled"),
+    ],
+)
+def test_the_counts_of_the_list_add_up(state: str, counts: tuple[int, int, int], zh: str, en: str) -> None:
+    total, reached, notified = counts
+    facts: dict[Any, Any] = {Announcements(): (_summary(3, state, total=total, reached=reached, notified=notified),)}
+    assert Chat(facts=dict(facts)).types("列表").endswith(f"，{zh}")
+    assert Chat(language="en", facts=dict(facts)).types("list").endswith(f", {en}")
 
 
 @pytest.mark.parametrize(
@@ -100,8 +120,8 @@ PROGRESS = Progress(
     "晨光组",
     "第3条",
     26,
-    (("已送达微信", 23), ("等对方下次说话", 2), ("联系不上", 1)),
-    (Unreached("王芳", "等对方下次说话"), Unreached("赵敏", "已取消关注")),
+    (("微信已接收", 17), ("有通知还没打开", 8), ("联系不上", 1)),
+    (*(Unreached(f"学员{number}", "有通知还没打开") for number in range(1, 9)), Unreached("赵敏", "联系不上 · 已取消关注")),
 )
 
 
@@ -110,7 +130,9 @@ def test_who_got_it_tells_counts_that_add_up_and_names_with_reasons(words: str) 
     found = (_summary(9, "planned"), _summary(3, "done"), _summary(2, "done"))
     chat = Chat(facts={Announcements(50): found, ProgressOf(BIG + 3): PROGRESS})
     assert chat.types(words) == (
-        "#3 晨光组「第3条」\n26 人：已送达微信 23，等对方下次说话 2，联系不上 1。\n还没收到：\n王芳：等对方下次说话\n赵敏：已取消关注"
+        "#3 晨光组「第3条」\n26 人：微信已接收 17，有通知还没打开 8，联系不上 1。\n"
+        "8 人有通知还没打开：学员1、学员2、学员3、学员4、学员5、学员6、学员7、学员8\n"
+        "1 人联系不上 · 已取消关注：赵敏"
     )
     assert chat.labels() == ["刷新"]
     assert chat.taps("刷新").startswith("#3")
@@ -120,23 +142,86 @@ def test_nobody_asks_who_got_what_has_not_gone_out() -> None:
     assert Chat(facts={Announcements(50): (_summary(9, "planned"),)}).types("谁收到了") == says("who.none")
 
 
+@pytest.mark.parametrize("words", ["谁收到了", "谁收到了 9", "who got it"])
+def test_right_after_the_confirmation_the_author_is_told_to_look_again(words: str) -> None:
+    due = replace(_summary(9, "planned"), at=NOW)
+    empty = Progress(BIG + 9, 9, "晨光组", "第9条", 0, ())
+    chat = Chat(facts={Announcements(50): (_summary(12, "planned"), due, _summary(3, "done")), ProgressOf(BIG + 9): empty})
+    assert chat.types(words) == says("who.just", number=9, group="晨光组")
+    assert chat.labels() == ["刷新"]
+    assert chat.taps("刷新") == says("who.just", number=9, group="晨光组")
+    chat.facts |= {Announcements(50): (replace(due, state="done"),), ProgressOf(BIG + 9): replace(PROGRESS, id=BIG + 9, number=9)}
+    assert chat.taps("刷新").startswith("#9 晨光组「第3条」\n26 人：")
+
+
+@pytest.mark.parametrize(
+    ("state", "tells"),
+    [("planned", "还没到时间，11月23日 周一 20:00 才发出"), ("cancelled", "已取消"), ("missed", "没有发"), ("done", "没有别人")],
+)
+def test_who_got_what_went_to_nobody_says_why(state: str, tells: str) -> None:
+    empty = Progress(BIG + 9, 9, "晨光组", "第9条", 0, ())
+    chat = Chat(facts={Announcements(50): (_summary(9, state),), ProgressOf(BIG + 9): empty})
+    assert tells in chat.types("谁收到了 9")
+    assert chat.labels() == []
+
+
+def test_while_it_goes_out_the_author_is_told_that_more_will_come() -> None:
+    chat = Chat(facts={Announcements(50): (_summary(3, "going out"),), ProgressOf(BIG + 3): PROGRESS})
+    assert chat.types("谁收到了").endswith(says("who.going"))
+
+
 def test_progress_of_somebody_elses_announcement_is_not_shown() -> None:
     hidden = Progress(7, 0, "", "", -1, ())
-    assert Chat(facts={ProgressOf(7): hidden}).does(Tapped("staff.who.7", "谁收到了 7")) == says("unknown_number")
+    assert Chat(facts={ProgressOf(7): hidden, Announcements(50): ()}).does(Tapped("staff.who.7", "谁收到了 7")) == says("unknown_number")
 
 
 def test_before_the_first_delivery_the_counts_are_zero() -> None:
     fresh = replace(PROGRESS, total=0, by_state=(), unreached=())
-    assert says("who.not_yet") in Chat(facts={ProgressOf(7): fresh}).does(Tapped("staff.who.7", "谁收到了 7"))
+    assert says("who.not_yet") in Chat(facts={ProgressOf(7): fresh, Announcements(50): ()}).does(Tapped("staff.who.7", "谁收到了 7"))
 
 
-def test_two_hundred_names_are_cut_and_counted() -> None:
-    many = tuple(Unreached(f"名字很长的学员{number}" * 3, "48 小时内没有给账号发过消息 · 45015") for number in range(200))
-    chat = Chat(facts={ProgressOf(7): replace(PROGRESS, total=200, by_state=(("等对方下次说话", 200),), unreached=many)})
-    text = chat.does(Tapped("staff.who.7", "谁收到了 7"))
-    shown = text.count("45015")
-    assert 5 < shown < 200
-    assert text.endswith(says("who.more", count=200 - shown))
+def _in_names(line: str) -> tuple[int, int]:
+    """How many names a line of `谁收到了` shows, and how many more it counts."""
+    names, _, more = line.partition("：")[2].partition("……还有 ")
+    return len(names.split("、")) if names else 0, int(more.removesuffix(" 人") or 0)
+
+
+def test_two_hundred_names_are_cut_and_counted_without_pushing_out_the_few() -> None:
+    many = tuple(Unreached(f"名字很长的学员{number}" * 3, "等对方下次说话 · 48 小时内没有给账号发过消息 · 45015") for number in range(200))
+    few = tuple(Unreached(f"学员{number}", "联系不上 · 已取消关注") for number in range(3))
+    progress = replace(PROGRESS, total=203, by_state=(("等对方下次说话", 200), ("联系不上", 3)), unreached=(*many, *few))
+    lines = Chat(facts={ProgressOf(7): progress, Announcements(50): ()}).does(Tapped("staff.who.7", "谁收到了 7")).splitlines()
+    shown, more = _in_names(lines[2])
+    assert lines[2].startswith("200 人等对方下次说话 · 48 小时内没有给账号发过消息 · 45015：")
+    assert shown > 10
+    assert shown + more == 200
+    assert lines[3:] == ["3 人联系不上 · 已取消关注：学员0、学员1、学员2"]
+
+
+def test_reasons_that_do_not_fit_are_counted_too() -> None:
+    odd = tuple(Unreached(f"学员{number}", f"没发成 · {'很长的原因' * 9}{number}") for number in range(40))
+    progress = replace(PROGRESS, total=40, by_state=(("没发成", 40),), unreached=odd)
+    lines = Chat(facts={ProgressOf(7): progress, Announcements(50): ()}).does(Tapped("staff.who.7", "谁收到了 7")).splitlines()
+    shown = sum(line.startswith("1 人没发成 · ") for line in lines)
+    assert 5 < shown < 40
+    assert lines[-1] == says("who.more", count=40 - shown)
+
+
+def test_people_beyond_those_who_are_named_are_counted() -> None:
+    some = (Unreached("小雨", "联系不上"), *(Unreached("", "联系不上") for _ in range(300)))
+    progress = replace(PROGRESS, total=301, by_state=(("联系不上", 301),), unreached=some)
+    lines = Chat(facts={ProgressOf(7): progress, Announcements(50): ()}).does(Tapped("staff.who.7", "谁收到了 7")).splitlines()
+    assert lines[2:] == ["301 人联系不上：小雨……还有 300 人"]
+
+
+@given(st.lists(st.tuples(st.text(max_size=40), st.sampled_from(["联系不上", "没发成 · 45047", "<" * 200, "等" * 70, ""])), max_size=400))
+@settings(max_examples=60, deadline=None)
+def test_whoever_is_not_reached_the_answer_fits(people: list[tuple[str, str]]) -> None:
+    unreached = tuple(Unreached(name, reason) for name, reason in people)
+    progress = replace(PROGRESS, total=len(people) + 1, group_name=_LONG, excerpt="<" * 24, unreached=unreached)
+    chat = Chat(facts={ProgressOf(7): progress, Announcements(50): (replace(_summary(7, "going out"), id=7),)})
+    chat.types("公告")
+    chat.does(Tapped("staff.who.7", "谁收到了 7"))
 
 
 def test_looking_something_up_keeps_the_draft() -> None:

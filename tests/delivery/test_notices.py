@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from app import clock, people, schedules
 from app.channels import SendError, Verdict
 from app.db import Tx
-from app.models import Delivery, Identity
+from app.models import Attempt, Delivery, Identity, Receipt
 from app.outbox import claims, results, riding
 from app.outbox.results import Outcome
 from app.states import State
@@ -222,3 +222,25 @@ def test_who_writes_gets_the_words_themselves_after_a_notice(database_url: str) 
         assert "今晚见" in reply
         desk.write(lambda tx: riding.handed_over(tx, taken.inbox_id, NOW))
         assert desk.read(lambda tx: deliveries(tx, schedule))[person].word == ("sent", "reply")
+
+
+def test_a_receipt_that_came_at_the_very_moment_of_its_own_answer_is_applied_by_the_next_look(database_url: str, tmp_path: Path) -> None:
+    """On PostgreSQL both transactions may miss each other's row: nobody then applies the receipt, so the reaper does."""
+
+    run(_missed(database_url, tmp_path))
+
+
+async def _missed(database_url: str, folder: Path) -> None:
+    async with Stage(database_url, folder, notices=True) as stage:
+        stage.course("正念自我关怀")
+        group = stage.group("晨光组")
+        await stage.member("小雨", group)
+        announce(stage, group, "今晚见")
+        await stage.settle()
+        stage.write(lambda tx: tx.execute(sa.delete(Receipt)))  # the sandbox's own, wherever it is by now
+        msgid = stage.read(lambda tx: tx.execute(sa.select(Attempt.msgid)).scalar_one())
+        row = {"account_id": stage.account_id, "msgid": msgid, "status": "failed:user block", "received_at": clock.now()}
+        stage.write(lambda tx: tx.execute(sa.insert(Receipt).values(**row)))
+        await stage.worker.reap()
+        assert stage.read(lambda tx: tx.execute(sa.select(Delivery.state)).scalar_one()) == State.UNREACHABLE
+        assert stage.read(lambda tx: tx.execute(sa.select(Receipt.applied_at)).scalar_one()) is not None

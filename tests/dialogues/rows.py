@@ -72,7 +72,7 @@ class Announcement:
 
 @dataclass
 class Flag:
-    id: int
+    number: int  # short, for people
     person: str
     rule: str
     at: datetime

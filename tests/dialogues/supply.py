@@ -117,8 +117,8 @@ def _summary(state: State, each: Announcement) -> AnnouncementSummary:
 
 
 def _standing(state: State, each: Announcement) -> str:
-    open_ = any(one.announcement == each.id and one.state in ("ready", "waiting") for one in state.deliveries)
-    return "going out" if each.state == "done" and open_ else each.state
+    under_way = any(one.announcement == each.id and one.state == "ready" for one in state.deliveries)
+    return "going out" if each.state == "done" and under_way else each.state
 
 
 def _progress(state: State, person: str, id_: int) -> Progress:

@@ -304,10 +304,10 @@ class World:
             return
         own = self._is.people[person].memberships
         course = own[-1][0].course if own else self._is.courses[-1] if self._is.on_call else None
-        self._is.flags.append(Flag(self._is.new_id(), person, rule, self._is.now, course, next_alert=self._is.now))
+        self._is.flags.append(Flag(len(self._is.flags) + 1, person, rule, self._is.now, course, next_alert=self._is.now))
 
     def _acknowledge(self, person: str, flag: int) -> None:
-        found = next((each for each in self._is.flags if each.id == flag), None)
+        found = next((each for each in self._is.flags if each.number == flag), None)
         if found is None or person not in self._is.on_call:
             raise Refused("foreign")
         if found.taker not in (None, person):
@@ -358,7 +358,7 @@ class World:
         flag.step += 1
         flag.next_alert = self._is.now + _NEXT_ALERT
         details = {
-            "flag": flag.id,
+            "flag": flag.number,
             "course": flag.course.title if flag.course else None,
             "person": self._is.people[flag.person].name,
             "rule": flag.rule,
