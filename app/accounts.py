@@ -1,5 +1,6 @@
 """Hides how an account's secrets rest: adds accounts, gives their credentials, rotates their keys."""
 
+import asyncio
 import secrets
 import string
 from datetime import datetime, timedelta
@@ -160,6 +161,7 @@ class Accounts:
     """The accounts as a running process sees them: read again every few seconds, so that a change needs no restart."""
 
     _FRESH_SECONDS = 5.0
+    _PATIENCE_SECONDS = 2.0
 
     def __init__(self, database: Database, keyring: Keyring) -> None:
         self._database = database
@@ -178,11 +180,13 @@ class Accounts:
         return dict(self._known.values())
 
     async def refresh(self, *, force: bool = False) -> None:
-        """Read the accounts again where the last reading is older than a few seconds."""
+        """Read the accounts again where the last reading is older than a few seconds; meanwhile others get the former reading."""
         if not force and clock.steady() - self._read_at < self._FRESH_SECONDS:
             return
+        if self._known:
+            self._read_at = clock.steady()
         try:
-            self._known = await self._database.read(self._load)
+            self._known = await asyncio.wait_for(self._database.read(self._load), self._PATIENCE_SECONDS)
         except Exception:  # the former reading serves while the database is away
             if not self._known:
                 raise

@@ -7,7 +7,7 @@ import ssl
 from email.message import EmailMessage
 from functools import partial
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import httpx
 import structlog
@@ -17,7 +17,7 @@ from app.db import Database
 from app.flags import OutsideAlert
 from app.keyring import Keyring
 from app.logs import place_of
-from app.settings import Settings
+from app.settings import Settings, is_loopback
 from bots.texts import Texts
 
 log = structlog.get_logger()
@@ -97,7 +97,7 @@ class Alerter:
         mail["Subject"], mail["From"], mail["To"] = subject, self._settings.alert_from, address
         mail.set_content(body)
         try:
-            with _connect(server.scheme, server.hostname or "", server.port) as smtp:
+            with _connect(server) as smtp:
                 if server.username:
                     smtp.login(unquote(server.username), unquote(server.password or ""))
                 smtp.send_message(mail)
@@ -105,14 +105,19 @@ class Alerter:
             raise AlertFailed(f"mail: {type(error).__name__}") from None
 
 
-def _connect(scheme: str, host: str, port: int | None) -> smtplib.SMTP:
+def _connect(server: SplitResult) -> smtplib.SMTP:
+    """A connection that nobody can listen to. Raises `AlertFailed` where another machine offers none: neither name nor password goes."""
+    host = server.hostname or ""
     ourselves = socket.gethostname()  # else smtplib asks the DNS who we are, which may take longer than the alert can wait
-    if scheme == "smtps":
-        return smtplib.SMTP_SSL(host, port or 465, ourselves, timeout=_SECONDS, context=ssl.create_default_context())
-    smtp = smtplib.SMTP(host, port or 587, ourselves, timeout=_SECONDS)
+    if server.scheme == "smtps":
+        return smtplib.SMTP_SSL(host, server.port or 465, ourselves, timeout=_SECONDS, context=ssl.create_default_context())
+    smtp = smtplib.SMTP(host, server.port or 587, ourselves, timeout=_SECONDS)
     smtp.ehlo()
     if smtp.has_extn("starttls"):
         smtp.starttls(context=ssl.create_default_context())
+    elif not is_loopback(server.geturl()):
+        smtp.close()
+        raise AlertFailed("mail: no TLS")
     return smtp
 
 

@@ -29,7 +29,7 @@ T = TypeVar("T")
 Tx = sa.Connection
 Work = Callable[[Tx], T]
 
-#: Jobs that share a transaction, and for how long it may stay open for them: other processes want the lock too (design.md 2).
+#: Jobs that share a transaction, and for how long it may stay open for them: other processes want the lock too.
 _TOGETHER = 32
 _TOGETHER_SECONDS = 0.010
 #: How long we wait for a lock, a connection or a pool place before we say that the database is away.
@@ -115,7 +115,7 @@ class Database:
             try:
                 with _Away(), self._writers.begin() as tx:
                     return work(tx)
-            except (IntegrityError, _Again):
+            except (IntegrityError, Clash):
                 # Two processes made the same row, or waited for each other: the second try sees what the first left.
                 if not left:
                     raise
@@ -123,7 +123,8 @@ class Database:
 
     def _write_forever(self) -> None:
         while (job := self._jobs.get()) is not None:
-            self._write_together(job)
+            if not job.result.cancelled():  # whoever asked has gone; nothing was promised
+                self._write_together(job)
 
     def _write_together(self, first: _Job) -> None:
         """Run `first` and what waits behind it in one transaction; answer each job only after the commit."""
@@ -144,9 +145,20 @@ class Database:
     def _take_along(self, first: _Job) -> "_TakeAlong":
         return _TakeAlong(first, self._jobs)
 
+    def _waiting(self) -> list[_Job]:
+        """Every job that waits at this moment; the word to stop stays where it is."""
+        found: list[_Job] = []
+        for _ in range(self._jobs.qsize()):
+            job = self._jobs.get()
+            if job is None:
+                self._jobs.put(None)
+            else:
+                found.append(job)
+        return found
+
     def _write_each_alone(self, jobs: Sequence[_Job], error: Exception) -> None:
-        if isinstance(error, Unavailable):  # the lock was not to be had: trying each would only wait longer
-            for job in jobs:
+        if isinstance(error, Unavailable):  # the lock was not to be had: who waits behind would wait as long again
+            for job in [*jobs, *self._waiting()]:
                 _answer(job, None, error)
             return
         for job in jobs:
@@ -193,7 +205,7 @@ class _TakeAlong:
         return job
 
 
-class _Again(Exception):
+class Clash(Exception):
     """A deadlock or serialisation failure: the transaction was rolled back and may be run again."""
 
 
@@ -201,14 +213,14 @@ _BROKEN = RuntimeError("the transaction broke while this job ran")
 
 
 class _Away:
-    """Turns what drivers raise for a missing, locked or full database into `Unavailable` or `_Again`."""
+    """Turns what drivers raise for a missing, locked or full database into `Unavailable` or `Clash`."""
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if getattr(getattr(error, "orig", None), "sqlstate", None) in {"40001", "40P01"}:
-            raise _Again from None
+            raise Clash from None
         if _is_away(error):
             raise Unavailable("database", "The database does not answer just now; please try again in a minute.") from error
 
@@ -289,6 +301,10 @@ def _postgres_engine(url: str, patience: float) -> sa.Engine:
         pool_pre_ping=True,
         connect_args={
             "connect_timeout": max(1, round(patience)),
+            # A server that vanished without a word (a proxy, a cable) is noticed within our patience, not within hours.
+            "tcp_user_timeout": round(patience * 1000),
+            "keepalives_idle": 5,
+            "keepalives_interval": 2,
             "options": f"-c lock_timeout={round(patience * 1000)} -c idle_in_transaction_session_timeout=30000 -c timezone=UTC",
         },
     )

@@ -31,6 +31,8 @@ from bots.effects import (
 from bots.texts import LANGUAGES
 
 _LONGEST_NAME = 40
+#: How an invitation can have come to somebody, as the flow chart counts it.
+_SOURCES = frozenset({"qr", "code", "roster"})
 
 
 def apply(tx: Tx, tools: Tools, situation: Situation, effects: tuple[Effect, ...]) -> list[Message]:
@@ -52,8 +54,8 @@ def _apply(tx: Tx, tools: Tools, situation: Situation, effect: Effect) -> Messag
             people.set_language(tx, person_id, language if language in LANGUAGES else LANGUAGES[0])
         case NamePerson(name=name):
             people.rename(tx, situation.known, " ".join(name.split())[:_LONGEST_NAME])
-        case Screen(course=course, included=included, why=why):
-            _screen(tx, situation, course, included=included, why=why)
+        case Screen():
+            _screen(tx, situation, effect)
         case Consent(course=course, version=version, ticks=ticks):
             _consent(tx, situation, course, version, ticks)
         case Join(code=code):
@@ -92,11 +94,18 @@ def _announce(tx: Tx, tools: Tools, person_id: int, effect: Announce, now: datet
     )
 
 
-def _screen(tx: Tx, situation: Situation, course: int, *, included: bool, why: str) -> None:
-    _account_course(tx, situation, course)
+def _screen(tx: Tx, situation: Situation, effect: Screen) -> None:
+    if effect.source not in _SOURCES:
+        raise ValueError(f"An invitation comes by one of {', '.join(sorted(_SOURCES))}, not by {effect.source!r}.")
+    _account_course(tx, situation, effect.course)
     tx.execute(
         sa.insert(Screening).values(
-            course_id=course, person_id=situation.known.id, source="chat", included=included, why=why[:40], answered_at=situation.now
+            course_id=effect.course,
+            person_id=situation.known.id,
+            source=effect.source,
+            included=effect.included,
+            why=effect.why[:40],
+            answered_at=situation.now,
         )
     )
 

@@ -13,22 +13,25 @@ from app import access, audit, broadcasts, ids
 from app.broadcasts import Draft
 from app.db import Tx
 from app.groups import Refused
-from app.keyring import Keyring, Place
+from app.keyring import Keyring, Place, Unreadable
 from app.logs import place_of
-from app.models import Account, Alert, Course, Flag, Group, Membership, OnCall
+from app.models import Account, Alert, Course, Delivery, Flag, Group, Membership, OnCall
 from app.people import names
 from app.situation import Situation, Tools
+from app.states import UNDER_WAY, State
 from bots.turns import OccasionKind
 
 log = structlog.get_logger()
 
-#: The next on-call person is alerted after this long without a tap (issue: 15 minutes).
+#: The next on-call person is alerted after this long without a tap.
 NEXT_AFTER = timedelta(minutes=15)
 #: A flag that nobody takes is called for this long; then the operators' alarm stands alone.
 CALLED_FOR = timedelta(hours=24)
 #: An alert that could not even be written down is tried again after this long.
 AGAIN_AFTER = timedelta(minutes=1)
 _TRIES = 5
+#: A chat alert that comes to stand here has reached nobody. One that a notice points to counts as a call.
+_MISSED = (State.WAITING, State.UNREACHABLE, State.FAILED, State.UNKNOWN, State.EXPIRED, State.CANCELLED, State.HELD)
 _LEASE_SECONDS = 60.0
 
 
@@ -100,7 +103,12 @@ def acknowledge(tx: Tx, number: int, person_id: int, now: datetime) -> None:
 
 
 def call_due(tx: Tx, tools: Tools, now: datetime) -> int:
-    """Alert the next on-call person of every flag that nobody has taken for 15 minutes; returns how many flags."""
+    """Alert the next on-call person of every flag that nobody has taken for 15 minutes, or whose chat alert reached nobody.
+
+    Returns for how many flags somebody was called.
+    """
+    for row in tx.execute(_missed(now).limit(50).with_for_update(skip_locked=True, of=Flag)).all():
+        _note_missed(tx, row, now)
     due = tx.execute(
         sa.select(Flag.id).where(Flag.acknowledged_at.is_(None), Flag.next_alert_at <= now).limit(50).with_for_update(skip_locked=True)
     ).scalars()
@@ -111,8 +119,34 @@ def call_due(tx: Tx, tools: Tools, now: datetime) -> int:
 
 
 def next_call(tx: Tx) -> datetime | None:
-    """The moment of the next alert that is due if nobody takes over."""
-    return tx.execute(sa.select(sa.func.min(Flag.next_alert_at)).where(Flag.acknowledged_at.is_(None))).scalar_one_or_none()
+    """The moment of the next alert that is due if nobody takes over: by the clock, or because the last one reached nobody."""
+    planned = tx.execute(sa.select(sa.func.min(Flag.next_alert_at)).where(Flag.acknowledged_at.is_(None))).scalar_one_or_none()
+    missed = [row.changed_at for row in tx.execute(_missed(None))]
+    return min([*missed, *([] if planned is None else [planned])], default=None)
+
+
+def _missed(now: datetime | None) -> "sa.Select[*tuple[Any, ...]]":
+    """Chat alerts of open flags that reached nobody; with `now` also those that have not left a minute later."""
+    missed = Delivery.state.in_(_MISSED)
+    late = sa.false() if now is None else sa.and_(Delivery.state.in_(UNDER_WAY), Alert.due_at <= now - AGAIN_AFTER)
+    return (
+        sa.select(Alert.id, Alert.flag_id, Flag.course_id, Delivery.state, Delivery.changed_at)
+        .join(Flag, Flag.id == Alert.flag_id)
+        .join(Delivery, Delivery.broadcast_id == Alert.broadcast_id)
+        .where(Flag.acknowledged_at.is_(None), Flag.next_alert_at.is_not(None))
+        .where(Alert.route == "chat", Alert.state == "sent", sa.or_(missed, late))
+        .order_by(Alert.id)
+    )
+
+
+def _note_missed(tx: Tx, row: Any, now: datetime) -> None:
+    """Tell the operators, and let the next on-call person be called at once, unless everybody was within the last 15 minutes."""
+    tx.execute(sa.update(Alert).where(Alert.id == row.id).values(state="failed", error=f"chat: {row.state}"))
+    audit.alarm(tx, now, "alert_not_delivered", f"course:{row.course_id}")
+    lately = sa.select(Alert.oncall_id).where(Alert.flag_id == row.flag_id, Alert.due_at > now - NEXT_AFTER)
+    called = set(tx.execute(lately).scalars())
+    if any(each.id not in called for each in on_call(tx, row.course_id)):
+        tx.execute(sa.update(Flag).where(Flag.id == row.flag_id, Flag.next_alert_at > now).values(next_alert_at=now))
 
 
 def call_next(tx: Tx, keyring: Keyring, flag_id: int, now: datetime) -> None:
@@ -140,7 +174,7 @@ def add_on_call(
     """Put somebody at the end of a course's on-call list; returns the row's id."""
     key_id = tx.execute(sa.select(Course.data_key_id).where(Course.id == course_id)).scalar_one()
     key, row_id = keyring.open(tx, key_id), ids.new_id()
-    position = len(on_call(tx, course_id)) + 1
+    position = max((each.position for each in on_call(tx, course_id)), default=0) + 1
 
     def seal(column: str, plain: str | None) -> bytes | None:
         return None if plain is None else key.seal(Place("oncall", column, row_id), plain)
@@ -168,14 +202,22 @@ def change_webhook(tx: Tx, keyring: Keyring, oncall_id: int, webhook: str) -> No
     tx.execute(sa.update(OnCall).where(OnCall.id == oncall_id).values(webhook_sealed=sealed))
 
 
-def courses_without_outside_route(tx: Tx) -> list[str]:
-    """The codes of running courses whose on-call people can be reached in WeChat only, or that have none."""
-    outside = (
-        sa.select(OnCall.id)
-        .where(OnCall.course_id == Course.id, sa.or_(OnCall.email_sealed.is_not(None), OnCall.webhook_sealed.is_not(None)))
-        .exists()
-    )
-    return list(tx.execute(sa.select(Course.code).where(Course.ended_at.is_(None), ~outside).order_by(Course.code)).scalars())
+@dataclass(frozen=True)
+class OutsideRoutes:
+    """By what one on-call person of a running course is reached outside WeChat."""
+
+    course: str
+    position: int
+    email: bool
+    webhook: bool
+
+
+def outside_routes(tx: Tx) -> list[OutsideRoutes]:
+    """Everybody on call for a course that is not over, by course and position."""
+    email, webhook = OnCall.email_sealed.is_not(None), OnCall.webhook_sealed.is_not(None)
+    query = sa.select(Course.code, OnCall.position, email, webhook).join(OnCall, OnCall.course_id == Course.id)
+    rows = tx.execute(query.where(Course.ended_at.is_(None)).order_by(Course.code, OnCall.position))
+    return [OutsideRoutes(code, position, bool(mail), bool(hook)) for code, position, mail, hook in rows]
 
 
 @dataclass(frozen=True)
@@ -190,7 +232,7 @@ class OutsideAlert:
 
 
 def claim_alerts(tx: Tx, keyring: Keyring, now: datetime, machine: float, most: int = 10) -> list[OutsideAlert]:
-    """Alerts by mail and webhook that are due, leased to the caller."""
+    """Alerts by mail and webhook that are due, leased to the caller. One whose address does not open has failed and holds up no other."""
     rows = tx.execute(
         sa.select(
             Alert.id,
@@ -217,7 +259,8 @@ def claim_alerts(tx: Tx, keyring: Keyring, now: datetime, machine: float, most: 
         .where(Alert.id.in_([row.id for row in rows]))
         .values(state="sending", lease_until=machine + _LEASE_SECONDS, tries=Alert.tries + 1)
     )
-    return [_outside(tx, keyring, row) for row in rows]
+    opened = [_opened(tx, keyring, row, now) for row in rows]
+    return [alert for alert in opened if alert is not None]
 
 
 def alert_done(tx: Tx, alert_id: int, error: str | None, now: datetime) -> None:
@@ -270,6 +313,16 @@ def _details(tx: Tx, keyring: Keyring, flag: Any, step: int) -> dict[str, Any]:
     course = tx.execute(sa.select(Course.title).where(Course.id == flag.course_id)).scalar_one_or_none() or ""
     person = names(tx, keyring, [flag.person_id]).get(flag.person_id)  # None is put into words in the reader's language
     return {"flag": flag.number, "course": course, "person": person, "rule": flag.rule, "at": flag.raised_at, "step": step}
+
+
+def _opened(tx: Tx, keyring: Keyring, row: Any, now: datetime) -> OutsideAlert | None:
+    try:
+        return _outside(tx, keyring, row)
+    except Unreadable:
+        error = f"{row.route}: unreadable"
+        tx.execute(sa.update(Alert).where(Alert.id == row.id).values(state="failed", error=error, lease_until=None))
+        audit.alarm(tx, now, "alert_failed", f"alert:{error}")
+        return None
 
 
 def _outside(tx: Tx, keyring: Keyring, row: Any) -> OutsideAlert:

@@ -141,7 +141,7 @@ def count_guess(tx: Tx, person_id: int, now: datetime) -> None:
 
 
 def join(tx: Tx, keyring: Keyring, person_id: int, code: str, now: datetime) -> None:
-    """Use an invitation. Raises `Refused` (full, closed, used, expired, joined, consent, unknown)."""
+    """Use an invitation. Raises `Refused` (full, closed, used, expired, joined, elsewhere, consent, unknown)."""
     row = _invitation(tx, keyring, code, lock=True)
     if row is None:
         raise Refused("unknown", "This code leads nowhere.")
@@ -183,6 +183,29 @@ def end_membership(tx: Tx, group_id: int, person_id: int, role: Role, now: datet
         .values(ended_at=now, why_ended=why)
     )
     audit.record(tx, now, "operator", "membership.end", f"group:{group_id}", role=role.value)
+
+
+def move(tx: Tx, person_id: int, group_id: int, now: datetime) -> None:
+    """Seat a participant in another small group of the same course; history stays. Raises `NotFound` where they have no seat there yet."""
+    course_id = tx.execute(sa.select(Group.course_id).where(Group.id == group_id, ~Group.large)).scalar_one_or_none()
+    seats = tx.execute(
+        sa.select(Membership.group_id)
+        .join(Group, Group.id == Membership.group_id)
+        .where(
+            Membership.person_id == person_id,
+            Membership.role == Role.PARTICIPANT.value,
+            Membership.ended_at.is_(None),
+            Group.course_id == course_id,
+            ~Group.large,
+        )
+    ).scalars()
+    left = list(seats)
+    if not left:
+        raise NotFound("seat", "This person takes part in no small group of that course; give them its code: `tongban group code`.")
+    for former in left:
+        end_membership(tx, former, person_id, Role.PARTICIPANT, now, "moved")
+    enter(tx, group_id, person_id, Role.PARTICIPANT, now)
+    audit.record(tx, now, "operator", "membership.move", f"group:{group_id}")
 
 
 def number_participant(tx: Tx, course_id: int, person_id: int, now: datetime) -> str:
@@ -275,11 +298,37 @@ def _state(tx: Tx, row: _Row, person_id: int, now: datetime) -> InvitationState:
         return InvitationState.USED
     if row.expires_at is not None and row.expires_at <= now:
         return InvitationState.EXPIRED
+    return _seat(tx, row, person_id)
+
+
+def _seat(tx: Tx, row: _Row, person_id: int) -> InvitationState:
+    """Whether an invitation that is good still finds a seat for this person."""
+    if row.role == Role.PARTICIPANT.value and not row.large and _sits_elsewhere(tx, row, person_id):
+        return InvitationState.ELSEWHERE
     if row.closed_at is not None:
         return InvitationState.CLOSED
     if row.role == Role.PARTICIPANT.value and row.capacity is not None and participants(tx, row.group_id) >= row.capacity:
         return InvitationState.FULL
     return InvitationState.OPEN
+
+
+def _sits_elsewhere(tx: Tx, row: _Row, person_id: int) -> bool:
+    """Whether somebody is a participant of another small group of the same running course; staff may be in several."""
+    query = (
+        sa.select(Membership.id)
+        .join(Group, Group.id == Membership.group_id)
+        .join(Course, Course.id == Group.course_id)
+        .where(
+            Membership.person_id == person_id,
+            Membership.role == Role.PARTICIPANT.value,
+            Membership.ended_at.is_(None),
+            Group.course_id == row.course_id,
+            Group.id != row.group_id,
+            Group.large.is_(False),
+            Course.ended_at.is_(None),
+        )
+    )
+    return tx.execute(query.limit(1)).first() is not None
 
 
 def participants(tx: Tx, group_id: int) -> int:

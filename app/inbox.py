@@ -25,14 +25,14 @@ from app.sealing import Vault
 from app.situation import Situation, Tools
 from bots import Bot, Message, Need
 from bots.conversation import FIRST, LAST, who_answers
-from bots.effects import Answer
+from bots.effects import Answer, RaiseFlag
 from bots.facts import Facts
 from bots.texts import Words
 from bots.turns import Event, Followed, OccasionKind, Pressed, Scanned, Sent, Tapped, Turn, Wrote
 
 log = structlog.get_logger()
 
-#: A repeated push gets the very same reply for this long (design.md 2); the platform's own repeats come within 15 s.
+#: A repeated push gets the very same reply for this long; the platform's own repeats come within 15 s.
 REPLY_SERVED = timedelta(seconds=60)
 #: More than this many messages in ten seconds are stored but not answered (bad-inputs.md D12).
 _FLOOD, _FLOOD_WITHIN = 30, timedelta(seconds=10)
@@ -135,8 +135,7 @@ def _repeat(tx: Tx, tools: Tools, incoming: Incoming, now: datetime) -> Taken:
 
 def _from_person(tx: Tx, tools: Tools, incoming: Incoming, inbox_id: int, now: datetime) -> Taken:
     push = incoming.push
-    known = people.meet(tx, tools.keyring, incoming.account_id, push.openid, now)
-    people.lock(tx, known.id)
+    known = people.meet(tx, tools.keyring, incoming.account_id, push.openid, now, lock=True)
     tx.execute(sa.update(InboxItem).where(InboxItem.id == inbox_id).values(person_id=known.id))
     if push.kind is PushKind.LEFT:
         people.left(tx, known, now)
@@ -175,7 +174,8 @@ def _verified(vault: Vault, person_id: int, wired: str) -> str:
 def _note_traffic(tx: Tx, tools: Tools, known: Known, kind: PushKind, now: datetime) -> Traffic:
     """Write down what this action allows us (platform reference, section 4.1)."""
     typed = kind in (PushKind.WROTE, PushKind.SENT) or (kind is PushKind.TAPPED and tools.tapped_opens_window)
-    row = tx.execute(sa.select(*Allowance.__table__.columns).where(Allowance.identity_id == known.identity_id)).one()
+    held = sa.select(*Allowance.__table__.columns).where(Allowance.identity_id == known.identity_id)
+    row = tx.execute(held.with_for_update()).one()  # a claim may be spending from it just now
     before = Traffic(True, row.typed_until, row.typed_left, row.tapped_until, row.tapped_left)
     traffic = reach.after(tools.rules, before, Action.TYPED if typed else Action.TAPPED, now)
     tx.execute(
@@ -223,6 +223,16 @@ class _Floor:
         return rest if answer.memory is None else (*rest, _Memory(bot, dict(answer.memory), answer.open))
 
 
+@dataclass(frozen=True)
+class _Said:
+    """What a bot said and what is remembered after it. `grave`: it was about danger."""
+
+    bot: str
+    messages: list[Message]
+    memories: tuple[_Memory, ...]
+    grave: bool = False
+
+
 class _Exchange:
     """One turn of one person, from the event to the finished reply."""
 
@@ -236,21 +246,23 @@ class _Exchange:
         """The finished reply, with what waited riding along where no dialogue is open."""
         floor = self._floor()
         flooded, recent = self._flood(floor.recent)
-        bot, messages, memories = self._converse(event, floor, only_safety=flooded)
-        text = "\n\n".join(render(message, self._incoming.link_for(self._at.known.id)) for message in messages)
-        text, rides = self._with_what_waited(text, busy=_open(memories), traffic=traffic, silent=flooded)
-        if text and self._echo(recent, event, text, bot):
+        said = self._converse(event, floor, only_safety=flooded)
+        text = "\n\n".join(render(message, self._incoming.link_for(self._at.known.id)) for message in said.messages)
+        echo = bool(text) and self._echo(recent, event, text, said.bot)
+        if echo:
             text = ""
+        # Nothing goes along with an answer that is not given, nor with help for somebody in danger.
+        text, rides = self._with_what_waited(text, busy=_open(said.memories), traffic=traffic, silent=flooded or echo or said.grave)
         text = self._first_part(text)
-        self._remember(floor, memories, recent)
-        return self._finish(text, bot, rides=rides)
+        self._remember(floor, said.memories, recent)
+        return self._finish(text, said.bot, rides=rides)
 
-    def _converse(self, event: Event, floor: _Floor, *, only_safety: bool) -> tuple[str, list[Message], tuple[_Memory, ...]]:
+    def _converse(self, event: Event, floor: _Floor, *, only_safety: bool) -> "_Said":
         turn = Turn(event, self._at.person, self._at.now, seed=self._at.inbox_id & 0xFFFF)
         try:
             bot = who_answers(list(self._tools.bots.values()), turn, floor.holder)
             if only_safety and bot.name != FIRST:
-                return bot.name, [], floor.memories
+                return _Said(bot.name, [], floor.memories)
             turn = replace(turn, memory=floor.memory(bot.name), holds_floor=floor.holder == bot.name)
             with self._tx.begin_nested():
                 answer, messages = self._ask_and_apply(bot, turn)
@@ -258,7 +270,8 @@ class _Exchange:
             raise  # a race, or the database is away: the whole push is tried again
         except Exception as bug:  # noqa: BLE001 - the first of the two places where a bug is survived
             return self._survive(bug, floor)
-        return bot.name, messages, floor.after(bot.name, answer)
+        grave = any(isinstance(effect, RaiseFlag) for effect in answer.effects)
+        return _Said(bot.name, messages, floor.after(bot.name, answer), grave)
 
     def _ask_and_apply(self, bot: Bot, turn: Turn) -> tuple[Answer, list[Message]]:
         answer = self._ask(bot, turn)
@@ -281,14 +294,14 @@ class _Exchange:
             known = facts.load(self._tx, self._tools, self._at, known, answer.requests)
         raise RecursionError(f"{bot.name} asked for facts more than {_ROUNDS} times")
 
-    def _survive(self, bug: Exception, floor: _Floor) -> tuple[str, list[Message], tuple[_Memory, ...]]:
+    def _survive(self, bug: Exception, floor: _Floor) -> "_Said":
         """One neutral sentence to the person, one alarm to us, the event quarantined; the floor is as it was."""
         log.error("bot_failed", kind=type(bug).__name__, where=place_of(bug))
         audit.alarm(self._tx, self._at.now, "bot_failed", type(bug).__name__)
         raw = self._incoming.push.raw
         quarantine(self._tx, self._tools, self._at.account_id, f"bot: {type(bug).__name__}", raw, self._at.now, self._at.known.id)
         words = self._tools.words.fill("neutral.trouble", self._at.known.language)
-        return "", [Message(words)], floor.memories
+        return _Said("", [Message(words)], floor.memories)
 
     def _with_what_waited(self, text: str, *, busy: bool, traffic: Traffic, silent: bool) -> tuple[str, bool]:
         waiting = 0 if silent else riding.waiting(self._tx, self._at.known.id, self._at.account_id, self._at.now)

@@ -25,6 +25,7 @@ from app.models import (
     InboxItem,
     Invitation,
     Membership,
+    OnCall,
     Participant,
     Person,
     Quarantined,
@@ -52,10 +53,16 @@ class Known:
     following: bool
 
 
-def meet(tx: Tx, keyring: Keyring, account_id: int, openid: str, now: datetime) -> Known:
-    """The person behind an openid, made on first sight. An erased person who returns is a new person."""
+def meet(tx: Tx, keyring: Keyring, account_id: int, openid: str, now: datetime, *, lock: bool = False) -> Known:
+    """The person behind an openid, made on first sight. An erased person who returns is a new person.
+
+    With `lock` nobody else handles this person until the transaction ends, and what is returned is what stood after the wait.
+    """
     index = keyring.vault.index(f"openid.{account_id}", openid)
     found = _find(tx, keyring, account_id, index)
+    if found is not None and lock and tx.dialect.name != "sqlite":  # SQLite's writer is alone anyway
+        _lock(tx, found.id)
+        found = _find(tx, keyring, account_id, index)
     if found is not None:
         return found
     erased = sa.select(Person.id).where(Person.erased_at.is_not(None))
@@ -79,11 +86,8 @@ def meet(tx: Tx, keyring: Keyring, account_id: int, openid: str, now: datetime) 
     return Known(person_id, identity_id, key, None, "zh", "Asia/Shanghai", paused=False, following=True)
 
 
-def lock(tx: Tx, person_id: int) -> None:
-    """Let nobody else handle this person until the transaction ends (SQLite: the writer is alone anyway).
-
-    Not the key: a broadcast that writes them a delivery meanwhile refers to their row, and shall not wait for their push.
-    """
+def _lock(tx: Tx, person_id: int) -> None:
+    """Not the key: a broadcast that writes them a delivery meanwhile refers to their row, and shall not wait for their push."""
     tx.execute(sa.select(Person.id).where(Person.id == person_id).with_for_update(key_share=True))
 
 
@@ -287,9 +291,19 @@ def erase(tx: Tx, keyring: Keyring, person_id: int, now: datetime, *, actor: str
     tx.execute(sa.update(InboxItem).where(InboxItem.person_id == person_id).values(reply_sealed=None))
     tx.execute(sa.update(Invitation).where(Invitation.used_by == person_id).values(name_sealed=None, phone_sealed=None))
     tx.execute(sa.delete(Quarantined).where(Quarantined.person_id == person_id))
+    _relieve(tx, person_id, now, actor)
     _unname(tx, keyring, person_id)
     tx.execute(sa.insert(Erasure).values(person_id=person_id, data_key_id=key_id, at=now))
     audit.record(tx, now, actor, "erase", f"person:{person_id}")
+
+
+def _relieve(tx: Tx, person_id: int, now: datetime, actor: str) -> None:
+    """Take the person off every on-call list, addresses outside WeChat included; a list that is empty now is the operators' to fill."""
+    left = tx.execute(sa.delete(OnCall).where(OnCall.person_id == person_id).returning(OnCall.course_id)).scalars().all()
+    for course_id in set(left):
+        audit.record(tx, now, actor, "oncall.remove", f"course:{course_id}")
+        if tx.execute(sa.select(OnCall.id).where(OnCall.course_id == course_id).limit(1)).first() is None:
+            audit.alarm(tx, now, "nobody_on_call", f"course:{course_id}")
 
 
 def _unname(tx: Tx, keyring: Keyring, person_id: int) -> None:

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
 from app import access, audit, broadcasts, ids
 from app.broadcasts import Draft
@@ -17,8 +18,11 @@ from app.people import names
 from app.states import REACHED, UNDER_WAY, State
 from bots.clipping import clip
 from bots.facts import AnnouncementSummary, Progress, Unreached
-from bots.texts import Texts
-from bots.turns import OccasionKind
+from bots.texts import Texts, inert
+from bots.turns import OccasionKind, Role
+
+#: As what somebody with several roles speaks to a group.
+_SPEAKS_AS = (Role.LEADER, Role.ASSISTANT, Role.ADMINISTRATOR)
 
 #: Bytes of UTF-8 that an announcement may hold; with its header and an English name it stays below WeChat's 2,048.
 MOST_BYTES = 1_500
@@ -29,6 +33,14 @@ USEFUL = timedelta(days=7)
 #: Equal words to the same group within this time ask for one more confirmation (bad-inputs.md F4).
 EQUAL_WITHIN = timedelta(minutes=10)
 _EXCERPT_BYTES = 72
+
+
+class CannotFire(Exception):
+    """A defect kept a schedule from being fired; nothing of it has been written."""
+
+    def __init__(self, schedule_id: int) -> None:
+        super().__init__(f"schedule {schedule_id}")
+        self.schedule_id = schedule_id
 
 
 def plan_announcement(
@@ -52,10 +64,9 @@ def plan_announcement(
 def _check(text: str, at: datetime | None, now: datetime) -> None:
     if not text.strip():
         raise Refused("empty", "An announcement needs words.")
-    if len(text.encode()) > MOST_BYTES:
-        raise Refused(
-            "long", f"An announcement holds at most {MOST_BYTES} bytes (about 500 Chinese characters); this one has {len(text.encode())}."
-        )
+    size = len(inert(text).encode())  # as it goes out: what could be a link grows
+    if size > MOST_BYTES:
+        raise Refused("long", f"An announcement holds at most {MOST_BYTES} bytes (about 500 Chinese characters); this one has {size}.")
     if at is not None and at < now - timedelta(minutes=1):
         raise Refused("past", "This moment is over; choose a later one.")
 
@@ -69,7 +80,8 @@ def _store(
         .where(Group.id == group_id)
     ).one()
     author = names(tx, keyring, [author_id]).get(author_id, "") if author_id is not None else ""
-    role = min((role.value for role in access.roles_in_group(tx, author_id, group_id)), default="") if author_id is not None else "operator"
+    held = access.roles_in_group(tx, author_id, group_id) if author_id is not None else frozenset()
+    role = next((role.value for role in _SPEAKS_AS if role in held), "operator")
     schedule_id = ids.new_id()
     details = {"text": text, "group_name": group.name, "author_name": author, "author_role": role, "course_title": group.title}
     sealed = keyring.open(tx, group.data_key_id).seal(Place("schedules", "details_sealed", schedule_id), broadcasts.freeze(details))
@@ -96,6 +108,11 @@ def _store(
     )
     audit.record(tx, now, "operator" if author_id is None else f"person:{author_id}", "announce", f"schedule:{schedule_id}", group=group_id)
     return schedule_id
+
+
+def number_of(tx: Tx, schedule_id: int) -> int:
+    """The short number of an announcement."""
+    return tx.execute(sa.select(Schedule.number).where(Schedule.id == schedule_id)).scalar_one()
 
 
 def said_before(tx: Tx, keyring: Keyring, group_id: int, text: str, now: datetime) -> bool:
@@ -147,18 +164,25 @@ def fire_next(tx: Tx, keyring: Keyring, now: datetime) -> int | None:
     if tx.execute(firing.returning(Firing.id)).first() is None:
         tx.execute(sa.update(Schedule).where(Schedule.id == row.id).values(state="fired"))  # nor may it stand in the way of others
         return None
-    refusal = _too_late_or_refused(tx, row, now)
-    if refusal is None:
-        _fire(tx, keyring, row, now)
-    else:
-        _miss(tx, keyring, row, refusal, now)
+    try:
+        refusal = _too_late_or_refused(tx, row, now)
+        if refusal is None:
+            _fire(tx, keyring, row, now)
+        else:
+            _miss(tx, keyring, row, refusal, now)
+    except DBAPIError:
+        raise  # a race, or the database is away: the next tick tries again
+    except Exception as bug:
+        raise CannotFire(row.id) from bug
     return int(row.id)
 
 
-def give_up(tx: Tx, schedule_id: int, now: datetime) -> None:
-    """A schedule that cannot be fired because of a bug: it is missed, and the operators are told."""
-    tx.execute(sa.update(Schedule).where(Schedule.id == schedule_id, Schedule.state == "planned").values(state="missed", why="bug"))
+def give_up(tx: Tx, keyring: Keyring, schedule_id: int, now: datetime) -> None:
+    """A schedule that cannot be fired because of a bug is missed; its author and the operators are told."""
+    row = tx.execute(sa.select(*Schedule.__table__.columns).where(Schedule.id == schedule_id).with_for_update()).one()
     audit.alarm(tx, now, "schedule_failed", f"schedule:{schedule_id}")
+    if row.state == "planned":
+        _miss(tx, keyring, row, "bug", now)
 
 
 def next_due(tx: Tx) -> datetime | None:
@@ -207,7 +231,8 @@ def _miss(tx: Tx, keyring: Keyring, row: Any, why: str, now: datetime) -> None:
     audit.record(tx, now, "system", "announce.missed", f"schedule:{row.id}", why=why)
     if row.author_id is None:
         return
-    details = {"reason": why, "number": row.number, "group_name": _details(tx, keyring, row)["group_name"], "at": row.fire_at}
+    group = tx.execute(sa.select(Group.name).where(Group.id == row.group_id)).scalar_one()
+    details = {"reason": "other" if why == "bug" else why, "number": row.number, "group_name": group, "at": row.fire_at}
     report = _draft(
         tx, row, OccasionKind.REPORT, details, bot="announcement", group_id=None, author_id=None, stale=timedelta(days=3), now=now
     )

@@ -5,7 +5,7 @@ as it would have passed.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -41,7 +41,7 @@ class Worker:
         self._played = clock.now()
         self._offset = clock.offset()
         self._ticker = AsyncIOScheduler(timezone="UTC")
-        self._sending = asyncio.Lock()
+        self._senders: dict[int, asyncio.Task[None]] = {}
         self._moving = asyncio.Lock()
         self._jumping = False
 
@@ -59,7 +59,8 @@ class Worker:
         """Stop ticking, let what is in flight end, close the connections."""
         if self._ticker.running:
             self._ticker.shutdown(wait=False)
-        async with self._moving, self._sending:
+        async with self._moving:
+            await self._quiet()
             await self._channels.close()
 
     async def tick(self) -> None:
@@ -104,20 +105,28 @@ class Worker:
         return total
 
     async def _send_now(self) -> None:
+        """Let each account that is idle look for what is due: one that waits for the platform keeps nobody else waiting."""
         if self._jumping:
             return  # a jump is being played, and sends by itself
-        async with self._sending:
-            await self.send_due(clock.now())
+        for account_id, channel in (await self._channels.all()).items():
+            busy = self._senders.get(account_id)
+            if busy is None or busy.done():
+                work = self._guarded(partial(self._send_account, account_id, channel, clock.now()))
+                self._senders[account_id] = asyncio.create_task(work())
+
+    async def _quiet(self) -> None:
+        """Wait until no account sends."""
+        await asyncio.gather(*self._senders.values())
 
     async def _play_through(self, target: datetime) -> None:
+        await self._quiet()
         for _ in range(_MOST_MOMENTS):
             played = self._played
             moment = await self._assembly.database.read(partial(_next_moment, after=played))
             if moment is None or moment >= target:
                 return
             await self.fire_due(moment)
-            async with self._sending:
-                await self.send_due(moment)
+            await self.send_due(moment)
             self._played = max(moment, played + timedelta(milliseconds=1))
 
     async def _fire_next(self, now: datetime) -> bool:
@@ -126,13 +135,11 @@ class Worker:
             return False
         try:
             return await database.write(lambda tx: schedules.fire_next(tx, keyring, now)) is not None
-        except Unavailable:
-            raise
-        except Exception as bug:  # noqa: BLE001 - a schedule that cannot be fired must not hold up the others
-            log.error("schedule_failed", kind=type(bug).__name__, where=place_of(bug))  # noqa: TRY400 - a traceback may hold what somebody wrote
-            failing = await database.read(lambda tx: schedules.oldest_due(tx, now))
-            if failing is not None:
-                await database.write(lambda tx: schedules.give_up(tx, failing, now))
+        except schedules.CannotFire as bug:  # it must not hold up the others
+            cause = bug.__cause__ or bug
+            log.error("schedule_failed", kind=type(cause).__name__, where=place_of(cause))  # noqa: TRY400 - a traceback may hold what somebody wrote
+            failing = bug.schedule_id
+            await database.write(lambda tx: schedules.give_up(tx, keyring, failing, now))
             return True
 
     async def _alert(self) -> None:
@@ -141,7 +148,7 @@ class Worker:
     async def _tell(self) -> None:
         await self._alerter.tell_operators()
 
-    def _guarded(self, work: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+    def _guarded(self, work: Callable[[], Awaitable[object]]) -> Callable[[], Coroutine[None, None, None]]:
         async def run() -> None:
             try:
                 await work()

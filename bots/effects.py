@@ -1,7 +1,7 @@
 """What a bot may ask for: a closed set. This set is the security boundary; `app/effects.py` turns it into rows."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -51,11 +51,15 @@ class NamePerson:
 
 @dataclass(frozen=True)
 class Screen:
-    """Record how somebody answered the invitation: included, or excluded and why (a word of the flow chart)."""
+    """Record how somebody answered the invitation: included, or excluded and why (a word of the flow chart).
+
+    `source` is how the invitation came to them: "qr", "code" (typed) or "roster" (meant for them by name).
+    """
 
     course: int
     included: bool
     why: str = ""
+    source: str = field(kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,8 @@ class Consent:
 class Join:
     """Use an invitation: become a member with the role it gives.
 
-    Refused with "full", "closed", "used", "expired", "joined" or "consent" (a participant without recorded consent).
+    Refused with "full", "closed", "used", "expired", "joined", "elsewhere" (a participant of another small group of this course) or
+    "consent" (a participant without recorded consent).
     """
 
     code: str

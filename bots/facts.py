@@ -47,13 +47,14 @@ class InvitationState(StrEnum):
     USED = "used"
     EXPIRED = "expired"
     JOINED = "joined"
+    ELSEWHERE = "elsewhere"  # a participant sits in one small group of a course, and this person sits in another
     UNKNOWN = "unknown"
     GUESSING = "guessing"
 
 
 @dataclass(frozen=True)
 class InvitationFound:
-    """Where a code leads. Everything but `state` is empty unless the state is OPEN, FULL, CLOSED or JOINED."""
+    """Where a code leads. Everything but `state` is empty unless the state is OPEN, FULL, CLOSED, JOINED or ELSEWHERE."""
 
     state: InvitationState
     code: str = ""

@@ -21,7 +21,7 @@ _PROGRAM = Path(__file__).parents[1]
 def build() -> typer.Typer:
     """The tree of commands."""
     tree = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-    tree.callback(help="Tongban carries a peer-group programme in a WeChat Official Account. Begin with `tongban demo`.")(_root)
+    tree.callback(help="Tongban carries a course with peer groups in a WeChat Official Account. Begin with `tongban demo`.")(_root)
     for serve in (demo.demo, serving.run, serving.web, serving.worker, serving.sandbox, serving.migrate, keys.keys, keys.rewrap_keys):
         tree.command()(serve)
     for work in (checking.check, chatting.chat, announcing.announce, announcing.progress):

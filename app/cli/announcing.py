@@ -89,7 +89,7 @@ def _plan(tx: Tx, assembly: Assembly, group_id: int, text: str, moment: datetime
     made = schedules.plan_announcement(
         tx, assembly.tools.keyring, author_id=None, group_id=group_id, text=text, at=moment, draft=None, now=clock.now()
     )
-    return next(each.number for each in schedules.announcements(tx, assembly.tools.keyring, Reader("en"), _MANY) if each.id == made)
+    return schedules.number_of(tx, made)
 
 
 def _moment(typed: str, zone: str) -> datetime:

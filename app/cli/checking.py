@@ -10,6 +10,7 @@ from app.assembly import Assembly
 from app.cli import desk
 from app.db import Tx
 from app.errors import AppError, Invalid
+from app.flags import OutsideRoutes
 from app.keyring import Keyring, Unreadable
 from app.overview import AccountLine, CourseLine
 from app.settings import Settings, is_loopback
@@ -59,9 +60,10 @@ def _stored(tx: Tx, assembly: Assembly) -> Iterator[Finding]:
         yield Finding("note", "no account yet: `tongban account add --help` shows how to connect one")
     for account in known:
         yield from _account(tx, assembly.tools.keyring, assembly.settings, account)
-    silent = flags.courses_without_outside_route(tx)
+    routes = flags.outside_routes(tx)
     for course in courses:
-        yield from _course(course, reachable=course.code not in silent)
+        yield from _course(course)
+        yield from _on_call(course, [each for each in routes if each.course == course.code], mail=assembly.settings.smtp_url is not None)
 
 
 def _account(tx: Tx, keyring: Keyring, settings: Settings, account: AccountLine) -> Iterator[Finding]:
@@ -97,7 +99,7 @@ def _opens(tx: Tx, keyring: Keyring, account: AccountLine) -> Finding:
     return Finding("ok", f"account {account.name}: its secrets open")
 
 
-def _course(course: CourseLine, *, reachable: bool) -> Iterator[Finding]:
+def _course(course: CourseLine) -> Iterator[Finding]:
     real = not is_loopback(course.api_base)
     missing = [language for language in LANGUAGES if language not in course.texts["consent"]]
     if missing:
@@ -108,8 +110,20 @@ def _course(course: CourseLine, *, reachable: bool) -> Iterator[Finding]:
         )
     else:
         yield Finding("ok", f"course {course.code}: consent text {course.consent_version}")
-    if reachable:
-        yield Finding("ok", f"course {course.code}: somebody on call is reachable outside WeChat")
-    else:
-        remedy = f"`tongban oncall add --course {course.code} --email …`"
+
+
+def _on_call(course: CourseLine, people: list[OutsideRoutes], *, mail: bool) -> Iterator[Finding]:
+    """Whether a cry for help leaves WeChat. `mail`: there is a mail server; without one an address is no route."""
+    remedy = f"`tongban oncall add --course {course.code} --email …`"
+    if any(each.email for each in people) and not mail:
+        yield Finding("FAIL", f"course {course.code}: alerts by mail go nowhere; set TONGBAN_SMTP_URL, e.g. smtp://USER:PASSWORD@HOST:587")
+    if not any(each.webhook or (each.email and mail) for each in people):
         yield Finding("FAIL", f"course {course.code}: nobody on call is reachable outside WeChat, so a cry for help may wait; {remedy}")
+        return
+    yield Finding("ok", f"course {course.code}: somebody on call is reachable outside WeChat")
+    for each in people:
+        if not each.webhook and not (each.email and mail):
+            yield Finding(
+                "WARNING",
+                f"course {course.code}: number {each.position} on call is reachable in WeChat only, where an alert may wait; {remedy}",
+            )

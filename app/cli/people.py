@@ -9,8 +9,10 @@ from typing import Annotated
 
 import typer
 
-from app import clock, overview, people
+from app import clock, courses, groups, overview, people
 from app.cli import desk
+from app.cli.courses import InCourse
+from app.db import Tx
 from app.errors import Invalid
 
 Who = Annotated[str, typer.Argument(help="Id, participant number, or name.", show_default=False)]
@@ -18,8 +20,8 @@ Who = Annotated[str, typer.Argument(help="Id, participant number, or name.", sho
 
 def commands() -> typer.Typer:
     """The group `person`."""
-    group = typer.Typer(name="person", help="People: find, export, erase.", no_args_is_help=True)
-    named: dict[str, Callable[..., None]] = {"find": find, "export": export, "erase": erase}
+    group = typer.Typer(name="person", help="People: find, move, export, erase.", no_args_is_help=True)
+    named: dict[str, Callable[..., None]] = {"find": find, "move": move, "export": export, "erase": erase}
     for name, command in named.items():
         group.command(name)(command)
     return group
@@ -38,6 +40,26 @@ def find(who: Who) -> None:
     desk.table(
         ("id", "name", "number", "state", "groups"), [(p.id, p.name, ", ".join(p.numbers), p.state, ", ".join(p.places)) for p in lines]
     )
+
+
+def move(
+    who: Who, group: Annotated[str, typer.Option(help="Code of the small group to sit in.", show_default=False)], *, course: InCourse = None
+) -> None:
+    """Move a participant to another small group of their course.
+
+    Example: tongban person move 43921 --group dawn
+    """
+    with desk.at_work() as assembly:
+        keyring = assembly.tools.keyring
+
+        def work(tx: Tx) -> str:
+            found = overview.person(tx, keyring, who)
+            there = None if course is None else courses.by_code(tx, course)
+            groups.move(tx, found.id, groups.by_code(tx, group, there), clock.now())
+            return found.name or str(found.id)
+
+        name = assembly.database.write_now(work)
+    typer.echo(f"{name} sits in {group} now. Tell both leaders; the bot says nothing by itself.")
 
 
 def export(

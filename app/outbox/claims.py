@@ -1,22 +1,26 @@
 """Takes due deliveries under a lease, rechecks each one, decides its way and reserves its allowance: one transaction for many."""
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from app import reach
+from app.broadcasts import ALERT
 from app.channels import Rules, Verdict
 from app.db import Tx
 from app.models import Account, Allowance, Attempt, Broadcast, ConsentGiven, Course, Delivery, Identity, Membership, Pace, Person
 from app.models import DataKey as DataKeyRow
+from app.outbox import ledger
 from app.reach import Traffic
 from app.states import DUE, OPEN, Route, State
 from bots.turns import Role
 
-#: A reply whose last byte was not noted after this many seconds may not have been handed over (design.md 5).
+#: A reply whose last byte was not noted after this many seconds may not have been handed over.
 REPLY_SECONDS = 20.0
+#: Deliveries that one claim takes: few, so that an alert that comes up meanwhile has little before it.
+HANDY = 32
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,7 @@ class Post:
     identity_id: int
     route: Route
     number: int  # of this attempt, from 1
+    priority: int
     bot: str
     kind: str
     language: str
@@ -58,31 +63,61 @@ class Lease:
     until: float
 
 
-def claim(tx: Tx, account_id: int, lease: Lease, rules: Rules, now: datetime, most: int = 64) -> list[Post]:
-    """Up to `most` due deliveries of an account that may go now, claimed; all others get the state that fits them."""
+def claim(tx: Tx, account_id: int, lease: Lease, rules: Rules, now: datetime, most: int = HANDY) -> list[Post]:
+    """Up to `most` due deliveries of an account that may go now, claimed; all others get the state that fits them.
+
+    Whoever's ledger somebody else holds at this moment (their own push, another worker) stays due for the next claim.
+    """
     parked = parked_apis(tx, account_id, now)
     if {"service", "notice"} <= parked.keys():
         return []
     claimed = _take(tx, account_id, lease, now, most)
     if not claimed:
         return []
-    rows = tx.execute(
+    held = ledger.seize(tx, account_id, claimed)
+    rows = tx.execute(  # after the ledger is held: what it says now stays true until the commit
         _everything(account_id).where(Delivery.id.in_(claimed)).order_by(Delivery.priority, Delivery.due_at, Delivery.id)
     ).all()
-    traffic: dict[int, Traffic] = {}
+    _free(tx, [row.id for row in rows if row.ledger_id not in held and row.ledger_id is not None], now)
+    posts, spent = _decide(tx, [row for row in rows if row.ledger_id is None or row.ledger_id in held], rules, parked, now)
+    ledger.reserve(tx, spent)
+    _note_routes(tx, posts)
+    return posts
+
+
+def _decide(
+    tx: Tx, rows: "list[sa.Row[Any]]", rules: Rules, parked: dict[str, datetime], now: datetime
+) -> tuple[list[Post], dict[int, Traffic]]:
+    """What of these goes, and the ledger of those who are thereby sent something; whatever does not go gets its state."""
+    spent: dict[int, Traffic] = {}
     posts: list[Post] = []
     for row in rows:
-        known = traffic.get(row.identity_id) or _traffic(row)
+        known = spent.get(row.identity_id) or _traffic(row)
         verdict = _recheck(row, known, rules, parked, now)
         if verdict.route is None:
             _set(tx, row.id, verdict, now)
             continue
         if verdict.route is Route.SERVICE:
-            known = reach.spent(known)
-        traffic[row.identity_id] = known
+            spent[row.identity_id] = reach.spent(known)
         posts.append(_post(row, verdict.route))
-    _reserve(tx, traffic, {post.identity_id for post in posts if post.route is Route.SERVICE})
-    return posts
+    return posts, spent
+
+
+def _free(tx: Tx, delivery_ids: list[int], now: datetime) -> None:
+    """Leave these to the next claim, as they were."""
+    if delivery_ids:
+        tx.execute(
+            sa.update(Delivery)
+            .where(Delivery.id.in_(delivery_ids))
+            .values(state=State.READY, lease_owner=None, lease_until=None, changed_at=now)
+        )
+
+
+def _note_routes(tx: Tx, posts: list[Post]) -> None:
+    """Write the chosen way down with the claim: whoever frees it after our death knows what was reserved."""
+    for route in {post.route for post in posts}:
+        chosen = [post.id for post in posts if post.route is route]
+        tx.execute(sa.update(Delivery).where(Delivery.id.in_(chosen)).values(route=route.value))
 
 
 def begin(tx: Tx, posts: list[Post], calls: dict[int, str], lease: Lease, now: datetime) -> list[Post]:
@@ -107,13 +142,9 @@ def begin(tx: Tx, posts: list[Post], calls: dict[int, str], lease: Lease, now: d
     return going
 
 
-def reap(tx: Tx, now: datetime, machine: float, repeat_within: timedelta) -> int:
+def reap(tx: Tx, now: datetime, machine: float, rules: Rules) -> int:
     """Settle what a dead process left: claims are freed; what was being sent is unknown, except notices, whose id makes a repeat safe."""
-    freed = tx.execute(
-        sa.update(Delivery)
-        .where(Delivery.state == State.CLAIMED, Delivery.lease_until < machine)
-        .values(state=State.READY, lease_owner=None, lease_until=None, changed_at=now)
-    ).rowcount
+    freed = _free_dead_claims(tx, now, machine, rules)
     dead = sa.and_(Delivery.state == State.SENDING, Delivery.lease_until < machine)
     first = (
         sa.select(sa.func.min(Attempt.started_at))
@@ -125,7 +156,7 @@ def reap(tx: Tx, now: datetime, machine: float, repeat_within: timedelta) -> int
     )
     again = tx.execute(
         sa.update(Delivery)
-        .where(dead, last_route == Route.NOTICE.value, first > now - repeat_within)
+        .where(dead, last_route == Route.NOTICE.value, first > now - rules.notice_repeat)
         .values(state=State.RETRY, reason="answer_lost", due_at=now, lease_owner=None, lease_until=None, changed_at=now)
     ).rowcount
     reason = sa.case((Delivery.route == Route.REPLY.value, "reply_unconfirmed"), else_="answer_lost")
@@ -133,6 +164,29 @@ def reap(tx: Tx, now: datetime, machine: float, repeat_within: timedelta) -> int
         sa.update(Delivery).where(dead).values(state=State.UNKNOWN, reason=reason, lease_owner=None, lease_until=None, changed_at=now)
     ).rowcount
     return freed + again + unknown
+
+
+def _free_dead_claims(tx: Tx, now: datetime, machine: float, rules: Rules) -> int:
+    """Make due again what a dead process had claimed and not begun, and give back what it had reserved."""
+    dead = sa.and_(Delivery.state == State.CLAIMED, Delivery.lease_until < machine)
+    mine = sa.and_(Identity.person_id == Delivery.person_id, Identity.account_id == Delivery.account_id)
+    reserved = (
+        sa.select(Delivery.id, Identity.id.label("identity_id")).join(Identity, mine).where(dead, Delivery.route == Route.SERVICE.value)
+    )
+    identities = {row.id: row.identity_id for row in tx.execute(reserved)}
+    ledger.hold(tx, identities.values())
+    freed = (
+        tx.execute(
+            sa.update(Delivery)
+            .where(dead)
+            .values(state=State.READY, lease_owner=None, lease_until=None, changed_at=now)
+            .returning(Delivery.id)
+        )
+        .scalars()
+        .all()
+    )
+    ledger.give_back(tx, [identities[each] for each in freed if each in identities], rules, now)
+    return len(freed)
 
 
 def _take(tx: Tx, account_id: int, lease: Lease, now: datetime, most: int) -> list[int]:
@@ -164,6 +218,7 @@ def _everything(account_id: int) -> "sa.Select[*tuple[Any, ...]]":
             Delivery.broadcast_id,
             Delivery.stale_at,
             Delivery.attempts,
+            Delivery.priority,
             Delivery.notified_at,
             Delivery.reason.label("last_reason"),
             Broadcast.state.label("broadcast_state"),
@@ -182,6 +237,7 @@ def _everything(account_id: int) -> "sa.Select[*tuple[Any, ...]]":
             Identity.unfollowed_at,
             Identity.unreachable_code,
             Identity.openid_sealed,
+            Allowance.identity_id.label("ledger_id"),
             Allowance.typed_until,
             Allowance.typed_left,
             Allowance.tapped_until,
@@ -286,6 +342,7 @@ def _post(row: Any, route: Route) -> Post:
         identity_id=row.identity_id,
         route=route,
         number=row.attempts + 1,
+        priority=row.priority,
         bot=row.bot,
         kind=row.kind,
         language=row.language,
@@ -306,13 +363,23 @@ def _set(tx: Tx, delivery_id: int, verdict: _Verdict, now: datetime) -> None:
     tx.execute(sa.update(Delivery).where(Delivery.id == delivery_id).values(**values))
 
 
-def put_back(tx: Tx, posts: list[Post], lease: Lease, until: datetime, now: datetime) -> None:
-    """The account was parked while these were claimed: nobody calls, and they are due when it opens again."""
-    tx.execute(
-        sa.update(Delivery)
-        .where(Delivery.id.in_([post.id for post in posts]), Delivery.state == State.CLAIMED, Delivery.lease_owner == lease.owner)
-        .values(state=State.READY, reason="parked", due_at=until, lease_owner=None, lease_until=None, changed_at=now)
+def put_back(tx: Tx, posts: list[Post], lease: Lease, rules: Rules, now: datetime, *, until: datetime | None = None) -> int:
+    """Nobody calls for these claimed posts now: they are due again, and what was reserved is given back; returns how many.
+
+    `until`: the account was parked, and they are due when it opens again. Without it they keep their turn and their reason.
+    """
+    ledger.hold(tx, [post.identity_id for post in posts if post.route is Route.SERVICE])
+    later: dict[str, Any] = {} if until is None else {"reason": "parked", "due_at": until}
+    back = set(
+        tx.execute(
+            sa.update(Delivery)
+            .where(Delivery.id.in_([post.id for post in posts]), Delivery.state == State.CLAIMED, Delivery.lease_owner == lease.owner)
+            .values(state=State.READY, lease_owner=None, lease_until=None, changed_at=now, **later)
+            .returning(Delivery.id)
+        ).scalars()
     )
+    ledger.give_back(tx, [post.identity_id for post in posts if post.id in back and post.route is Route.SERVICE], rules, now)
+    return len(back)
 
 
 def expire(tx: Tx, now: datetime) -> int:
@@ -322,22 +389,6 @@ def expire(tx: Tx, now: datetime) -> int:
         .where(Delivery.state.in_(OPEN), Delivery.stale_at <= now)
         .values(state=State.EXPIRED, reason="stale", changed_at=now)
     ).rowcount
-
-
-def _reserve(tx: Tx, traffic: dict[int, Traffic], spent: set[int]) -> None:
-    """Write the ledger down before the socket is touched: a crash may waste an allowance, never overdraw it."""
-    rows = [
-        {"the_identity": identity, "typed": known.typed_left, "tapped": known.tapped_left}
-        for identity, known in traffic.items()
-        if identity in spent
-    ]
-    if rows:
-        tx.execute(
-            sa.update(Allowance)
-            .where(Allowance.identity_id == sa.bindparam("the_identity"))
-            .values(typed_left=sa.bindparam("typed"), tapped_left=sa.bindparam("tapped")),
-            rows,
-        )
 
 
 def parked_apis(tx: Tx, account_id: int, now: datetime) -> dict[str, datetime]:
@@ -350,6 +401,12 @@ def any_due(tx: Tx, account_id: int, now: datetime) -> bool:
     """Whether an account has deliveries to claim: a look that writes nothing."""
     query = sa.select(Delivery.id).where(Delivery.account_id == account_id, Delivery.state.in_(DUE), Delivery.due_at <= now)
     return tx.execute(query.limit(1)).first() is not None
+
+
+def urgent_due(tx: Tx, account_id: int, now: datetime) -> bool:
+    """Whether an alert of an account waits to be claimed: nothing else goes before it."""
+    query = sa.select(Delivery.id).where(Delivery.account_id == account_id, Delivery.state.in_(DUE), Delivery.due_at <= now)
+    return tx.execute(query.where(Delivery.priority <= ALERT).limit(1)).first() is not None
 
 
 def next_due(tx: Tx, after: datetime) -> datetime | None:

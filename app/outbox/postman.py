@@ -4,7 +4,7 @@ import asyncio
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import structlog
@@ -27,7 +27,7 @@ log = structlog.get_logger()
 
 T = TypeVar("T")
 
-#: Calls that one process has under way over all accounts (design.md 5).
+#: Calls that one process has under way over all accounts.
 IN_FLIGHT = 64
 
 
@@ -67,28 +67,53 @@ class Postman:
         self._gate = asyncio.Semaphore(IN_FLIGHT)
 
     async def send_due(self, account_id: int, channel: Channel, now: datetime) -> int:
-        """Send what is due for one account at `now`; returns how many deliveries were dealt with."""
+        """Send what is due for one account at `now`; returns how many deliveries were dealt with.
+
+        Where an alert comes up meanwhile, the rest steps back and the alert goes first.
+        """
+        began, moment, total = clock.steady(), now, 0
+        while True:
+            dealt, stepped_back = await self._send_claimed(account_id, channel, moment, lambda: _later(now, began))
+            total += dealt
+            if not stepped_back:
+                return total
+            moment = _later(now, began)
+
+    async def _send_claimed(self, account_id: int, channel: Channel, now: datetime, passing: Callable[[], datetime]) -> tuple[int, bool]:
+        """One claim: how many were dealt with, and whether the rest made way for an alert. `passing`: the moment, as time goes by."""
         rules = channel.rules
         posts = await self._database.write(lambda tx: claims.claim(tx, account_id, self._lease(), rules, now))
         if not posts:
-            return 0
+            return 0, False
         details = await self._database.read(
             lambda tx: broadcasts.details_of(tx, self._keyring, sorted({post.broadcast_id for post in posts}))
         )
         parcels, unwritable = self._write(posts, details, rules)
         finished = [Outcome(post, unwritable=True) for post in unwritable]
-        for handful in _handfuls(parcels, rules):
+        rest = _handfuls(parcels, rules)
+        while rest:
+            handful = rest.pop(0)
             finished = await self._send_handful(account_id, channel, handful, finished, now)
-        await self._write_down(lambda tx: self._settle_unwritten(tx, account_id, finished, rules, now))
-        return len(posts)
+            if rest and await self._alert_waits(account_id, passing()):
+                break
+        left = [post for handful in rest for parcel in handful for post in parcel.posts]
+
+        def finish(tx: Tx) -> None:
+            self._settle_unwritten(tx, account_id, finished, rules, now)
+            if left:
+                claims.put_back(tx, left, self._lease(), rules, now)
+
+        await self._write_down(finish)
+        return len(posts) - len(left), bool(left)
+
+    async def _alert_waits(self, account_id: int, now: datetime) -> bool:
+        return await self._database.read(lambda tx: claims.urgent_due(tx, account_id, now))
 
     async def reap(self, now: datetime) -> int:
         """Settle what dead processes left behind; returns how many rows changed."""
         return await self._database.write(
             lambda tx: (
-                claims.reap(tx, now, clock.machine_seconds(), Rules().notice_repeat)
-                + claims.expire(tx, now)
-                + results.apply_missed_receipts(tx, now)
+                claims.reap(tx, now, clock.machine_seconds(), Rules()) + claims.expire(tx, now) + results.apply_missed_receipts(tx, now)
             )
         )
 
@@ -117,9 +142,7 @@ class Postman:
             posts = [post for parcel in handful for post in parcel.posts]
             parked = claims.parked_apis(tx, account_id, now).get(api.value)
             if parked is not None:  # what the former handful was told holds for this one too
-                claims.put_back(tx, posts, self._lease(), parked, now)
-                for post in posts:
-                    results.give_back(tx, post, channel.rules, now)
+                claims.put_back(tx, posts, self._lease(), channel.rules, now, until=parked)
                 return set()
             calls = {
                 post.id: str(uuid.uuid5(uuid.NAMESPACE_OID, f"{parcel.posts[0].id}.{post.number}"))
@@ -202,9 +225,14 @@ def _add(parcels: list[_Parcel], parcel: _Parcel, most_bytes: int) -> None:
 
 
 def _handfuls(parcels: list[_Parcel], rules: Rules) -> list[list[_Parcel]]:
-    """Parcels of one way, as many as may be in flight together: only these can become unknown when the process dies."""
+    """Parcels of one way, as many as may be in flight together: only these can become unknown when the process dies. Alerts first."""
     found: list[list[_Parcel]] = []
     for notices, size in ((False, rules.service_in_flight), (True, rules.notices_in_flight)):
         some = [parcel for parcel in parcels if (parcel.notice is not None) is notices]
         found += [some[start : start + size] for start in range(0, len(some), size)]
-    return found
+    return sorted(found, key=lambda handful: handful[0].posts[0].priority)
+
+
+def _later(now: datetime, began: float) -> datetime:
+    """The moment `now` plus what has passed since: in a demo's jump the clock itself is ahead."""
+    return now + timedelta(seconds=clock.steady() - began)

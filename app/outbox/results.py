@@ -11,6 +11,7 @@ from app import audit, broadcasts
 from app.channels import Rules, SendError, Verdict
 from app.db import Tx, upsert
 from app.models import Allowance, Attempt, Broadcast, Delivery, Identity, Pace, Receipt
+from app.outbox import ledger
 from app.outbox.claims import Post
 from app.states import Route, State
 
@@ -47,6 +48,7 @@ class _Next:
 
 def settle(tx: Tx, account_id: int, outcomes: list[Outcome], rules: Rules, now: datetime) -> None:
     """Write down the outcomes of these attempts. Only rows that are still `sending` change: a later word is never overwritten."""
+    ledger.hold(tx, [each.post.identity_id for each in outcomes if each.error is not None or each.unwritable])
     for outcome in outcomes:
         _settle_one(tx, account_id, outcome, rules, now)
 
@@ -77,7 +79,7 @@ def _settle_one(tx: Tx, account_id: int, outcome: Outcome, rules: Rules, now: da
     if error is not None:
         _consequences(tx, account_id, post, error, rules, now)
     if outcome.unwritable:
-        give_back(tx, post, rules, now)
+        _give_back(tx, post, rules, now)
         audit.alarm(tx, now, "message_not_written", f"bot:{post.bot}")
     if outcome.msgid is not None:
         apply_early_receipt(tx, account_id, outcome.msgid, now)
@@ -153,15 +155,20 @@ def _consequences(tx: Tx, account_id: int, post: Post, error: SendError, rules: 
             audit.alarm(tx, now, "message_refused", error.code)  # also where the code stands in no list of ours (bad-inputs.md L5)
             _stop_bad_broadcast(tx, post, error.code, now)
         case Verdict.NOT_SENT:
-            give_back(tx, post, rules, now)
+            _give_back(tx, post, rules, now)
         case _:
             pass
 
 
 def park(tx: Tx, account_id: int, api: str, until: datetime, code: str, now: datetime) -> None:
-    """Call this API of the account no more until then."""
+    """Call this API of the account no more until then; a longer rest that was ordered before stays."""
+    longer = Pace.parked_until > until
     insert = upsert(tx, Pace).values(account_id=account_id, api=api, parked_until=until, parked_code=code, day=_platform_day(now), calls=0)
-    tx.execute(insert.on_conflict_do_update(index_elements=["account_id", "api"], set_={"parked_until": until, "parked_code": code}))
+    later = {
+        "parked_until": sa.case((longer, Pace.parked_until), else_=insert.excluded.parked_until),
+        "parked_code": sa.case((longer, Pace.parked_code), else_=insert.excluded.parked_code),
+    }
+    tx.execute(insert.on_conflict_do_update(index_elements=["account_id", "api"], set_=later))
 
 
 def count_calls(tx: Tx, account_id: int, api: str, calls: int, most_a_day: int, now: datetime) -> None:
@@ -291,15 +298,10 @@ def _stop_bad_broadcast(tx: Tx, post: Post, code: str, now: datetime) -> None:
         audit.alarm(tx, now, "broadcast_refused", f"broadcast:{post.broadcast_id}.{code}")
 
 
-def give_back(tx: Tx, post: Post, rules: Rules, now: datetime) -> None:
-    """The message never left this machine, so the allowance of the window that is open was not used."""
-    if post.route is not Route.SERVICE:
-        return
-    for until, left, most in (
-        (Allowance.typed_until, Allowance.typed_left, rules.typed_messages),
-        (Allowance.tapped_until, Allowance.tapped_left, rules.tapped_messages),
-    ):
-        tx.execute(sa.update(Allowance).where(Allowance.identity_id == post.identity_id, until > now, left < most).values({left: left + 1}))
+def _give_back(tx: Tx, post: Post, rules: Rules, now: datetime) -> None:
+    """The message never left this machine."""
+    if post.route is Route.SERVICE:
+        ledger.give_back(tx, [post.identity_id], rules, now)
 
 
 def _platform_day(now: datetime) -> Any:

@@ -1,8 +1,11 @@
 """Whether this process lives, and whether it can work."""
 
+import asyncio
+
 from fastapi import APIRouter, Response
 
 from app.assembly import Assembly
+from app.db import PATIENCE_SECONDS
 from app.errors import Unavailable
 
 
@@ -17,8 +20,9 @@ def routes(assembly: Assembly) -> APIRouter:
     @router.get("/ready")
     async def ready(response: Response) -> dict[str, str]:
         try:
-            await assembly.database.ping()
-        except Unavailable:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await assembly.database.ping()
+        except (TimeoutError, Unavailable):
             response.status_code = 503
             return {"status": "database away"}
         return {"status": "ready"}

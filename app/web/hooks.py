@@ -57,8 +57,9 @@ class Hooks:
         if scope["type"] != "http":
             return
         status, body, after = await self._answer(scope, receive)
+        gone = after is not None and await _gone(receive)
         await _respond(send, status, body)
-        if after is not None:  # the last byte is handed over: what rode along may be counted
+        if after is not None and not gone:  # the last byte is handed over: what rode along may be counted
             self._afterwards(riding.handed_over, after)
 
     async def finish(self) -> None:
@@ -68,21 +69,22 @@ class Hooks:
     async def _answer(self, scope: MutableMapping[str, Any], receive: Any) -> tuple[int, bytes, int | None]:
         name = scope["path"].removeprefix(scope.get("root_path", "")).strip("/")
         query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True, encoding="utf-8", errors="replace")
-        try:
-            account = await self._assembly.accounts.get(name)
-        except Unavailable:
-            return 503, b"", None
-        if scope["method"] == "GET":
-            return self._handshake(account, query)
-        if scope["method"] != "POST":
+        if scope["method"] not in ("GET", "POST"):
             return 405, b"", None
-        try:
-            content = await asyncio.wait_for(_body(receive), _BODY_SECONDS)
-        except (TimeoutError, ConnectionError):
-            return 408, b"", None
+        content: bytes | None = b""
+        if scope["method"] == "POST":
+            try:
+                content = await asyncio.wait_for(_body(receive), _BODY_SECONDS)
+            except (TimeoutError, ConnectionError):
+                return 408, b"", None
         if content is None:
             return 413, b"", None
-        return await self._push(account, query, content)
+        try:
+            async with asyncio.timeout(_DATABASE_SECONDS):
+                account = await self._assembly.accounts.get(name)
+                return self._handshake(account, query) if scope["method"] == "GET" else await self._push(account, query, content)
+        except (TimeoutError, Unavailable):
+            return 503, b"", None
 
     async def _push(self, account: tuple[int, Credentials] | None, query: Query, content: bytes) -> tuple[int, bytes, int | None]:
         account_id, credentials = account or (0, _NOBODY)
@@ -103,21 +105,16 @@ class Hooks:
             link_for=self._links.for_person,
         )
         try:
-            taken = await asyncio.wait_for(
-                self._assembly.database.write(lambda tx: inbox.take(tx, self._assembly.tools, incoming)), _DATABASE_SECONDS
-            )
-        except (TimeoutError, Unavailable):
-            return 503, b"", None
+            taken = await self._assembly.database.write(lambda tx: inbox.take(tx, self._assembly.tools, incoming))
+        except Unavailable:
+            raise
         except Exception as bug:  # noqa: BLE001 - a push that breaks us would come back twice: kept, alarmed, answered
             log.error("push_failed", kind=type(bug).__name__, where=place_of(bug))  # noqa: TRY400 - a traceback may hold what somebody wrote
             return await self._quarantine(account_id, f"push: {type(bug).__name__}", push.raw)
         return 200, _wire(credentials, push, taken), taken.inbox_id if taken.rides else None
 
     async def _quarantine(self, account_id: int, reason: str, raw: bytes) -> tuple[int, bytes, int | None]:
-        try:
-            await self._assembly.database.write(lambda tx: inbox.quarantine(tx, self._assembly.tools, account_id, reason, raw, clock.now()))
-        except Unavailable:
-            return 503, b"", None
+        await self._assembly.database.write(lambda tx: inbox.quarantine(tx, self._assembly.tools, account_id, reason, raw, clock.now()))
         return 200, _SUCCESS, None
 
     def _handshake(self, account: tuple[int, Credentials] | None, query: Query) -> tuple[int, bytes, int | None]:
@@ -178,6 +175,16 @@ async def _body(receive: Any) -> bytes | None:
         parts.append(part)
         if not message.get("more_body"):
             return b"".join(parts)
+
+
+async def _gone(receive: Any) -> bool:
+    """Whether the other side has hung up already: nothing was handed over then, whatever the server says."""
+    word = asyncio.ensure_future(receive())
+    await asyncio.sleep(0)
+    if word.done():
+        return bool(word.result()["type"] == "http.disconnect")
+    word.cancel()
+    return False
 
 
 async def _respond(send: Any, status: int, body: bytes) -> None:

@@ -25,11 +25,12 @@ _STATES = {
     InvitationState.FULL: "code.full",
     InvitationState.CLOSED: "code.closed",
     InvitationState.JOINED: "code.joined",
+    InvitationState.ELSEWHERE: "code.elsewhere",
     InvitationState.USED: "code.stale",
     InvitationState.EXPIRED: "code.stale",
     InvitationState.UNKNOWN: "code.stale",
 }
-_REFUSALS = frozenset({"full", "closed", "used", "expired", "joined", "consent"})
+_REFUSALS = frozenset({"full", "closed", "used", "expired", "joined", "elsewhere", "consent"})
 
 
 def create(texts: Texts) -> "Onboarding":
@@ -82,7 +83,7 @@ class Onboarding:
             return self._switch(voice, language, place)
         stranger = _is_stranger(voice.turn) and place is None
         if (code := typed_code(text, stranger=stranger)) is not None and not (place and place.step == "name" and code.isalpha()):
-            return self._open(voice, code, place, typed=True)
+            return self._open(voice, code, place, source="code")
         if place is not None:
             return self._replied(voice, text, place)
         return _only(Message(voice.say("code.ask"))) if wants_to_join(text) else _only(voice.where())
@@ -104,17 +105,17 @@ class Onboarding:
         )
 
     def _tapped(self, voice: Voice, choice: str, place: Place | None) -> Answer | Need:
-        step, answer, code = (*choice.split(".")[1:], "", "", "")[:3]
+        step, answer, code, mark = (*choice.split(".")[1:], "", "", "", "")[:4]
         if step == "language":
             return self._switch(voice, answer, place)
         if place is None:
-            return self._open(voice, code, None) if code else _only(voice.where())
+            return self._open(voice, code, None, source="code" if mark else "qr") if code else _only(voice.where())
         if (step, code) != (place.step, place.code):
             return self._go_on(voice, place, voice.say("late.words"))
         found = self._invitation(voice, place)
         if not isinstance(found, InvitationFound):
             return found
-        if choice not in {each.id for each in voice.question(found, place).choices}:
+        if [step, answer] not in [each.id.split(".")[1:3] for each in voice.question(found, place).choices]:
             return self._show(voice, found, place, voice.say("late.words"))
         return self._chose(voice, found, place, answer)
 
@@ -127,21 +128,21 @@ class Onboarding:
         if place is None:
             words = Message(Words(f"{done}\n\n{other.greeting().text}")) if _is_stranger(voice.turn) else Message(done)
             return Answer((SetLanguage(language), Say(words)))
-        start = Place("welcome", place.code) if place.step == "consent" else place
+        start = place.afresh("welcome") if place.step == "consent" else place
         shown = self._go_on(other, start, done)
         return shown if isinstance(shown, Need) else Answer((SetLanguage(language), *shown.effects), shown.memory)
 
     # --- where a code leads
 
-    def _open(self, voice: Voice, code: str, place: Place | None, *, typed: bool = False) -> Answer | Need:
+    def _open(self, voice: Voice, code: str, place: Place | None, *, source: str = "qr") -> Answer | Need:
         found = voice.turn.facts.get(Invitation(code))
         if found is None:
             return Need(Invitation(code))
         if found.state is not InvitationState.OPEN:
-            return self._closed(voice, found, place, typed=typed)
+            return self._closed(voice, found, place, typed=isinstance(voice.turn.event, Wrote))
         if place is not None and place.code == found.code:
             return self._show(voice, found, place, voice.say("again.words"))
-        return self._show(voice, found, Place("welcome" if found.role == "participant" else "staff", found.code))
+        return self._show(voice, found, Place("welcome" if found.role == "participant" else "staff", found.code, source=source))
 
     def _closed(self, voice: Voice, found: InvitationFound, place: Place | None = None, *, typed: bool = False) -> Answer:
         """Why a code leads nowhere. Of typed codes nobody learns whether they ever existed (bad-inputs.md E17)."""
@@ -177,16 +178,16 @@ class Onboarding:
         if place.step == "staff" and answer == "yes" and voice.turn.person.name:
             return self._finish(voice, found, place, None)
         if place.step == "consent" and answer != "later" and place.version != steps.version(found):
-            return self._show(voice, found, Place("consent", place.code), voice.say("consent.changed"))
+            return self._show(voice, found, place.afresh("consent"), voice.say("consent.changed"))
         following = steps.after(place, answer)
-        return self._show(voice, found, following) if isinstance(following, Place) else self._end(voice, found, following)
+        return self._show(voice, found, following) if isinstance(following, Place) else self._end(voice, found, place, following)
 
-    def _end(self, voice: Voice, found: InvitationFound, how: str) -> Answer:
+    def _end(self, voice: Voice, found: InvitationFound, place: Place, how: str) -> Answer:
         """The way ends here, kindly; what the flow chart needs is recorded."""
         words = Say(Message(voice.say("staff.declined" if how == "not_staff" else f"leave.{how}")))
         if how not in _WHY:
             return Answer((words,))
-        return Answer((Screen(found.course, included=False, why=_WHY[how]), words))
+        return Answer((Screen(found.course, included=False, why=_WHY[how], source=steps.source(found, place)), words))
 
     def _named(self, voice: Voice, found: InvitationFound, place: Place, text: str) -> Answer:
         name, wrong = course_name(text)
@@ -197,7 +198,7 @@ class Onboarding:
 
     def _finish(self, voice: Voice, found: InvitationFound, place: Place, name: str | None) -> Answer:
         if found.role == "participant" and place.version != steps.version(found):
-            return self._show(voice, found, Place("consent", place.code), voice.say("consent.changed"))
+            return self._show(voice, found, place.afresh("consent"), voice.say("consent.changed"))
         effects = steps.joining(found, place, name, paused=voice.turn.person.paused)
         return Answer((*effects, Say(voice.confirmation(found, name or voice.turn.person.name or ""))))
 
@@ -210,7 +211,7 @@ class Onboarding:
             return Need(Invitation(place.code))
         refusal = voice.turn.refusal if voice.turn.refusal in _REFUSALS else "other"
         if refusal == "consent":
-            return self._show(voice, found, Place("consent", place.code), voice.say("refused.consent"))
+            return self._show(voice, found, place.afresh("consent"), voice.say("refused.consent"))
         gaps = voice.group(found, f"refused.{refusal}")
         if "" in gaps.values():
             return _only(Message(voice.say("refused.other")))

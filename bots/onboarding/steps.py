@@ -9,6 +9,8 @@ from bots.facts import InvitationFound
 
 #: The version that is recorded where neither the course nor its file named one.
 TEMPLATE_VERSION = "template-1"
+#: How an invitation can have come to somebody who was not meant by name.
+SOURCES = ("qr", "code")
 #: The two ticks of inclusion, as they are recorded with the consent.
 TICKS = ("questionnaires", "finish")
 
@@ -26,24 +28,35 @@ _ENDS = {
 
 @dataclass(frozen=True)
 class Place:
-    """Where in the dialogue somebody is. `version` is that of the consent they were shown; `staff` tells the two ways apart."""
+    """Where in the dialogue somebody is.
+
+    `version` is that of the consent they were shown; `staff` tells the two ways apart; `source` is one of `SOURCES`.
+    """
 
     step: str
     code: str
     page: int = 0
     version: str = ""
     staff: bool = False
+    source: str = "qr"
+
+    def afresh(self, step: str) -> "Place":
+        """Another step of the same invitation, with nothing of it shown yet."""
+        return Place(step, self.code, source=self.source)
 
     def memory(self) -> dict[str, Any]:
         """What the bot remembers."""
-        return {"v": 1, "step": self.step, "code": self.code, "page": self.page, "version": self.version, "staff": self.staff}
+        shown = {"page": self.page, "version": self.version}
+        return {"v": 1, "step": self.step, "code": self.code, **shown, "staff": self.staff, "source": self.source}
 
 
 def remembered(memory: Mapping[str, Any] | None) -> Place | None:
     """The place in this memory; None where there is none or it cannot be read."""
     match memory:
-        case {"v": 1, "step": str(step), "code": str(code), "page": int(page), "version": str(version), "staff": bool(staff)}:
-            return Place(step, code, page, version, staff) if step in _STEPS and code else None
+        case {"v": 1, "step": str(step), "code": str(code), "page": int(page), "version": str(version), "staff": bool(staff), **rest}:
+            source = str(rest.get("source"))  # missing where somebody was on the way before it was remembered
+            place = Place(step, code, page, version, staff, source if source in SOURCES else SOURCES[0])
+            return place if step in _STEPS and code else None
     return None
 
 
@@ -76,10 +89,16 @@ def after(place: Place, answer: str) -> Place | str:
     return replace(place, step=order[order.index(place.step) + 1], page=0, staff=staff)
 
 
+def source(found: InvitationFound, place: Place) -> str:
+    """How the invitation came, for the flow chart: a roster that names the person counts more than how its code arrived."""
+    return "roster" if found.invited_name else place.source
+
+
 def joining(found: InvitationFound, place: Place, name: str | None, *, paused: bool) -> tuple[Effect, ...]:
     """Everything that becomes true when somebody joins, all or none. Who had stopped our messages gets them again."""
     named: tuple[Effect, ...] = (NamePerson(name),) if name else ()
     resumed: tuple[Effect, ...] = (Resume(),) if paused else ()
     if found.role != "participant":
         return (*named, Join(found.code), *resumed)
-    return (Consent(found.course, place.version, TICKS), *named, Screen(found.course, included=True), Join(found.code), *resumed)
+    screened = Screen(found.course, included=True, source=source(found, place))
+    return (Consent(found.course, place.version, TICKS), *named, screened, Join(found.code), *resumed)

@@ -9,12 +9,14 @@ from bots.facts import InvitationFound
 from bots.onboarding.pages import pages
 from bots.onboarding.steps import Place, version
 from bots.texts import MOST_BYTES, Texts, Words, inert
-from bots.turns import ANNOUNCERS, Membership, Turn, Wrote
+from bots.turns import ANNOUNCERS, Membership, Role, Turn, Wrote
 
 #: Bytes that names from people may take in one message.
 _MOST_NAME = 90
 #: Bytes kept free in a consent page for a word in front ("Let us go on.").
 _LEAD = 160
+#: How the id of a choice ends: a late tap that begins anew still knows how the invitation came.
+_MARKS = {"qr": "", "code": ".t"}
 _ANSWERS: dict[str, tuple[tuple[str, str, tuple[str, ...]], ...]] = {
     "welcome": (
         ("start", "start", ("好", "好的", "好，开始", "可以", "嗯", "是", "ok", "okay", "yes", "go", "start")),
@@ -69,8 +71,11 @@ class Voice:
         return self.turn.person.name or (found.invited_name if found.role != "participant" else None)
 
     def group(self, found: InvitationFound, key: str) -> dict[str, str]:
-        """The gap that words about a group have, where `key` has it."""
-        return {"group": _short(found.group_name)} if key.split(".")[1] in ("full", "closed", "joined") else {}
+        """The gap that words about a group have, where `key` has it; empty words where the group is not known."""
+        what = key.split(".")[1]
+        if what == "elsewhere":
+            return {"group": self._seat(found)}
+        return {"group": _short(found.group_name)} if what in ("full", "closed", "joined") else {}
 
     def greeting(self) -> Message:
         """A welcome without a code."""
@@ -127,7 +132,7 @@ class Voice:
         return (*choices, self._switch()) if place.step in ("welcome", "staff") else choices
 
     def _choice(self, place: Place, answer: str, label: str, accepts: tuple[str, ...] = ()) -> Choice:
-        return Choice(f"onboarding.{place.step}.{answer}.{place.code}", self.say(f"choice.{label}"), accepts)
+        return Choice(f"onboarding.{place.step}.{answer}.{place.code}{_MARKS[place.source]}", self.say(f"choice.{label}"), accepts)
 
     def _switch(self) -> Choice:
         other = "en" if self.language == "zh" else "zh"
@@ -156,6 +161,11 @@ class Voice:
 
     def _leader(self, found: InvitationFound) -> Words:
         return self.say("welcome.leader", leader=_short(found.leader_name)) if found.leader_name else Words("")
+
+    def _seat(self, found: InvitationFound) -> Words:
+        """The small group of this course in which the person takes part."""
+        seats = (each for each in self.turn.person.memberships if each.course == found.course and not each.large)
+        return next((_short(each.group_name) for each in seats if each.role is Role.PARTICIPANT), Words(""))
 
     def _groups(self) -> Words:
         lines = [self._line(each) for each in self.turn.person.memberships]

@@ -2,9 +2,9 @@
 
 A phrase is written as people write it, with four signs: `(a|b)` one of these, `(a|)` perhaps this, `~` a short gap (six characters of
 Chinese or three words of English, never across the end of a Chinese sentence), `=` in front where the message says nothing else. Every
-gap and choice is bounded, so no message can make the search slow. Chinese phrases are looked for in the characters (spaces, dots and
-stars between them are ignored), English ones in the words (apostrophes ignored, s p a c e d letters joined, digits inside words read
-as letters).
+gap and choice is bounded, and of a message of more than 4,000 characters only the first and the last 2,000 are read, so no message can
+make the search slow. Chinese phrases are looked for in the characters (spaces, dots and stars between them are ignored), English ones in
+the words (apostrophes ignored, s p a c e d letters joined, digits inside words read as letters).
 """
 
 import re
@@ -12,12 +12,19 @@ import tomllib
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from bots.choices import normal
 
 SEVERITIES = ("acute", "concern")
+#: Characters that are read completely; of a longer message, half as many at either end.
+LONGEST = 4_000
+#: One character can stand for eighteen (U+FDFA): what they become is bounded too.
+_MOST_FOLDED = 2 * LONGEST
+#: A turn asks twice about the same words, first whether they are for this bot; a few turns run side by side.
+_REMEMBERED = 4
 _SENTENCE_ENDS = "。!?;"
 _GAPS = {"zh": f"[^{_SENTENCE_ENDS}]{{0,6}}", "en": r"(?:\S+ ){0,3}"}
 _HAN = r"[\u3400-\u9fff]"
@@ -60,6 +67,7 @@ class Phrases:
     def __init__(self, tree: Mapping[str, Any]) -> None:
         read = tuple(_rule(each) for each in tree["rules"])
         self._rules = tuple(sorted(read, key=lambda rule: SEVERITIES.index(rule.severity)))
+        self._remembered = lru_cache(maxsize=_REMEMBERED)(self._either_end)
         self._exceptions = {language: _compiled(language, tree["exceptions"][language]) for language in _GAPS}
         self._words = {meaning: frozenset(plain(each) or each for each in words) for meaning, words in tree["words"].items()}
 
@@ -68,7 +76,20 @@ class Phrases:
         return frozenset(rule.name for rule in self._rules)
 
     def crisis(self, text: str) -> Found | None:
-        """The gravest rule that recognises something in these words, or None. Under a millisecond for a chat message."""
+        """The gravest rule that recognises something in these words, or None. Under a millisecond for a chat message.
+
+        Of more than 4,000 characters only the first and the last 2,000 are read: what stands in the middle of an essay is missed, and
+        nobody else waits while one is searched. The last few texts are remembered, so the second look of a turn costs nothing.
+        """
+        return self._remembered(text)
+
+    def _either_end(self, text: str) -> Found | None:
+        half = LONGEST // 2
+        parts = (text,) if len(text) <= LONGEST else (text[:half], text[-half:])
+        found = [each for each in map(self._gravest, parts) if each is not None]
+        return min(found, key=lambda each: SEVERITIES.index(each.severity), default=None)
+
+    def _gravest(self, text: str) -> Found | None:
         views = {"zh": characters(text), "en": words(text)}
         cleared = {language: self._exceptions[language].sub(" □ ", view) for language, view in views.items()}
         for rule in self._rules:
@@ -78,7 +99,7 @@ class Phrases:
 
     def says(self, meaning: str, text: str) -> bool:
         """Whether the whole message is one of the words for `meaning` (a key of `[words]`), and nothing more."""
-        return (plain(text) or text.strip()) in self._words[meaning]
+        return len(text) <= LONGEST and (plain(text) or text.strip()) in self._words[meaning]
 
 
 def load_phrases(path: Path) -> Phrases:
@@ -110,7 +131,7 @@ def words(text: str) -> str:
 
 
 def _folded(text: str) -> str:
-    wide = unicodedata.normalize("NFKC", text).casefold()
+    wide = unicodedata.normalize("NFKC", text).casefold()[:_MOST_FOLDED]
     return "".join(each for each in wide if unicodedata.category(each) not in ("Cf", "Mn", "Me"))
 
 

@@ -49,7 +49,12 @@ def test_a_scan_leads_by_taps_into_the_group(chat: Chat) -> None:
     assert "八周" in chat.taps("愿意")
     assert "称呼" in chat.taps("能")
     done = chat.writes("小雨")
-    assert chat.did() == [Consent(7, "2", ("questionnaires", "finish")), NamePerson("小雨"), Screen(7, included=True), Join(CODE)]
+    assert chat.did() == [
+        Consent(7, "2", ("questionnaires", "finish")),
+        NamePerson("小雨"),
+        Screen(7, included=True, source="qr"),
+        Join(CODE),
+    ]
     assert "小雨" in done
     assert "「停」" in done
     assert "回我一个字" not in done, "the typed name has opened the 48 hours"
@@ -193,7 +198,7 @@ def test_who_declines_is_recorded_with_the_reason_and_told_how_to_come_back(chat
     chat.gets(Scanned(CODE))
     for label in taps:
         text = chat.taps(label)
-    assert chat.did() == [Screen(7, included=False, why=why)]
+    assert chat.did() == [Screen(7, included=False, why=why, source="qr")]
     assert "再扫一次二维码" in text
     assert chat.memory is None
     assert "欢迎" in chat.gets(Scanned(CODE))

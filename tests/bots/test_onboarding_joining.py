@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 import bots.onboarding
-from bots.effects import Consent, Join, NamePerson, Resume, SetLanguage
+from bots.effects import Consent, Join, NamePerson, Resume, Screen, SetLanguage
 from bots.facts import InvitationFound, InvitationState
 from bots.onboarding import Onboarding, create
 from bots.texts import load_texts
 from bots.turns import (
+    Event,
     Followed,
     Occasion,
     OccasionKind,
@@ -21,7 +22,7 @@ from bots.turns import (
     Tapped,
     Wrote,
 )
-from tests.bots.onboarding_chat import CODE, MEMBER, OPEN, STAFF, Chat
+from tests.bots.onboarding_chat import CODE, MEMBER, OPEN, OTHER, STAFF, Chat
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +51,88 @@ def test_a_refusal_about_a_group_that_is_no_longer_known_claims_nothing_either(c
     chat.invitations[CODE] = InvitationFound(InvitationState.UNKNOWN)
     assert "没有成功" in chat.gets(Wrote("小雨"), refusal="full")
     assert chat.did() == []
+
+
+def _sources(chat: Chat) -> list[str]:
+    return [each.source for each in chat.did() if isinstance(each, Screen)]
+
+
+@pytest.mark.parametrize(
+    ("event", "invited", "source"),
+    [
+        (Followed(CODE), None, "qr"),
+        (Scanned(CODE), None, "qr"),
+        (Wrote(CODE), None, "code"),
+        (Scanned(CODE), "王强", "roster"),
+        (Wrote(CODE), "王强", "roster"),
+    ],
+)
+@pytest.mark.parametrize("language", ["中文", "English"])
+def test_how_the_invitation_came_is_recorded_of_who_joins_and_of_who_declines(
+    bot: Onboarding, event: Event, invited: str | None, source: str, language: str
+) -> None:
+    for last in (Wrote("小雨"), Wrote("2")):
+        chat = Chat(bot, invitations={CODE: replace(OPEN, invited_name=invited)})
+        chat.gets(event)
+        chat.writes("1")
+        chat.writes(language)  # the consent begins again, and the source is still known
+        for _ in range(3):
+            chat.writes("1")
+        if last.text == "2":
+            chat.writes("返回")
+        else:
+            chat.writes("1")
+        chat.gets(last)
+        assert _sources(chat) == [source]
+
+
+@pytest.mark.parametrize(("event", "source"), [(Scanned(CODE), "qr"), (Wrote(CODE), "code")])
+def test_how_the_invitation_came_is_still_known_when_a_late_tap_begins_anew(chat: Chat, event: Event, source: str) -> None:
+    chat.gets(event)
+    begin = chat.said.choices[0]
+    chat.taps("以后再说")
+    assert chat.memory is None
+    chat.gets(Tapped(begin.id, begin.label))
+    chat.taps("开始")
+    chat.taps("不同意")
+    assert _sources(chat) == [source]
+
+
+def test_a_button_of_the_scan_counts_also_where_the_code_was_typed_since(chat: Chat) -> None:
+    chat.gets(Scanned(CODE))
+    begin = chat.said.choices[0]
+    chat.writes("取消")
+    chat.writes(CODE)
+    assert "参与说明" in chat.gets(Tapped(begin.id, begin.label))
+    assert "之前的一步" not in chat.said.text
+
+
+@pytest.mark.parametrize("rest", [{}, {"source": "hearsay"}])
+def test_who_was_on_the_way_before_the_source_was_remembered_goes_on(chat: Chat, rest: dict[str, str]) -> None:
+    chat.memory = {"v": 1, "step": "consent", "code": CODE, "page": 0, "version": "2", "staff": False, **rest}
+    chat.writes("不同意")
+    assert _sources(chat) == ["qr"]
+
+
+@pytest.mark.parametrize(("language", "words"), [("zh", "换到别的小组"), ("en", "another group")])
+@pytest.mark.parametrize("event", [Scanned(OTHER), Followed(OTHER), Wrote(OTHER)])
+def test_who_sits_in_another_small_group_of_the_course_is_told_which(bot: Onboarding, event: Event, language: str, words: str) -> None:
+    chat = Chat(bot, Person("小雨", language, "Asia/Shanghai", MEMBER))
+    chat.invitations[OTHER] = replace(OPEN, state=InvitationState.ELSEWHERE, code=OTHER, group=4, group_name="晚风组")
+    text = chat.gets(event)
+    assert "晨光组" in text
+    assert words in text
+    assert "晚风组" not in text
+    assert chat.did() == []
+    assert chat.memory is None
+
+
+def test_who_got_a_seat_elsewhere_meanwhile_is_told_so(bot: Onboarding, chat: Chat) -> None:
+    chat.until_name()
+    chat.person = replace(chat.person, memberships=(replace(MEMBER[0], group=4, group_name="晚风组"),))
+    assert "「晚风组」" in chat.gets(Wrote("小雨"), refusal="elsewhere")
+    assert chat.did() == []
+    assert chat.memory is None
 
 
 def test_a_missing_consent_is_asked_again(chat: Chat) -> None:

@@ -22,7 +22,7 @@ from pathlib import Path
 import pytest
 
 import bots.safety
-from bots.safety.phrases import PhraseError, Phrases, characters, load_phrases, words
+from bots.safety.phrases import LONGEST, Found, PhraseError, Phrases, characters, load_phrases, words
 from bots.safety.resources import load_resources
 from bots.texts import LANGUAGES, TextError, load_texts
 
@@ -137,14 +137,49 @@ def test_the_gravest_rule_is_named(phrases: Phrases) -> None:
 
 
 def test_every_message_is_read_in_time(phrases: Phrases) -> None:
-    """A chat message of 300 characters in under two milliseconds (the best of several tries); the worst 64 KiB in under a second."""
+    """A chat message of 300 characters in under two milliseconds (the best of several tries); the worst 64 KiB in under 200."""
     message = "呼吸练习的时候，我注意到胸口很紧，后来慢慢松开了。I practised ten minutes this morning. " * 3
     assert min(_seconds(phrases, message) for _ in range(20)) < 0.002
-    for hostile in ("我", "想", "站", "( 。", "want to ", "i ", "吃了", "没有我"):
-        assert min(_seconds(phrases, hostile * (60_000 // len(hostile.encode()))) for _ in range(2)) < 1.0
+    for hostile in ("我", "想", "站", "( 。", "want to ", "i ", "吃了", "没有我", "不想", "\ufdfa"):
+        assert min(_seconds(phrases, hostile * (60_000 // len(hostile.encode()))) for _ in range(3)) < 0.2
+
+
+@pytest.mark.parametrize(("cry", "word"), [("我想自杀", "suicide"), ("I want to kill myself", "suicide")])
+def test_of_a_long_text_both_ends_are_read_and_the_middle_is_not(phrases: Phrases, cry: str, word: str) -> None:
+    half = "今天的练习是观察呼吸。" * 1_000
+    for text in (f"{cry}。{half}", f"{half}{cry}"):
+        found = phrases.crisis(text)
+        assert found is not None
+        assert found.rule == word
+    assert phrases.crisis(f"{half}{cry}。{half}") is None
+    whole = half[: LONGEST - len(cry)]
+    assert phrases.crisis(f"{whole[:2_000]}{cry}{whole[2_000:]}"), "up to that length everything is read"
+
+
+def test_the_graver_of_both_ends_is_named(phrases: Phrases) -> None:
+    half = "今天的练习是观察呼吸。" * 1_000
+    for text in (f"撑不下去了。{half}想自杀", f"想自杀。{half}撑不下去了"):
+        found = phrases.crisis(text)
+        assert found is not None
+        assert (found.rule, found.severity) == ("suicide", "acute")
+
+
+def test_the_second_look_of_a_turn_searches_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+    search = Phrases._gravest
+
+    def watched(self: Phrases, text: str) -> Found | None:
+        looked.append(text)
+        return search(self, text)
+
+    monkeypatch.setattr(Phrases, "_gravest", watched)
+    fresh = load_phrases(FOLDER / "phrases.toml")
+    assert [fresh.crisis("撑不下去了，想自杀") for _ in range(2)] == [Found("suicide", "acute")] * 2
+    assert looked == ["撑不下去了，想自杀"]
 
 
 def _seconds(phrases: Phrases, text: str) -> float:
+    phrases._remembered.cache_clear()
     start = time.perf_counter()
     phrases.crisis(text)
     return time.perf_counter() - start

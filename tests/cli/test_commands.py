@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 import typer
 import typer.main
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from app import menu
 from app.cli import build
+from app.db import Database
+from app.models import OnCall
 from app.settings import Settings
 from bots import find
 from bots.conversation import who_answers
@@ -331,10 +334,39 @@ def test_check_fails_without_keys_and_without_migration(tongban: Tongban, tmp_pa
 
 def test_check_fails_where_nobody_on_call_is_reachable_outside_wechat(course: Tongban) -> None:
     assert "tongban oncall add --course msc-1" in fails(course("check"))
-    course("oncall", "add", "--email", "oncall@example.org")
+    course("oncall", "add", "--webhook", "https://example.org/hook")
     done = course("check")
     assert done.code == 0
     assert "no consent text of its own" in done.out
+    assert "in WeChat only" not in done.out
+
+
+def test_check_fails_for_alert_mails_without_a_mail_server(course: Tongban, monkeypatch: pytest.MonkeyPatch) -> None:
+    course("oncall", "add", "--email", "oncall@example.org")
+    failed = fails(course("check"))
+    assert "set TONGBAN_SMTP_URL" in failed
+    assert "nobody on call is reachable" in failed, "an address without a server is no route"
+    course("oncall", "add", "--webhook", "https://example.org/hook")
+    done = course("check")
+    assert "set TONGBAN_SMTP_URL" in fails(done), "also where somebody else is reachable"
+    assert "nobody on call is reachable" not in fails(done)
+    assert "number 1 on call is reachable in WeChat only" in done.out
+    monkeypatch.setenv("TONGBAN_SMTP_URL", "smtp://127.0.0.1:2525")
+    done = course("check")
+    assert done.code == 0, done.err
+    assert "in WeChat only" not in done.out
+
+
+def test_check_warns_of_each_person_on_call_who_is_reachable_in_wechat_only(course: Tongban, sqlite_url: str) -> None:
+    for route in ("a", "b"):
+        course("oncall", "add", "--webhook", f"https://example.org/{route}")
+    with Database(sqlite_url) as database:
+        database.write_now(lambda tx: tx.execute(sa.update(OnCall).where(OnCall.position == 2).values(webhook_sealed=None)).rowcount)
+    done = course("check")
+    assert done.code == 0
+    warned = [line for line in done.out.splitlines() if "in WeChat only" in line]
+    assert len(warned) == 1
+    assert warned[0].startswith("WARNING  course msc-1: number 2 on call")
 
 
 def test_check_fails_for_a_real_account_that_no_phone_could_reach(tongban: Tongban, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,6 +45,15 @@ def test_a_person_is_found_by_name_and_by_number(someone: Tongban) -> None:
     assert "晨光组" in line
 
 
+def test_somebody_is_moved_to_another_group_of_their_course(someone: Tongban) -> None:
+    assert someone("group", "create", "evening", "--name", "晚霞组").code == 0
+    assert "小雨" in someone("person", "move", "小雨", "--group", "evening").out
+    line = someone("person", "find", "小雨").out.splitlines()[1]
+    assert "晚霞组" in line
+    assert "晨光组" not in line
+    assert "no single group" in refused(someone("person", "move", "小雨", "--group", "nothing"))
+
+
 def test_an_export_is_readable_by_its_owner_only(someone: Tongban, tmp_path: Path) -> None:
     assert someone("person", "export", "小雨", "--out", "out.json").code == 0
     assert json.loads((tmp_path / "out.json").read_text())["name"] == "小雨"

@@ -257,7 +257,7 @@ def _cry(desk: Desk, number: int) -> Callable[[Tx], Taken]:
     return lambda tx: inbox.take(tx, desk.tools, door)
 
 
-def test_a_course_without_a_way_outside_wechat_is_found(database_url: str) -> None:
+def test_the_ways_outside_wechat_are_known_by_course(database_url: str) -> None:
     with Desk(database_url) as desk:
 
         def add(code: str, **route: str | None) -> None:
@@ -273,6 +273,11 @@ def test_a_course_without_a_way_outside_wechat_is_found(database_url: str) -> No
         add("by-hook", webhook="https://example.org/hook")
         add("over")
         desk.write(lambda tx: tx.execute(sa.update(Course).where(Course.code == "over").values(ended_at=NOW)).rowcount)
-        assert desk.read(flags.courses_without_outside_route) == ["chat-only", "msc"]
+        routes = desk.read(flags.outside_routes)
+        assert [(each.course, each.position, each.email, each.webhook) for each in routes] == [
+            ("by-hook", 1, False, True),
+            ("by-mail", 1, True, False),
+            ("chat-only", 1, False, False),
+        ]
         sealed = desk.read(lambda tx: tx.execute(sa.select(OnCall.email_sealed, OnCall.webhook_sealed)).all())
         assert b"example" not in repr([tuple(row) for row in sealed]).encode()

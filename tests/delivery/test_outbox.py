@@ -382,8 +382,8 @@ def test_a_dead_workers_claims_are_freed_and_what_it_was_sending_is_unknown(data
         assert desk.write(lambda tx: claims.claim(tx, desk.account_id, lease("second"), rules, NOW)) == [], "nobody else gets them"
         sending = desk.write(lambda tx: claims.begin(tx, posts[:2], {post.id: "call" for post in posts}, first, NOW))
         assert len(sending) == 2
-        assert desk.write(lambda tx: claims.reap(tx, NOW, first.until - 1, rules.notice_repeat)) == 0, "the lease still runs"
-        assert desk.write(lambda tx: claims.reap(tx, NOW, first.until + 1, rules.notice_repeat)) == 4
+        assert desk.write(lambda tx: claims.reap(tx, NOW, first.until - 1, rules)) == 0, "the lease still runs"
+        assert desk.write(lambda tx: claims.reap(tx, NOW, first.until + 1, rules)) == 4
         assert Counter(row.word for row in desk.read(lambda tx: deliveries(tx, schedule)).values()) == {
             ("unknown", "answer_lost"): 2,
             ("ready", ""): 2,
@@ -430,7 +430,7 @@ def test_a_notice_that_a_dead_worker_was_sending_is_repeated_within_eight_minute
             posts = desk.write(lambda tx, mine=mine, now=now: claims.claim(tx, desk.account_id, mine, rules, now))  # type: ignore[misc]
             assert len(posts) == (1 if minutes < 8 else 0)
             desk.write(lambda tx, posts=posts, mine=mine, now=now: claims.begin(tx, posts, {post.id: "c" for post in posts}, mine, now))  # type: ignore[misc]
-            desk.write(lambda tx, mine=mine, now=now: claims.reap(tx, now, mine.until + 1, rules.notice_repeat))  # type: ignore[misc]
+            desk.write(lambda tx, mine=mine, now=now: claims.reap(tx, now, mine.until + 1, rules))  # type: ignore[misc]
             assert desk.read(lambda tx: deliveries(tx, schedule))[person.id].word == word
 
 

@@ -43,7 +43,7 @@ def test_three_that_wait_ride_on_one_reply_and_count_as_sent_after_the_last_byte
         again, repeat = says(desk, 1, "你好", at=EVENING)
         assert (again, repeat.rides, repeat.inbox_id) == (reply, True, taken.inbox_id), "a repeated push carries the same bytes"
         assert desk.read(lambda tx: scene.attempts(tx, rows[0][person.id].id)) == [(1, "reply", None)], "and the same attempt"
-        assert not desk.write(lambda tx: claims.reap(tx, EVENING, EVENING.timestamp() + 19, timedelta(minutes=8))), "20 s it may take"
+        assert not desk.write(lambda tx: claims.reap(tx, EVENING, EVENING.timestamp() + 19, desk.tools.rules)), "20 s it may take"
         desk.write(lambda tx: riding.handed_over(tx, taken.inbox_id, EVENING))
         assert {desk.read(lambda tx, each=each: deliveries(tx, each))[person.id].word for each in made} == {("sent", "reply")}  # type: ignore[misc]
         assert desk.read(lambda tx: scene.attempts(tx, rows[0][person.id].id)) == [(1, "reply", "handed_over")]
@@ -57,7 +57,7 @@ def test_a_reply_that_was_never_handed_over_is_unknown_until_it_was(database_url
         person = desk.person("小雨", typed=None)
         (schedule,) = _waiting(desk, "第一条")
         _, taken = says(desk, 1, "你好", at=EVENING)  # and here the process died
-        assert desk.write(lambda tx: claims.reap(tx, EVENING, EVENING.timestamp() + 30, timedelta(minutes=8))) == 1
+        assert desk.write(lambda tx: claims.reap(tx, EVENING, EVENING.timestamp() + 30, desk.tools.rules)) == 1
         assert desk.read(lambda tx: deliveries(tx, schedule))[person.id].word == ("unknown", "reply_unconfirmed")
         assert "第一条" not in says(desk, 1, "在吗", at=EVENING, key="2")[0], "it may have arrived: it is not repeated by itself"
         desk.write(lambda tx: riding.handed_over(tx, taken.inbox_id, EVENING))  # the platform's repeat brought it after all

@@ -81,7 +81,7 @@ def test_a_role_withdrawn_before_the_moment_stops_it(database_url: str) -> None:
         assert refusal.value.code == "role"
 
 
-def _refused(desk: Desk, text: str, at: datetime | None, author: Known) -> str:
+def _refused(desk: Desk, text: str, at: datetime | None, author: Known | None) -> str:
     with pytest.raises(Refused) as refusal:
         desk.plan(text, author=author, at=at)
     return refusal.value.code
@@ -95,6 +95,8 @@ def test_what_cannot_be_planned_is_refused_with_the_reason(database_url: str) ->
         assert _refused(desk, "长" * 501, None, leader) == "long"
         assert _refused(desk, "今晚见", NOW - timedelta(minutes=2), leader) == "past"
         assert desk.plan("长" * 500, author=leader)
+        assert _refused(desk, "<" * 900, None, None) == "long", "each of them goes out as three bytes, from the terminal too"
+        assert desk.plan("<" * 500)
         assert desk.plan(author=assistant, at=NOW)
         with pytest.raises(NotFound):
             desk.read(lambda tx: schedules.progress(tx, desk.keyring, desk.tools.words, 1, Reader("zh")))
@@ -276,10 +278,10 @@ def test_a_broadcast_does_not_wait_for_a_members_own_push(postgres_url: str) -> 
         made = desk.plan()
 
         def push(tx: Tx) -> int | None:
-            people.lock(tx, member.id)
+            people.meet(tx, desk.keyring, desk.account_id, desk.openid(1), NOW, lock=True)
             fired = other.write_now(lambda inner: schedules.fire_next(inner, desk.keyring, NOW))
             with pytest.raises(Unavailable):  # the lock itself holds: pushes of one person keep their order
-                other.write_now(lambda inner: people.lock(inner, member.id))
+                other.write_now(lambda inner: people.meet(inner, desk.keyring, desk.account_id, desk.openid(1), NOW, lock=True))
             return fired
 
         assert desk.write(push) == made

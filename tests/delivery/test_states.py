@@ -162,7 +162,7 @@ def test_what_is_past_its_use_expires_and_the_broadcast_can_be_closed(database_u
         late = NOW + schedules.USEFUL
         assert desk.write(lambda tx: claims.expire(tx, late - timedelta(seconds=1))) == 0
         assert desk.write(lambda tx: claims.expire(tx, late)) == 1
-        desk.write(lambda tx: claims.reap(tx, late, scene.lease(seconds=60).until, timedelta(minutes=8)))
+        desk.write(lambda tx: claims.reap(tx, late, scene.lease(seconds=60).until, desk.tools.rules))
         desk.write(lambda tx: claims.claim(tx, desk.account_id, scene.lease(), desk.tools.rules, late))
         rows = desk.read(lambda tx: deliveries(tx, schedule))
         assert rows[sleeper.id].word == rows[writer.id].word == ("expired", "stale")

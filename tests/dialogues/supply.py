@@ -87,11 +87,18 @@ def state_of(state: State, someone: Someone, found: Code) -> InvitationState:
         return InvitationState.USED
     if found.until is not None and found.until <= state.now:
         return InvitationState.EXPIRED
+    if found.role is Role.PARTICIPANT and not found.group.large and _sits_elsewhere(someone, found):
+        return InvitationState.ELSEWHERE
     if found.group.closed:
         return InvitationState.CLOSED
     there, most = len(state.members(found.group, Role.PARTICIPANT)), found.group.capacity
     full = found.role is Role.PARTICIPANT and most is not None and there >= most
     return InvitationState.FULL if full else InvitationState.OPEN
+
+
+def _sits_elsewhere(someone: Someone, found: Code) -> bool:
+    others = [(group, role) for group, role in someone.memberships if group.course is found.group.course and group is not found.group]
+    return any(role is Role.PARTICIPANT and not group.large for group, role in others)
 
 
 def _forecast(state: State, person: str, group_id: int, at: datetime | None) -> ReachForecast:

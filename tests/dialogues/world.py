@@ -33,6 +33,7 @@ from bots.facts import (
     InvitationState,
     Need,
 )
+from bots.texts import inert
 from bots.turns import (
     Event,
     Followed,
@@ -277,7 +278,7 @@ class World:
             raise Refused("role")
         if not effect.text.strip():
             raise Refused("empty")
-        if len(effect.text.encode()) > 1500:
+        if len(inert(effect.text).encode()) > 1500:
             raise Refused("long")
         if effect.at is not None and effect.at < self._is.now:
             raise Refused("past")

@@ -22,7 +22,7 @@ from tests.stage import APPID, KEY, Stage
 MEMBERS = 500
 KILLS = 4
 SEED = 20261123
-#: Custom messages that one process has in flight (design.md 5).
+#: Custom messages that one process has in flight.
 IN_FLIGHT = 8
 
 
