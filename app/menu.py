@@ -1,4 +1,7 @@
-"""The menu that an account gets where its operator brings none: every key is answered by a bot, whoever presses it."""
+"""The menu that an account gets where its operator brings none: every key is answered by a bot, whoever presses it.
+
+Everybody sees the same menu, so it holds nothing that only leaders can do (bad-inputs.md F1).
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,13 +10,6 @@ from typing import Any
 DEFAULT: Mapping[str, Any] = {
     "button": [
         {"type": "click", "name": "我的小组", "key": "onboarding.where"},
-        {
-            "name": "带组",
-            "sub_button": [
-                {"type": "click", "name": "发公告 Announce", "key": "staff.announce"},
-                {"type": "click", "name": "公告列表 List", "key": "staff.list"},
-            ],
-        },
         {
             "name": "帮助 Help",
             "sub_button": [
