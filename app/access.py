@@ -6,9 +6,6 @@ from app.db import Tx
 from app.models import Course, Group, Membership, OnCall
 from bots.turns import ANNOUNCERS, Role
 
-#: Whom the console and the reports may show with names, by role; researchers see numbers only.
-SEES_NAMES = frozenset({Role.LEADER, Role.ASSISTANT, Role.ADMINISTRATOR})
-
 
 def roles_in_group(tx: Tx, person_id: int, group_id: int) -> frozenset[Role]:
     """The roles that a person holds now in a group; an administrator of the course holds theirs in each of its groups."""
@@ -36,11 +33,6 @@ def may_announce(tx: Tx, person_id: int, group_id: int) -> bool:
     large = tx.execute(sa.select(Group.large).where(Group.id == group_id)).scalar_one_or_none()
     speakers = frozenset({Role.ADMINISTRATOR}) if large else ANNOUNCERS
     return bool(roles_in_group(tx, person_id, group_id) & speakers)
-
-
-def may_see_names(tx: Tx, person_id: int, group_id: int) -> bool:
-    """Whether this person may see who is in this group."""
-    return bool(roles_in_group(tx, person_id, group_id) & SEES_NAMES)
 
 
 def may_take_flag(tx: Tx, person_id: int, course_id: int | None) -> bool:

@@ -8,7 +8,6 @@ from app import access, forecast, groups, ids, schedules
 from app.db import Tx
 from app.errors import NotFound
 from app.models import Course
-from app.outbox import riding
 from app.schedules import Reader
 from app.situation import Situation, Tools
 from bots.facts import (
@@ -23,7 +22,6 @@ from bots.facts import (
     ProgressOf,
     Reach,
     ReachForecast,
-    WaitingCount,
 )
 
 _NOTHING_TO_SEE = Progress(id=0, number=0, group_name="", excerpt="", total=-1, by_state=())
@@ -50,8 +48,6 @@ def _load(tx: Tx, tools: Tools, situation: Situation, request: Fact[Any]) -> Any
             return schedules.said_before(tx, tools.keyring, group, text, now)
         case NewCode():
             return ids.new_id()
-        case WaitingCount():
-            return riding.waiting(tx, person_id, situation.account_id, now)
         case CourseResources():
             return _resources(tx, situation)
         case _:

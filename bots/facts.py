@@ -164,10 +164,5 @@ class NewCode(Fact[int]):
 
 
 @dataclass(frozen=True)
-class WaitingCount(Fact[int]):
-    """How many messages wait for this person."""
-
-
-@dataclass(frozen=True)
 class CourseResources(Fact[str]):
     """The help lines that the person's course named, in their language; empty where it named none."""

@@ -39,7 +39,6 @@ class Post:
     language: str
     zone: str
     created_at: datetime
-    first_notified_at: datetime | None
     openid_sealed: bytes = field(repr=False)
     key_id: int = 0
     wrapped: bytes | None = field(default=None, repr=False)
@@ -348,7 +347,6 @@ def _post(row: Any, route: Route) -> Post:
         language=row.language,
         zone=row.course_zone or row.zone,
         created_at=row.created_at,
-        first_notified_at=row.notified_at,
         openid_sealed=row.openid_sealed,
         key_id=row.data_key_id,
         wrapped=row.wrapped,

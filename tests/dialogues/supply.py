@@ -19,7 +19,6 @@ from bots.facts import (
     Reach,
     ReachForecast,
     Unreached,
-    WaitingCount,
 )
 from bots.texts import load_texts
 from bots.turns import Role
@@ -45,8 +44,6 @@ def load(state: State, person: str, request: Fact[Any]) -> object:  # noqa: PLR0
             return _said_before(state, group, text)
         case NewCode():
             return state.new_id()
-        case WaitingCount():
-            return len(state.waiting(person))
         case CourseResources():
             own = state.people[person].memberships
             return own[0][0].course.help if own else ""

@@ -83,17 +83,22 @@ async def _kill_until_done(stage: Stage, database_url: str, random: Random) -> i
         process = _start_worker(stage, database_url)
         if kills < KILLS:
             settled = stage.read(_settled)
-            while stage.read(_settled) < settled + random.randint(5, 60):  # noqa: ASYNC110 - another process changes the rows
-                await asyncio.sleep(0.01)
+            await _until_settled(stage, process, min(MEMBERS, settled + random.randint(5, 60)))
             process.send_signal(signal.SIGKILL)
             process.wait()
             kills += 1
             continue
-        while stage.read(_settled) < MEMBERS:  # noqa: ASYNC110 - as above
-            await asyncio.sleep(0.05)
+        await _until_settled(stage, process, MEMBERS)
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
         return kills
+
+
+async def _until_settled(stage: Stage, process: "subprocess.Popen[bytes]", number: int) -> None:
+    async with asyncio.timeout(90):
+        while stage.read(_settled) < number:
+            assert process.poll() is None, "the worker ended by itself"
+            await asyncio.sleep(0.01)
 
 
 def _start_worker(stage: Stage, database_url: str) -> "subprocess.Popen[bytes]":
@@ -102,7 +107,7 @@ def _start_worker(stage: Stage, database_url: str) -> "subprocess.Popen[bytes]":
         "TONGBAN_DATABASE_URL": database_url,
         "TONGBAN_MASTER_KEY": KEY,
         "TONGBAN_INDEX_KEY": KEY,
-        "TONGBAN_LEASE_SECONDS": "2",
+        "TONGBAN_LEASE_SECONDS": "1",
         "TONGBAN_CLOCK_FILE": str(stage.settings.clock_file),
     }
     return subprocess.Popen([sys.executable, "-m", "app", "worker"], env=environment, stdout=subprocess.DEVNULL)
@@ -115,4 +120,3 @@ def _settled(tx: Tx) -> int:
 
 def _states(tx: Tx) -> "Counter[str]":
     return Counter(tx.execute(sa.select(Delivery.state)).scalars())
-
