@@ -21,6 +21,8 @@ from tests.dialogues.seeding import Seeding
 from tests.dialogues.stored import Rows
 from tests.stage import Stage
 
+#: The shipped menu and an entry that an operator may add for leaders.
+_MENU = {"button": [*DEFAULT["button"], {"type": "click", "name": "公告", "key": "staff.announce"}]}
 _CHOICE = re.compile(r'^<a href="weixin://bizmsgmenu[^"]*">\d+\. (.*)</a>$', re.MULTILINE)
 #: What a follower sends, and the sandbox's word for it where it has another.
 _SANDBOX_KINDS = {"other": "sticker"}
@@ -143,7 +145,7 @@ class Application:
 
     async def _menu(self) -> None:
         if not self._has_menu:
-            await (await self._channel()).set_menu(DEFAULT)
+            await (await self._channel()).set_menu(_MENU)
             self._has_menu = True
 
     async def _channel(self) -> Channel:
