@@ -225,7 +225,7 @@ def try_alarms(*, course: InCourse = None) -> None:
 
 
 def list_alarms(*, days: Annotated[int, typer.Option(min=1, max=365, help="How far back.")] = 7) -> None:
-    """List what operators should know of: what went wrong, how often and when last (docs/states.md explains the words).
+    """List what operators should know of: what went wrong, how often and when last (docs/alarms.md explains each).
 
     Example: tongban alarm list --days 1
     """
