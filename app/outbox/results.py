@@ -224,7 +224,12 @@ def _apply(tx: Tx, account_id: int, msgid: str, status: str, now: datetime) -> N
     live = [State.NOTIFIED, State.SENDING, State.UNKNOWN, State.RETRY]
     tx.execute(
         sa.update(Delivery)
-        .where(Delivery.id.in_([row.id for row in deliveries]), Delivery.state.in_(live))
+        .where(
+            Delivery.id.in_([row.id for row in deliveries]),
+            Delivery.state.in_(live),
+            # Words that meanwhile go another way are past their notice: its late receipt says nothing of them.
+            sa.or_(Delivery.state == State.NOTIFIED, Delivery.route == Route.NOTICE.value),
+        )
         .values(
             state=following.state,
             reason=following.reason,
