@@ -20,7 +20,7 @@ ifneq ($(shell cat $(STAMP) 2>/dev/null && $(BIN)/python -c "" 2>/dev/null || ec
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check check-database check-locks lock format migration migration-0001 clean
+.PHONY: help setup run test test-long check check-database check-locks lock format migration migration-0001 clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +33,13 @@ run: setup ## start the demo: the service and an imitation of WeChat, on this ma
 
 test: setup ## run all tests, on SQLite and on a real PostgreSQL
 	$(BIN)/python -m pytest -n logical --maxprocesses 8 --dist worksteal $(ARGS)
+
+# Those that measure run one after the other. pytest's 5 means that ARGS left nothing of one half.
+test-long: setup ## run the long fault runs and the soak: about half an hour
+	@$(BIN)/python -m pytest -m "long and not alone" -n 2 --dist worksteal $(ARGS); shared=$$?; \
+	  $(BIN)/python -m pytest -m "long and alone" $(ARGS); alone=$$?; \
+	  echo "Shared: $$shared, alone: $$alone (5: no such test)."; \
+	  case "$$shared $$alone" in "0 0"|"0 5"|"5 0") ;; *) exit 1 ;; esac
 
 check: setup ## lint, types, migrations, settings and locks
 	$(BIN)/ruff check .
