@@ -5,7 +5,7 @@ hold AES-256-GCM ciphertext bound to table, column and row (`app/sealing.py`); c
 Ids of rows with sealed columns are issued by `app/ids.py` before the insert. Moments are UTC with zone.
 """
 
-from app.models.accounts import AccessToken, Account, Alarm, Audit, DataKey, Erasure, Pace
+from app.models.accounts import AccessToken, Account, Alarm, Audit, Chore, DataKey, Erasure, Pace
 from app.models.columns import Id, Moment, Table
 from app.models.courses import ConsentGiven, Course, Group, Invitation, Membership, Participant, Screening
 from app.models.deliveries import Attempt, Broadcast, Delivery, Firing, Receipt, Schedule
@@ -21,6 +21,7 @@ __all__ = [
     "Attempt",
     "Audit",
     "Broadcast",
+    "Chore",
     "ConsentGiven",
     "Conversation",
     "Course",

@@ -102,3 +102,13 @@ class Erasure(Table):
     person_id: Mapped[int]
     data_key_id: Mapped[int]
     at: Mapped[datetime]
+
+
+class Chore(Table):
+    """Work that one process does every so often for all: when it is due next, and who has it in hand until when."""
+
+    __tablename__ = "chores"
+    name: Mapped[str] = mapped_column(primary_key=True)
+    due_at: Mapped[datetime]
+    lease_until: Mapped[float | None]
+    through: Mapped[int | None]  # the id up to which it is done, where it goes on from there

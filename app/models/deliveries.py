@@ -98,6 +98,13 @@ class Delivery(Table):
             postgresql_where=text("state IN ('claimed', 'sending')"),
         ),
         Index(
+            "ix_deliveries_in_doubt",
+            "state",
+            "broadcast_id",
+            sqlite_where=text("state IN ('held', 'unknown')"),
+            postgresql_where=text("state IN ('held', 'unknown')"),
+        ),
+        Index(
             "ix_deliveries_inbox_id", "inbox_id", sqlite_where=text("inbox_id IS NOT NULL"), postgresql_where=text("inbox_id IS NOT NULL")
         ),
     )
