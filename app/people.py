@@ -1,6 +1,7 @@
 """Hides how a person is stored: meets them by openid, keeps their name sealed, follows them, pauses, withdraws and erases them."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -32,7 +33,7 @@ from app.models import (
     Schedule,
 )
 from app.models import DataKey as DataKeyRow
-from app.sealing import DataKey
+from app.sealing import DataKey, Vault
 from app.states import STOPPABLE
 from bots.turns import Membership as MembershipView
 from bots.turns import Person as PersonView
@@ -53,16 +54,15 @@ class Known:
     following: bool
 
 
-def meet(tx: Tx, keyring: Keyring, account_id: int, openid: str, now: datetime, *, lock: bool = False) -> Known:
-    """The person behind an openid, made on first sight. An erased person who returns is a new person.
+def openid_index(vault: Vault, account_id: int, openid: str) -> bytes:
+    """The blind index by which an account recognises an openid."""
+    return vault.index(f"openid.{account_id}", openid)
 
-    With `lock` nobody else handles this person until the transaction ends, and what is returned is what stood after the wait.
-    """
-    index = keyring.vault.index(f"openid.{account_id}", openid)
+
+def meet(tx: Tx, keyring: Keyring, account_id: int, openid: str, now: datetime) -> Known:
+    """The person behind an openid, made on first sight. An erased person who returns is a new person."""
+    index = openid_index(keyring.vault, account_id, openid)
     found = _find(tx, keyring, account_id, index)
-    if found is not None and lock and tx.dialect.name != "sqlite":  # SQLite's writer is alone anyway
-        _lock(tx, found.id)
-        found = _find(tx, keyring, account_id, index)
     if found is not None:
         return found
     erased = sa.select(Person.id).where(Person.erased_at.is_not(None))
@@ -84,11 +84,6 @@ def meet(tx: Tx, keyring: Keyring, account_id: int, openid: str, now: datetime, 
     )
     tx.execute(sa.insert(Allowance).values(identity_id=identity_id, account_id=account_id, typed_left=0, tapped_left=0))
     return Known(person_id, identity_id, key, None, "zh", "Asia/Shanghai", paused=False, following=True)
-
-
-def _lock(tx: Tx, person_id: int) -> None:
-    """Not the key: a broadcast that writes them a delivery meanwhile refers to their row, and shall not wait for their push."""
-    tx.execute(sa.select(Person.id).where(Person.id == person_id).with_for_update(key_share=True))
 
 
 def _find(tx: Tx, keyring: Keyring, account_id: int, index: bytes) -> Known | None:
@@ -117,7 +112,7 @@ def _find(tx: Tx, keyring: Keyring, account_id: int, index: bytes) -> Known | No
 
 
 def view(tx: Tx, known: Known) -> PersonView:
-    """The person as bots may know them. An administrator's view lists every group of the course, since they may address each."""
+    """The person as bots may know them."""
     mine = tx.execute(
         sa.select(Group.course_id, Course.title, Group.id, Group.name, Group.large, Membership.role)
         .join(Group, Group.id == Membership.group_id)
@@ -126,20 +121,20 @@ def view(tx: Tx, known: Known) -> PersonView:
         .order_by(Group.large, Group.id)
     ).all()
     memberships = [MembershipView(*row[:5], Role(row.role)) for row in mine]
+    numbers = tx.execute(sa.select(Participant.course_id, Participant.number).where(Participant.person_id == known.id)).all()
+    return as_bots_see(tx, known, memberships, {row.course_id: row.number for row in numbers})
+
+
+def as_bots_see(tx: Tx, known: Known, memberships: Sequence[MembershipView], numbers: Mapping[int, str]) -> PersonView:
+    """The person with these memberships and numbers. Administrators see every group of their course, since they may address each."""
     administered = {each.course for each in memberships if each.role is Role.ADMINISTRATOR}
-    if administered:
-        memberships += _administered(tx, administered, {each.group for each in memberships})
-    numbers = (
-        tx.execute(sa.select(Participant.course_id, Participant.number).where(Participant.person_id == known.id)).all()
-        if memberships
-        else []
-    )
+    others = _administered(tx, administered, {each.group for each in memberships}) if administered else ()
     return PersonView(
         name=known.name,
         language=known.language,
         zone=known.zone,
-        memberships=tuple(memberships),
-        numbers={row.course_id: row.number for row in numbers},
+        memberships=(*memberships, *others),
+        numbers=numbers if memberships else {},
         paused=known.paused,
     )
 

@@ -10,6 +10,7 @@ import hmac
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -70,10 +71,18 @@ class Vault:
     masters: Sequence[bytes] = field(repr=False)
     index_key: bytes = field(repr=False)
 
-    @property
+    @cached_property
     def newest(self) -> int:
         """The version under which new data keys are wrapped."""
         return key_version(self.masters[0])
+
+    @cached_property
+    def _by_version(self) -> dict[int, bytes]:
+        return {key_version(key): key for key in reversed(self.masters)}
+
+    @cached_property
+    def _index_version(self) -> bytes:
+        return bytes([key_version(self.index_key) & 0xFF])
 
     def new_data_key(self, key_id: int) -> tuple[DataKey, bytes]:
         """A fresh data key and its wrapped form for the row."""
@@ -86,14 +95,14 @@ class Vault:
 
     def unwrap(self, key_id: int, version: int, wrapped: bytes | None) -> DataKey:
         """The data key of a row. Raises `Unreadable` where it was destroyed or its master key is not at hand."""
-        master = next((key for key in self.masters if key_version(key) == version), None)
+        master = self._by_version.get(version)
         if wrapped is None or master is None:
             raise Unreadable("data_keys.wrapped")
         return DataKey(key_id, DataKey(0, master).unseal_bytes(Place("data_keys", "wrapped", key_id), wrapped))
 
     def index(self, purpose: str, value: str) -> bytes:
         """The blind index of a value: one byte of the key's version, then a keyed hash, meaningless without the key."""
-        return bytes([key_version(self.index_key) & 0xFF]) + hmac.digest(self.index_key, f"{purpose}\0{value}".encode(), hashlib.sha256)
+        return self._index_version + hmac.digest(self.index_key, f"{purpose}\0{value}".encode(), hashlib.sha256)
 
     def sign(self, purpose: str, value: str, length: int) -> str:
         """A short signature for links and choices, URL-safe, `length` characters of six bits each."""

@@ -1,6 +1,6 @@
 """Who answers an event: safety first, then the owner of a tap, then whoever holds the floor, then who wants it, then fallback."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 from bots import Bot
@@ -10,24 +10,23 @@ FIRST = "safety"
 LAST = "fallback"
 
 
-def who_answers(bots: Sequence[Bot], turn: Turn, floor: str | None) -> Bot:
-    """The one bot that answers this event. `floor` is the name of the bot that has something open.
+def who_answers(bots: Mapping[str, Bot], turn: Turn, floor: str | None) -> Bot:
+    """The one of these bots, by their names, that answers this event. `floor` is the name of the bot that has something open.
 
     Raises `LookupError` where two bots want the same word: a defect of the bots, held by a test.
     """
-    by_name = {bot.name: bot for bot in bots}
-    if by_name[FIRST].wants(_as(turn, FIRST, floor)):
-        return by_name[FIRST]
-    owner = by_name.get(_owner(turn))
+    if bots[FIRST].wants(_as(turn, FIRST, floor)):
+        return bots[FIRST]
+    owner = bots.get(_owner(turn))
     if owner is not None:
         return owner
     # A scan, a follow or a menu entry starts something new: only words, taps of nobody's and pictures go to the floor.
-    if floor in by_name and floor is not None and isinstance(turn.event, Wrote | Tapped | Sent):
-        return by_name[floor]
-    wanting = [bot for bot in bots if bot.name not in (FIRST, LAST) and bot.wants(_as(turn, bot.name, floor))]
+    if floor in bots and floor is not None and isinstance(turn.event, Wrote | Tapped | Sent):
+        return bots[floor]
+    wanting = [bot for bot in bots.values() if bot.name not in (FIRST, LAST) and bot.wants(_as(turn, bot.name, floor))]
     if len(wanting) > 1:
         raise LookupError(f"Several bots want one event: {', '.join(bot.name for bot in wanting)}.")
-    return wanting[0] if wanting else by_name[LAST]
+    return wanting[0] if wanting else bots[LAST]
 
 
 def _owner(turn: Turn) -> str:
@@ -40,4 +39,5 @@ def _owner(turn: Turn) -> str:
 
 
 def _as(turn: Turn, name: str, floor: str | None) -> Turn:
-    return replace(turn, holds_floor=floor == name)
+    holds = floor == name
+    return turn if turn.holds_floor is holds else replace(turn, holds_floor=holds)

@@ -25,6 +25,8 @@ LONGEST = 4_000
 _MOST_FOLDED = 2 * LONGEST
 #: A turn asks twice about the same words, first whether they are for this bot; a few turns run side by side.
 _REMEMBERED = 4
+#: What is beyond the basic plane is rare, and there is a million of it.
+_REMEMBERED_BELOW = 0x10000
 _SENTENCE_ENDS = "。!?;"
 _GAPS = {"zh": f"[^{_SENTENCE_ENDS}]{{0,6}}", "en": r"(?:\S+ ){0,3}"}
 _HAN = r"[\u3400-\u9fff]"
@@ -131,8 +133,20 @@ def words(text: str) -> str:
 
 
 def _folded(text: str) -> str:
-    wide = unicodedata.normalize("NFKC", text).casefold()[:_MOST_FOLDED]
-    return "".join(each for each in wide if unicodedata.category(each) not in ("Cf", "Mn", "Me"))
+    return unicodedata.normalize("NFKC", text).casefold()[:_MOST_FOLDED].translate(_VISIBLE)
+
+
+class _Visible(dict[int, int | None]):
+    """For `str.translate`: marks that cannot be seen alone go. What a character is, is looked up once."""
+
+    def __missing__(self, code: int) -> int | None:
+        kept = None if unicodedata.category(chr(code)) in ("Cf", "Mn", "Me") else code
+        if code < _REMEMBERED_BELOW:
+            self[code] = kept
+        return kept
+
+
+_VISIBLE = _Visible()
 
 
 def _rule(entry: Mapping[str, Any]) -> _Rule:

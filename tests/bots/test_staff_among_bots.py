@@ -40,19 +40,19 @@ def _everybody() -> dict[str, Person]:
 
 
 @pytest.fixture(scope="module")
-def all_bots() -> tuple[Bot, ...]:
-    return bots.find()
+def all_bots() -> dict[str, Bot]:
+    return {bot.name: bot for bot in bots.find()}
 
 
-def test_the_bots_of_the_issue_are_there(all_bots: tuple[Bot, ...]) -> None:
-    assert {"announcement", "fallback", "onboarding", "safety", "staff"} <= {bot.name for bot in all_bots}
+def test_the_bots_of_the_issue_are_there(all_bots: dict[str, Bot]) -> None:
+    assert {"announcement", "fallback", "onboarding", "safety", "staff"} <= set(all_bots)
 
 
 @pytest.mark.parametrize(("who", "person"), _everybody().items(), ids=_everybody())
-def test_no_two_bots_want_the_same_event(who: str, person: Person, all_bots: tuple[Bot, ...]) -> None:
+def test_no_two_bots_want_the_same_event(who: str, person: Person, all_bots: dict[str, Bot]) -> None:
     for event in EVENTS:
         turn = Turn(event, person, NOW)
-        wanting = [bot.name for bot in all_bots if bot.name not in (FIRST, LAST) and bot.wants(turn)]
+        wanting = [bot.name for bot in all_bots.values() if bot.name not in (FIRST, LAST) and bot.wants(turn)]
         assert len(wanting) <= 1, (who, event, wanting)
         assert who_answers(all_bots, turn, None).name
 
@@ -73,7 +73,7 @@ def test_no_two_bots_want_the_same_event(who: str, person: Person, all_bots: tup
         "announce see you tonight",
     ],
 )
-def test_the_commands_of_the_staff_reach_the_staffs_bot(word: str, all_bots: tuple[Bot, ...]) -> None:
+def test_the_commands_of_the_staff_reach_the_staffs_bot(word: str, all_bots: dict[str, Bot]) -> None:
     people = _everybody()
     assert who_answers(all_bots, Turn(Wrote(word), people["leader"], NOW), None).name == "staff"
     assert who_answers(all_bots, Turn(Wrote(word), people["participant"], NOW), None).name == LAST
@@ -82,5 +82,5 @@ def test_the_commands_of_the_staff_reach_the_staffs_bot(word: str, all_bots: tup
 @pytest.mark.parametrize(
     "word", ["取消", "返回", "继续", "现在", "确认", "明天20:00", "cancel", "back", "continue", "1", "今晚8点", "下周一9:30"]
 )
-def test_what_a_leader_answers_while_writing_stays_with_the_staffs_bot(word: str, all_bots: tuple[Bot, ...]) -> None:
+def test_what_a_leader_answers_while_writing_stays_with_the_staffs_bot(word: str, all_bots: dict[str, Bot]) -> None:
     assert who_answers(all_bots, Turn(Wrote(word), _everybody()["leader"], NOW), "staff").name == "staff"

@@ -214,7 +214,7 @@ def test_the_menu_is_shown_and_a_platform_that_is_away_is_one_sentence(course: T
 def test_every_entry_of_the_menu_is_answered_by_a_bot(key: str, role: Role) -> None:
     person = Person("李老师", "zh", "Asia/Shanghai", (Membership(1, "正念", 2, "晨光组", role is Role.ADMINISTRATOR, role),))
     turn = Turn(Pressed(key), person, NOW)
-    assert who_answers(list(find()), turn, None).name == key.split(".", maxsplit=1)[0]
+    assert who_answers({bot.name: bot for bot in find()}, turn, None).name == key.split(".", maxsplit=1)[0]
 
 
 # Courses, groups, staff, on-call -------------------------------------------------------------------------------------------------------

@@ -159,7 +159,7 @@ class World:
         someone.follows = True
         self._note_traffic(someone, typed=isinstance(event, Wrote | Sent))
         turn = Turn(event, self._view(person), self._is.now, seed=self._seed)
-        bot = who_answers(list(self._bots.values()), turn, someone.floor())
+        bot = who_answers(self._bots, turn, someone.floor())
         memory = someone.memories.get(bot.name, (None, False))[0]
         turn = replace(turn, memory=memory, holds_floor=someone.floor() == bot.name)
         answer, said = self._ask_and_apply(person, bot, turn)

@@ -1,0 +1,277 @@
+"""Hides one turn of one person: from the event over the bots' answer and its effects to the finished reply."""
+
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
+
+from app import audit, broadcasts, clock, effects, facts, ids, reach
+from app.broadcasts import Draft
+from app.channels import render
+from app.db import Tx
+from app.groups import Refused
+from app.inbox import rows
+from app.inbox.door import Incoming, Taken, quarantine
+from app.inbox.rows import Left, Note, Sender
+from app.keyring import Place, Unreadable
+from app.logs import place_of
+from app.outbox import riding
+from app.reach import Action
+from app.situation import Situation, Tools
+from bots import Bot, Message, Need
+from bots.conversation import FIRST, LAST, who_answers
+from bots.effects import Answer, RaiseFlag, Say
+from bots.facts import Facts
+from bots.texts import Words
+from bots.turns import Event, OccasionKind, Turn
+
+log = structlog.get_logger()
+
+#: More than this many messages in ten seconds are stored but not answered (bad-inputs.md D12).
+_FLOOD, _FLOOD_WITHIN = 30, timedelta(seconds=10)
+#: This many equal exchanges within a minute end the exchange: two machines are talking (bad-inputs.md D13).
+_ECHOES, _ECHOES_WITHIN = 5, timedelta(minutes=1)
+#: So many of our last replies are recognised when they come back.
+_OWN_WORDS = 3
+#: Refusals that mean somebody reached for what is not theirs; they are audited.
+_OVERREACH = frozenset({"role", "foreign"})
+_ROUNDS = 2
+
+
+@dataclass(frozen=True)
+class _Memory:
+    """What one bot remembers; `open`: it waits for an answer."""
+
+    bot: str
+    memory: dict[str, Any]
+    open: bool
+
+
+@dataclass(frozen=True)
+class _Floor:
+    """What the bots remember, in the order in which they last spoke."""
+
+    memories: tuple[_Memory, ...]
+    recent: dict[str, Any]
+
+    @property
+    def holder(self) -> str | None:
+        return next((each.bot for each in reversed(self.memories) if each.open), None)
+
+    def memory(self, bot: str) -> dict[str, Any] | None:
+        return next((each.memory for each in self.memories if each.bot == bot), None)
+
+    def after(self, bot: str, answer: Answer) -> tuple[_Memory, ...]:
+        rest = tuple(each for each in self.memories if each.bot != bot)
+        return rest if answer.memory is None else (*rest, _Memory(bot, dict(answer.memory), answer.open))
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What a bot said and what is remembered after it. `grave`: it was about danger."""
+
+    bot: str
+    messages: list[Message]
+    memories: tuple[_Memory, ...]
+    grave: bool = False
+
+
+class Exchange:
+    """One turn of one person. `note` and `sender` are what stands of the push and of them; `action` is what it allows us."""
+
+    def __init__(self, tx: Tx, tools: Tools, incoming: Incoming, note: Note, sender: Sender, action: Action) -> None:
+        self._tx = tx
+        self._tools = tools
+        self._incoming = incoming
+        self._note = note
+        self._sender = sender
+        self._action = action
+        self._traffic = reach.after(tools.rules, sender.traffic, action, note.received_at)
+        self._kept = False
+        self._at: Situation
+
+    def keep(self) -> None:
+        """Write push and ledger down now, before others' rows are touched; else it is done with the rest at the end."""
+        if not self._kept:
+            self._kept = True
+            rows.keep(self._tx, self._note, self._sender, self._action, self._traffic)
+
+    def answer(self, event: Event, situation: Situation) -> Taken:
+        """The finished reply, with what waited riding along where no dialogue is open."""
+        self._at = situation
+        floor = self._floor()
+        flooded, recent = self._flood(floor.recent)
+        said = self._converse(event, floor, only_safety=flooded)
+        text = "\n\n".join(render(message, self._incoming.link_for(self._at.known.id)) for message in said.messages)
+        echo = bool(text) and self._echo(recent, event, text, said.bot)
+        if echo:
+            text = ""
+        # Nothing goes along with an answer that is not given, nor with help for somebody in danger.
+        text, rides = self._with_what_waited(text, busy=_open(said.memories), silent=flooded or echo or said.grave)
+        text = self._first_part(text)
+        return self._finish(text, said, recent, rides=rides)
+
+    def _converse(self, event: Event, floor: _Floor, *, only_safety: bool) -> "_Said":
+        turn = Turn(event, self._at.person, self._at.now, seed=self._at.inbox_id & 0xFFFF)
+        try:
+            bot = who_answers(self._tools.bots, turn, floor.holder)
+            if only_safety and bot.name != FIRST:
+                return _Said(bot.name, [], floor.memories)
+            turn = replace(turn, memory=floor.memory(bot.name), holds_floor=floor.holder == bot.name)
+            answer = bot.answer(turn)
+            if isinstance(answer, Answer) and all(isinstance(effect, Say) for effect in answer.effects):  # words only: no row is touched
+                messages = [effect.message for effect in answer.effects if isinstance(effect, Say)]
+            else:
+                self.keep()
+                with self._tx.begin_nested():
+                    answer, messages = self._ask_and_apply(bot, turn, answer)
+        except (IntegrityError, InterfaceError, OperationalError):
+            raise  # a race, or the database is away: the whole push is tried again
+        except Exception as bug:  # noqa: BLE001 - the first of the two places where a bug is survived
+            return self._survive(bug, floor)
+        grave = any(isinstance(effect, RaiseFlag) for effect in answer.effects)
+        return _Said(bot.name, messages, floor.after(bot.name, answer), grave)
+
+    def _ask_and_apply(self, bot: Bot, turn: Turn, first: Answer | Need) -> tuple[Answer, list[Message]]:
+        answer = self._ask(bot, turn, first)
+        try:
+            with self._tx.begin_nested():
+                return answer, effects.apply(self._tx, self._tools, self._at, answer.effects)
+        except Refused as refusal:
+            if refusal.code in _OVERREACH:  # written here: what the effect itself wrote was undone with it
+                audit.record(self._tx, self._at.now, f"person:{self._at.known.id}", "effect.refused", f"bot:{bot.name}", code=refusal.code)
+            refused = replace(turn, refusal=refusal.code)
+            answer = self._ask(bot, refused, bot.answer(refused))
+            with self._tx.begin_nested():
+                return answer, effects.apply(self._tx, self._tools, self._at, answer.effects)
+
+    def _ask(self, bot: Bot, turn: Turn, first: Answer | Need) -> Answer:
+        """The answer, after the bot has seen what it asked for, twice at the most."""
+        known, answer = Facts(), first
+        for _ in range(_ROUNDS):
+            if not isinstance(answer, Need):
+                return answer
+            known = facts.load(self._tx, self._tools, self._at, known, answer.requests)
+            answer = bot.answer(replace(turn, facts=known))
+        if isinstance(answer, Need):
+            raise RecursionError(f"{bot.name} asked for facts more than {_ROUNDS} times")
+        return answer
+
+    def _survive(self, bug: Exception, floor: _Floor) -> "_Said":
+        """One neutral sentence to the person, one alarm to us, the event quarantined; the floor is as it was."""
+        log.error("bot_failed", kind=type(bug).__name__, where=place_of(bug))
+        audit.alarm(self._tx, self._at.now, "bot_failed", type(bug).__name__)
+        raw = self._incoming.push.raw
+        quarantine(self._tx, self._tools, self._at.account_id, f"bot: {type(bug).__name__}", raw, self._at.now, self._at.known.id)
+        words = self._tools.words.fill("neutral.trouble", self._at.known.language)
+        return _Said("", [Message(words)], floor.memories)
+
+    def _with_what_waited(self, text: str, *, busy: bool, silent: bool) -> tuple[str, bool]:
+        if silent or not self._sender.waiting:
+            return text, False
+        self.keep()
+        waiting = riding.waiting(self._tx, self._at.known.id, self._at.account_id, self._at.now)
+        if not waiting:
+            return text, False
+        if busy:
+            words = self._tools.words.fill("ride.waits", self._at.known.language, count=waiting)
+            return f"{text}\n\n{words}" if text else words, False
+        aboard = riding.board(
+            self._tx,
+            self._tools.keyring,
+            self._tools.composer,
+            self._tools.words,
+            self._incoming.link_for(self._at.known.id),
+            person_id=self._at.known.id,
+            account_id=self._at.account_id,
+            language=self._at.known.language,
+            inbox_id=self._at.inbox_id,
+            room=self._tools.rules.most_bytes - len(text.encode()),
+            now=self._at.now,
+            machine=clock.machine_seconds(),
+        )
+        if aboard.left_behind:
+            allowance, _ = reach.left(self._tools.rules, self._traffic, self._at.now)
+            riding.release(self._tx, self._at.known.id, self._at.account_id, allowance, self._at.now)
+        return "\n\n".join(part for part in (text, *aboard.texts) if part), bool(aboard.texts)
+
+    def _finish(self, text: str, said: "_Said", recent: dict[str, Any], *, rides: bool) -> Taken:
+        key = self._at.known.key
+        reply = self._incoming.write_reply(text) if text else None
+        sealed = None if reply is None else key.seal(Place("inbox", "reply_sealed", self._note.id), reply)
+        conversation_id = self._sender.conversation_id or ids.new_id()
+        stored = json.dumps([(each.bot, each.memory, each.open) for each in said.memories], ensure_ascii=False) if said.memories else None
+        floor = None if stored is None else key.seal(Place("conversations", "floor_sealed", conversation_id), stored)
+        left = Left(said.bot or None, sealed, conversation_id, floor, _open(said.memories), recent)
+        rows.finish(self._tx, self._note, self._sender, left, action=self._action, traffic=self._traffic, kept=self._kept)
+        return Taken(self._note.id, reply, rides)
+
+    def _first_part(self, text: str) -> str:
+        """What fits into one reply; the rest follows as a message of its own, right after it."""
+        if len(text.encode()) <= self._tools.rules.most_bytes:
+            return text
+        first, *rest = self._incoming.split(text, self._tools.rules.most_bytes)
+        for part in rest:
+            draft = Draft(
+                account_id=self._at.account_id,
+                key_id=self._at.known.key.id,
+                bot="announcement",
+                kind=OccasionKind.CONTINUATION,
+                details={"text": Words(part)},
+                priority=broadcasts.ANSWER,
+                urgent=True,
+                stale_at=self._at.now + timedelta(days=1),
+            )
+            broadcasts.send_to(self._tx, self._tools.keyring, draft, [self._at.known.id], self._at.now)
+        return first
+
+    def _floor(self) -> _Floor:
+        return _Floor(self._read(self._sender.conversation_id or 0, self._sender.floor_sealed), dict(self._sender.recent))
+
+    def _read(self, row_id: int, sealed: bytes | None) -> tuple[_Memory, ...]:
+        """The memories; what cannot be read is as if there were none."""
+        if sealed is None:
+            return ()
+        try:
+            stored = json.loads(self._at.known.key.unseal(Place("conversations", "floor_sealed", row_id), sealed))
+            return tuple(_Memory(str(bot), dict(memory), bool(waits)) for bot, memory, waits in stored if bot in self._tools.bots)
+        except (Unreadable, ValueError, TypeError):
+            return ()
+
+    def _flood(self, recent: dict[str, Any]) -> tuple[bool, dict[str, Any]]:
+        """Whether this person writes faster than anybody reads, and the counters that remember it."""
+        since = _moment(recent.get("since"))
+        fresh = since is None or self._at.now - since > _FLOOD_WITHIN
+        count = 1 if fresh else int(recent.get("count", 0)) + 1
+        kept = {**recent, "since": self._at.now.isoformat() if fresh or since is None else since.isoformat(), "count": count}
+        return count > _FLOOD, kept
+
+    def _echo(self, recent: dict[str, Any], event: Event, text: str, bot: str) -> bool:
+        """Whether the same words have met the same answer too often; updates `recent`. Safety is never silenced (D11).
+
+        Two machines are also talking where our own words come back, and where fallback says the same in other words.
+        """
+        ours, own = list(recent.get("ours", [])), self._keyed(getattr(event, "text", ""))
+        exchange = "ours" if own in ours else self._keyed(f"{event!r}\0{bot if bot == LAST else text}")
+        since = _moment(recent.get("echo_since"))
+        same = recent.get("echo") == exchange and since is not None and self._at.now - since <= _ECHOES_WITHIN
+        recent["echo"], recent["echoes"] = exchange, int(recent.get("echoes", 0)) + 1 if same else 1
+        recent["ours"] = [*ours, self._keyed(text)][-_OWN_WORDS:]
+        if not same:
+            recent["echo_since"] = self._at.now.isoformat()
+        return bot != FIRST and bool(recent["echoes"] > _ECHOES)
+
+    def _keyed(self, words: str) -> str:
+        """A mark by which words are recognised; without our key nobody can guess them from it."""
+        return self._tools.keyring.vault.index("echo", " ".join(words.split())).hex()[:16]
+
+
+def _open(memories: tuple[_Memory, ...]) -> bool:
+    return any(each.open for each in memories)
+
+
+def _moment(text: Any) -> datetime | None:
+    return datetime.fromisoformat(text) if isinstance(text, str) else None

@@ -1,0 +1,292 @@
+"""Hides what a push reads and writes: one look at everything that is known of its sender, one writing of what the exchange leaves.
+
+Both run for every push, so they are prepared (`app/prepared.py`) and as few as the database allows: on PostgreSQL the lock, the look and
+the writing are a round trip each; SQLite's writer is alone and needs no lock.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from app import people
+from app.channels import PushKind
+from app.db import Tx
+from app.keyring import Keyring, Place
+from app.models import Allowance, Conversation, Course, Delivery, Group, Identity, InboxItem, Membership, Participant, Person
+from app.models import DataKey as DataKeyRow
+from app.people import Known
+from app.prepared import Prepared
+from app.reach import Action, Traffic
+from app.sealing import Vault
+from app.states import OPEN
+from bots.turns import Membership as MembershipView
+from bots.turns import Person as PersonView
+from bots.turns import Role
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A push that came before under the same key."""
+
+    id: int
+    person_id: int | None
+    content_hash: bytes = field(repr=False)
+    received_at: datetime
+    reply_sealed: bytes | None = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Sender:
+    """Who sent a push, as one look finds them: `waiting` counts the messages that wait for them, stale ones included."""
+
+    known: Known
+    view: PersonView
+    traffic: Traffic
+    unreachable: bool
+    conversation_id: int | None
+    floor_sealed: bytes | None = field(repr=False)
+    recent: dict[str, Any] = field(repr=False)
+    waiting: int
+    earlier: Earlier | None
+
+
+def find(tx: Tx, keyring: Keyring, account_id: int, openid: str, dedupe_key: str) -> Sender | None:
+    """The sender and what the push under this key left before; None for somebody whom the account does not know (or no more).
+
+    Nobody else handles this person until the transaction ends, and what is returned is what stood after the wait.
+    """
+    index = people.openid_index(keyring.vault, account_id, openid)
+    if tx.dialect.name != "sqlite" and _LOCK.first(tx, account=account_id, index=index) is None:
+        return None
+    row = _LOOK.first(tx, account=account_id, index=index, key=dedupe_key)
+    if row is None or row.wrapped is None:  # the key was destroyed: who returns after an erasure is a new person
+        return None
+    return _sender(tx, keyring.vault, row)
+
+
+def earlier(tx: Tx, account_id: int, dedupe_key: str) -> Earlier | None:
+    """What a push under this key left before, whoever sent it."""
+    row = tx.execute(
+        sa.select(InboxItem.id, InboxItem.person_id, InboxItem.content_hash, InboxItem.received_at, InboxItem.reply_sealed).where(
+            InboxItem.account_id == account_id, InboxItem.dedupe_key == dedupe_key
+        )
+    ).one_or_none()
+    return None if row is None else Earlier(*row)
+
+
+@dataclass(frozen=True)
+class Note:
+    """What is written down of a push, whatever becomes of it."""
+
+    id: int
+    account_id: int
+    dedupe_key: str
+    content_hash: bytes = field(repr=False)
+    kind: PushKind
+    sent_at: datetime
+    received_at: datetime
+
+    def values(self) -> dict[str, Any]:
+        """The columns of the inbox row."""
+        return {
+            "id": self.id,
+            "account_id": self.account_id,
+            "dedupe_key": self.dedupe_key,
+            "content_hash": self.content_hash,
+            "kind": self.kind.value,
+            "sent_at": self.sent_at,
+            "received_at": self.received_at,
+        }
+
+
+def keep(tx: Tx, note: Note, sender: Sender, action: Action, traffic: Traffic) -> None:
+    """Write push and ledger down before anything that refers to them, or that others may hold, is touched."""
+    tx.execute(sa.insert(InboxItem).values(**note.values(), person_id=sender.known.id))
+    (_TYPED if action is Action.TYPED else _TAPPED).run(tx, **_ledger(sender, traffic))
+    if sender.unreachable:  # whoever writes to us can be written to, whatever the platform said before
+        tx.execute(sa.update(Identity).where(Identity.id == sender.known.identity_id).values(unreachable_code=None))
+
+
+@dataclass(frozen=True)
+class Left:
+    """What an exchange leaves: the reply, and what the bots remember."""
+
+    bot: str | None
+    reply_sealed: bytes | None = field(repr=False)
+    conversation_id: int
+    floor_sealed: bytes | None = field(repr=False)
+    busy: bool
+    recent: dict[str, Any] = field(repr=False)
+
+
+def finish(tx: Tx, note: Note, sender: Sender, left: Left, *, action: Action, traffic: Traffic, kept: bool) -> None:
+    """Write down what the exchange leaves; `kept`: push and ledger stand already."""
+    remembered = {
+        "conversation": left.conversation_id,
+        "floor": left.floor_sealed,
+        "busy": left.busy,
+        "recent": left.recent,
+        "now": note.received_at,
+        "person": sender.known.id,
+        "for_account": note.account_id,
+    }
+    if not kept and not sender.unreachable and sender.conversation_id is not None:
+        whole = _ALL_TYPED if action is Action.TYPED else _ALL_TAPPED
+        item = {f"i_{name}": value for name, value in note.values().items()}
+        item |= {"i_person_id": sender.known.id, "i_reply": left.reply_sealed, "i_bot": left.bot}
+        whole.run(tx, **item, **remembered, **_ledger(sender, traffic))
+        return
+    if not kept:
+        keep(tx, note, sender, action, traffic)
+    tx.execute(sa.update(InboxItem).where(InboxItem.id == note.id).values(reply_sealed=left.reply_sealed, bot=left.bot))
+    (_REMEMBER if sender.conversation_id is not None else _BEGIN).run(tx, **remembered)
+
+
+def _ledger(sender: Sender, traffic: Traffic) -> dict[str, Any]:
+    return {
+        "identity": sender.known.identity_id,
+        "typed_until": traffic.typed_until,
+        "typed_left": traffic.typed_left,
+        "tapped_until": traffic.tapped_until,
+        "tapped_left": traffic.tapped_left,
+    }
+
+
+def _sender(tx: Tx, vault: Vault, row: Any) -> Sender:
+    key = vault.unwrap(row.key_id, row.master_version, row.wrapped)
+    name = None if row.name_sealed is None else key.unseal(Place("persons", "name_sealed", row.person_id), row.name_sealed)
+    following = row.unfollowed_at is None
+    known = Known(row.person_id, row.identity_id, key, name, row.language, row.zone, row.paused_at is not None, following)
+    return Sender(
+        known=known,
+        view=_view(tx, known, json.loads(row.memberships or "[]"), json.loads(row.numbers or "[]")),
+        traffic=Traffic(True, row.typed_until, row.typed_left or 0, row.tapped_until, row.tapped_left or 0),
+        unreachable=row.unreachable_code is not None,
+        conversation_id=row.conversation_id,
+        floor_sealed=row.floor_sealed,
+        recent=row.recent or {},
+        waiting=row.waiting,
+        earlier=None
+        if row.inbox_id is None
+        else Earlier(row.inbox_id, row.inbox_person_id, row.content_hash, row.received_at, row.reply_sealed),
+    )
+
+
+def _view(tx: Tx, known: Known, memberships: Sequence[Any], numbers: Sequence[Any]) -> PersonView:
+    found = [
+        MembershipView(course, title, group, name, bool(large), Role(role)) for course, title, group, name, large, role in memberships
+    ]
+    return people.as_bots_see(tx, known, sorted(found, key=lambda each: (each.large, each.group)), dict(numbers))
+
+
+# The statements ---------------------------------------------------------------------------------------------------------------------
+
+_ACCOUNT = sa.bindparam("account", type_=Identity.account_id.type)
+_INDEX = sa.bindparam("index", type_=Identity.openid_index.type)
+_KEY = sa.bindparam("key", type_=InboxItem.dedupe_key.type)
+_MINE = sa.and_(Identity.account_id == _ACCOUNT, Identity.openid_index == _INDEX)
+
+
+def _lock(_dialect: str) -> list[Any]:
+    """Not the key: a broadcast that writes them a delivery meanwhile refers to their row, and shall not wait for their push."""
+    mine = sa.select(Identity.person_id).where(_MINE).scalar_subquery()
+    return [sa.select(Person.id).where(Person.id == mine).with_for_update(key_share=True)]
+
+
+def _as_list(dialect: str, *columns: Any) -> Any:
+    """The rows of a subquery as JSON text: a list of lists."""
+    if dialect == "sqlite":
+        return sa.func.json_group_array(sa.func.json_array(*columns), type_=sa.Text())
+    return sa.cast(sa.func.json_agg(sa.func.json_build_array(*columns)), sa.Text())
+
+
+def _look(dialect: str) -> list[Any]:
+    memberships = (
+        sa.select(_as_list(dialect, Group.course_id, Course.title, Group.id, Group.name, Group.large, Membership.role))
+        .select_from(Membership)
+        .join(Group, Group.id == Membership.group_id)
+        .join(Course, Course.id == Group.course_id)
+        .where(Membership.person_id == Person.id, Membership.ended_at.is_(None), Course.ended_at.is_(None))
+    )
+    numbers = sa.select(_as_list(dialect, Participant.course_id, Participant.number)).where(Participant.person_id == Person.id)
+    waiting = (
+        sa.select(sa.func.count())
+        .select_from(Delivery)
+        .where(
+            Delivery.person_id == Person.id,
+            Delivery.account_id == _ACCOUNT,
+            Delivery.state.in_([sa.literal_column(f"'{state}'") for state in OPEN]),
+        )
+    )
+    counted = {"memberships": memberships, "numbers": numbers, "waiting": waiting}
+    return [
+        sa.select(
+            *(Person.id.label("person_id"), Person.name_sealed, Person.language, Person.zone, Person.paused_at),
+            *(DataKeyRow.id.label("key_id"), DataKeyRow.wrapped, DataKeyRow.master_version),
+            *(Identity.id.label("identity_id"), Identity.unfollowed_at, Identity.unreachable_code),
+            *(Allowance.typed_until, Allowance.typed_left, Allowance.tapped_until, Allowance.tapped_left),
+            *(Conversation.id.label("conversation_id"), Conversation.floor_sealed, Conversation.recent),
+            *(each.correlate(Person).scalar_subquery().label(name) for name, each in counted.items()),
+            *(InboxItem.id.label("inbox_id"), InboxItem.person_id.label("inbox_person_id")),
+            *(InboxItem.content_hash, InboxItem.received_at, InboxItem.reply_sealed),
+        )
+        .select_from(Identity)
+        .join(Person, Person.id == Identity.person_id)
+        .join(DataKeyRow, DataKeyRow.id == Person.data_key_id)
+        .outerjoin(Allowance, Allowance.identity_id == Identity.id)
+        .outerjoin(Conversation, sa.and_(Conversation.person_id == Person.id, Conversation.account_id == _ACCOUNT))
+        .outerjoin(InboxItem, sa.and_(InboxItem.account_id == _ACCOUNT, InboxItem.dedupe_key == _KEY))
+        .where(_MINE)
+    ]
+
+
+def _insert(table: Any, prefix: str, **names: str) -> Any:
+    """An INSERT of these columns from parameters with a prefix; `names` gives a column's parameter another name."""
+    columns = table.__table__.c
+    return sa.insert(table).values({name: sa.bindparam(prefix + given, type_=columns[name].type) for name, given in names.items()})
+
+
+def _item(_dialect: str = "") -> Any:
+    same = ("id", "account_id", "person_id", "dedupe_key", "content_hash", "kind", "sent_at", "received_at", "bot")
+    return _insert(InboxItem, "i_", **{name: name for name in same}, reply_sealed="reply")
+
+
+def _action(*names: str) -> Any:
+    """Only what this action lifts: a claim may be spending from the other counter just now."""
+    columns = Allowance.__table__.c
+    return (
+        sa.update(Allowance)
+        .where(Allowance.identity_id == sa.bindparam("identity", type_=columns.identity_id.type))
+        .values({name: sa.bindparam(name, type_=columns[name].type) for name in names})
+    )
+
+
+_TYPED_COLUMNS, _TAPPED_COLUMNS = ("typed_until", "typed_left"), ("tapped_until", "tapped_left")
+_REMEMBERED = {"floor_sealed": "floor", "busy": "busy", "recent": "recent", "changed_at": "now"}
+
+
+def _remember() -> Any:
+    columns = Conversation.__table__.c
+    values = {name: sa.bindparam(given, type_=columns[name].type) for name, given in _REMEMBERED.items()}
+    return sa.update(Conversation).where(Conversation.id == sa.bindparam("conversation", type_=columns.id.type)).values(values)
+
+
+def _all(*lifted: str) -> Prepared:
+    def build(dialect: str) -> list[Any]:
+        steps = [_item(), _action(*lifted)]
+        if dialect == "sqlite":
+            return [*steps, _remember()]
+        return [_remember().add_cte(*(step.cte(f"step_{place}") for place, step in enumerate(steps)))]  # one round trip
+
+    return Prepared(build)
+
+
+_LOCK, _LOOK = Prepared(_lock), Prepared(_look)
+_TYPED, _TAPPED = Prepared(lambda _: [_action(*_TYPED_COLUMNS)]), Prepared(lambda _: [_action(*_TAPPED_COLUMNS)])
+_ALL_TYPED, _ALL_TAPPED = _all(*_TYPED_COLUMNS), _all(*_TAPPED_COLUMNS)
+_REMEMBER = Prepared(lambda _: [_remember()])
+_BEGIN = Prepared(lambda _: [_insert(Conversation, "", id="conversation", person_id="person", account_id="for_account", **_REMEMBERED)])

@@ -1,0 +1,101 @@
+"""Hides how a statement that every push needs runs at the driver's own speed: compiled once a dialect, bound and read by its types.
+
+SQLAlchemy's own execution costs ten times what SQLite itself needs for a row (benchmarks/). The statements stay SQLAlchemy Core on
+typed columns; only the road to the driver is shorter (docs/decisions/016). Errors come out as everywhere else.
+"""
+
+from collections import namedtuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from app.db import Tx
+
+_Process = Callable[[Any], Any] | None
+
+
+class _Compiled(NamedTuple):
+    """One statement as a driver takes it: its text, what goes in (name and conversion, in order) and how each column comes out."""
+
+    text: str
+    binds: tuple[tuple[str, str, _Process], ...]  # as the driver calls it, as the caller calls it, conversion
+    named: bool
+    columns: tuple[_Process, ...]
+    row: Callable[..., Any]
+
+
+class Prepared:
+    """One step of work, written down once. `build(dialect)` gives its statements in order; they share their parameters' names."""
+
+    def __init__(self, build: Callable[[str], Sequence[Any]]) -> None:
+        self._build = build
+        self._by_dialect: dict[str, tuple[_Compiled, ...]] = {}
+
+    def first(self, tx: Tx, /, **values: Any) -> Any:
+        """The first row of the last statement, with its columns as names, or None where there is none."""
+        cursor: Any = None
+        compiled = self._compiled(tx)
+        for each in compiled:
+            cursor = _execute(tx, each, values)
+        row = cursor.fetchone()
+        cursor.close()
+        if row is None:
+            return None
+        last = compiled[-1]
+        return last.row(
+            *[value if process is None or value is None else process(value) for value, process in zip(row, last.columns, strict=True)]
+        )
+
+    def run(self, tx: Tx, /, **values: Any) -> None:
+        """Run every statement; what they return is left alone."""
+        for each in self._compiled(tx):
+            _execute(tx, each, values).close()
+
+    def _compiled(self, tx: Tx) -> tuple[_Compiled, ...]:
+        found = self._by_dialect.get(tx.dialect.name)
+        if found is None:
+            found = tuple(_compile(statement, tx.dialect) for statement in self._build(tx.dialect.name))
+            self._by_dialect[tx.dialect.name] = found
+        return found
+
+
+def _compile(statement: Any, dialect: sa.Dialect) -> _Compiled:
+    compiled: Any = statement.compile(dialect=dialect)
+    named = not compiled.positional
+    names = list(compiled.bind_names.values()) if named else list(compiled.positiontup)
+    by_name = {name: bind for bind, name in compiled.bind_names.items()}
+    binds = tuple((name, by_name[name].key, _going_in(by_name[name], dialect)) for name in names)
+    selected = getattr(statement, "selected_columns", None)
+    columns = () if selected is None else tuple(_coming_out(each.type, dialect) for each in selected)
+    row = namedtuple("Row", [] if selected is None else selected.keys())  # type: ignore[misc]  # its names are the statement's
+    return _Compiled(str(compiled), binds, named, columns, row)
+
+
+def _going_in(bind: Any, dialect: sa.Dialect) -> _Process:
+    process: _Process = bind.type.dialect_impl(dialect).bind_processor(dialect)
+    if bind.required or bind.callable is not None:
+        return process
+    constant = bind.value if process is None else process(bind.value)  # a literal of the statement itself
+    return lambda _: constant
+
+
+def _coming_out(type_: Any, dialect: sa.Dialect) -> _Process:
+    process: _Process = type_.dialect_impl(dialect).result_processor(dialect, None)
+    return process
+
+
+def _execute(tx: Tx, compiled: _Compiled, values: dict[str, Any]) -> Any:
+    bound = [(name, values.get(key) if process is None else process(values.get(key))) for name, key, process in compiled.binds]
+    parameters: Any = dict(bound) if compiled.named else [value for _, value in bound]
+    driver: Any = tx.connection.dbapi_connection
+    dbapi: Any = tx.dialect.dbapi
+    try:
+        return driver.execute(compiled.text, parameters)
+    except dbapi.Error as error:
+        gone = tx.dialect.is_disconnect(error, driver, None)
+        if gone:
+            tx.invalidate(error)
+        raise sa.exc.DBAPIError.instance(
+            compiled.text, None, error, dbapi.Error, hide_parameters=True, connection_invalidated=gone, dialect=tx.dialect
+        ) from error
