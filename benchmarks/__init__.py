@@ -1,0 +1,1 @@
+"""Measures the program against its own limits: `python -m benchmarks --help`."""
