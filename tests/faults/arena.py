@@ -28,10 +28,11 @@ from pydantic import SecretStr
 
 from app import accounts, clock, courses, groups, schedules
 from app.assembly import Assembly, assemble
+from app.channels import Rules
 from app.db import Tx
 from app.models import Broadcast, Delivery, Schedule
 from app.settings import Settings
-from app.states import SETTLED, UNDER_WAY
+from app.states import SETTLED, UNDER_WAY, Route
 from tests.faults.members import Seat, seat
 from tests.faults.processes import PATIENCE, Nursery, Process, address_of, listening
 from tests.stage import KEY
@@ -87,6 +88,7 @@ class Arena:
         self.circles: list[Circle] = []
         self.planned: dict[int, Circle] = {}  # schedules that shall become one broadcast each
         self.kills = 0
+        self.in_doubt = 0  # service messages that killed processes had under way
         self._marks = itertools.count(1)
 
     def __enter__(self) -> Self:
@@ -200,7 +202,7 @@ class Arena:
     def kill(self, process: Process) -> None:
         """SIGKILL, counted: what it had under way may be unknown from now on."""
         process.kill()
-        self.kills += 1
+        self._bury(process)
 
     def crash(self, point: str, nth: int, program: str = "worker", **more: Any) -> None:
         """Start a process that kills itself at the n-th hit of a point, and wait until it has. Fails where it never comes there."""
@@ -215,7 +217,15 @@ class Arena:
             never.add_note(f"it never came to {dict(process.points)} (is the point's place still in the program?)")
             raise
         assert process.crashed_at() in process.points, f"{process.name} ended elsewhere than at {dict(process.points)}\n{process.said()}"
+        self._bury(process)
+
+    def _bury(self, process: Process) -> None:
+        """Count what a dead process had under way: with one account never more than eight service messages."""
         self.kills += 1
+        left = self.leased("sending", process.pid, Route.SERVICE)
+        most = Rules().service_in_flight * len(self.lines)
+        assert left <= most, f"{process.name} had {left} service messages under way, at most {most} may be"
+        self.in_doubt += left
 
     # -- time
 
@@ -277,11 +287,10 @@ class Arena:
         """Wait until nothing is left to do; these processes do it and must live."""
         self.until(self.at_rest, seconds, living=living)
 
-    def leased(self, state: str, pid: int | None = None) -> int:
-        """How many deliveries stand in a state with a lease; of one process where its id is given."""
-        query = sa.select(sa.func.count()).select_from(Delivery).where(Delivery.state == state)
-        if pid is not None:
-            query = query.where(Delivery.lease_owner.like(f"%.{pid}.%"))
+    def leased(self, state: str, pid: int, route: Route) -> int:
+        """How many deliveries of a route one process holds in a state."""
+        query = sa.select(sa.func.count()).select_from(Delivery).where(Delivery.state == state, Delivery.route == route.value)
+        query = query.where(Delivery.lease_owner.like(f"%.{pid}.%"))
         return int(self.read(lambda tx: tx.execute(query).scalar_one()))
 
     # -- the platform

@@ -75,7 +75,7 @@ def _reaps(each: Statement) -> bool:
 
 
 def _stores_token(each: Statement) -> bool:
-    return each.updates("access_tokens", "token_sealed =")
+    return each.updates("access_tokens", "token_sealed=")
 
 
 def _closes(each: Statement) -> bool:

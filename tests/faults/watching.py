@@ -19,7 +19,10 @@ _BINDS = re.compile(r"\?|%s|%\((\w+)\)s|:(\w+)")
 
 @dataclass(frozen=True)
 class Statement:
-    """One statement after its execution: its text on one line in small letters, the states that it gives, the rows it touched if known."""
+    """One statement after its execution: the states that it gives, and the rows it touched where that is known.
+
+    Its text stands on one line in small letters, without quotes and without spaces around =.
+    """
 
     text: str
     states: frozenset[str]
@@ -63,7 +66,7 @@ def watch() -> None:
 
 
 def _executed(connection: Any, text: Any, parameters: Any, rows: int) -> None:
-    words = " ".join(str(text).lower().replace('"', "").split())
+    words = re.sub(r" ?= ?", "=", " ".join(str(text).lower().replace('"', "").split()))
     if words.startswith(("begin", "rollback")) and not words.startswith("rollback to"):
         _open[id(connection)] = Transaction(began_at=getattr(connection, "total_changes", 0))
         return

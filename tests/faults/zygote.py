@@ -25,6 +25,13 @@ UNPREPARED = 70
 #: What the program imports only when it runs.
 _LATE = (
     "app.cli",
+    "app.cli.serving",
+    "app.cli.working",
+    "app.sandbox",
+    "app.cli.serving",
+    "app.main",
+    "app.worker",
+    "app.sandbox",
     "app.sandbox.phones",
     "sqlalchemy.dialects.postgresql.psycopg",
     "sqlalchemy.dialects.sqlite.pysqlite",
@@ -102,8 +109,9 @@ def _prepare(order: dict[str, Any], sockets: list[socket.socket]) -> None:
     for place, value in order["tuned"].items():
         _tune(place, value)
     if sockets:
-        serving = importlib.import_module("app.cli.serving")
-        serving.listen = lambda _host, _port, _option: sockets[0]  # type: ignore[attr-defined]  # a socket that the test has bound
+        _tune("app.cli.serving:listen", lambda _host, _port, _option: sockets[0])
+    if order["program"] == "sandbox":
+        order["listener"] = sockets[0]
     crashing = importlib.import_module("tests.faults.crashing")
     for name, nth in order["points"].items():
         crashing.arm(name, nth, Path(order["hits"]))
@@ -119,7 +127,7 @@ def _tune(place: str, value: Any) -> None:
 
 def _run(order: dict[str, Any]) -> int:
     if order["program"] == "sandbox":
-        return _serve_sandbox(Path(order["folder"]), order["words"])
+        return _serve_sandbox(Path(order["folder"]), float(order["words"][0]), order["listener"])
     try:
         importlib.import_module("app.cli").main(order["words"])
     except SystemExit as end:
@@ -127,11 +135,11 @@ def _run(order: dict[str, Any]) -> int:
     return 0
 
 
-def _serve_sandbox(folder: Path, words: list[str]) -> int:
-    """`tongban sandbox`, with the patience of its pushes as the test says."""
-    serving, sandbox = importlib.import_module("app.cli.serving"), importlib.import_module("app.sandbox")
-    made = sandbox.create(folder / "sandbox", push_timeout=float(words[0]))
-    serving.serve(serving.configure(made, "WARNING"), serving.listen("", 0, ""))
+def _serve_sandbox(folder: Path, push_seconds: float, listener: socket.socket) -> int:
+    """As `tongban sandbox`, with the patience of its pushes as the test says."""
+    uvicorn, sandbox = importlib.import_module("uvicorn"), importlib.import_module("app.sandbox")
+    made = sandbox.create(folder / "sandbox", push_timeout=push_seconds)
+    uvicorn.Server(uvicorn.Config(made, log_level="warning", access_log=False, ws="none")).run(sockets=[listener])
     return 0
 
 

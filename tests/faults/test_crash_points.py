@@ -1,0 +1,73 @@
+"""Every crash point of a broadcast, three times each, over short broadcasts: nobody is lost, nobody gets it twice, each doubt is listed."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from app.models import AccessToken
+from tests.faults.arena import Arena, Line
+from tests.faults.checker import Bounds, check
+from tests.faults.processes import Nursery
+
+HITS = 3
+MEMBERS, CHUNK = 24, 10
+#: Small chunks, so that there is a middle of an expansion; a token's refresher is taken for dead as soon as a worker is.
+TUNED = {"app.broadcasts:CHUNK": CHUNK, "app.tokens:_LEASE_SECONDS": 1.0}
+#: Where a worker dies while it plans, expands, claims, sends and settles, and up to which hit a short broadcast surely comes.
+WORKING = {
+    "CP1": 1,
+    "CP2": 1,
+    "CP3": 3,
+    "CP4": 1,
+    "CP5": 1,
+    "CP6": MEMBERS,
+    "CP6-committed": 3,
+    "CP7": MEMBERS,
+    "CP8": 1,
+    "CP9": 1,
+    "CP13": 1,
+    "CP14": 1,
+}
+REFRESHING = ("CP11-before-call", "CP11-after-call", "CP11-before-storing", "CP11-after-storing")
+
+
+def test_a_worker_that_dies_at_any_point_loses_nobody_and_repeats_nobody(
+    database_url: str, tmp_path: Path, nursery: Nursery, seed: int
+) -> None:
+    with Arena(database_url, tmp_path, nursery, seed) as arena:
+        line = arena.account("dawn")
+        arena.fault(api="message/custom/send", delay_ms=10, times=None)
+        crashed = [*_while_working(arena, line), *_while_refreshing(arena, line), *_while_reaping(arena, line)]
+        last = arena.start("worker", tuned=TUNED)
+        arena.drain(last)
+        assert last.stop() == 0
+        report = check(arena, Bounds(unknown=arena.in_doubt))
+        assert crashed == HITS * (len(WORKING) + len(REFRESHING) + 1) * [1]
+        assert report.states.total() == MEMBERS * len(arena.planned)
+        print(f"{arena.kills} crashes, {arena.in_doubt} in doubt: {report}")
+
+
+def _while_working(arena: Arena, line: Line) -> Iterator[int]:
+    for point, most in WORKING.items():
+        for _ in range(HITS):
+            arena.announce(arena.group(line, members=MEMBERS))
+            arena.crash(point, arena.chance.randint(1, most), tuned=TUNED)
+            yield 1
+
+
+def _while_refreshing(arena: Arena, line: Line) -> Iterator[int]:
+    for point in REFRESHING:
+        for _ in range(HITS):
+            arena.announce(arena.group(line, members=MEMBERS))
+            arena.write(lambda tx: tx.execute(sa.update(AccessToken).values(token_sealed=None, expires_at=None)))
+            arena.crash(point, 1, tuned=TUNED)
+            yield 1
+
+
+def _while_reaping(arena: Arena, line: Line) -> Iterator[int]:
+    for _ in range(HITS):
+        arena.announce(arena.group(line, members=MEMBERS))
+        arena.crash("CP6-committed", 1, tuned=TUNED)
+        arena.crash("CP10", 1, tuned=TUNED)
+        yield 1
