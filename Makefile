@@ -77,7 +77,7 @@ $(STAMP): requirements/dev.txt pyproject.toml
 	@echo "Installing what requirements/dev.txt names (the first time this takes a minute or two) ..."
 	@$(ONLY_UV) requirements/dev.txt > $(VENV)/uv.txt
 	@if $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r $(VENV)/uv.txt; then \
-	  $(BIN)/uv pip sync --python $(BIN)/python --require-hashes requirements/dev.txt; \
+	  $(BIN)/uv pip sync --compile-bytecode --python $(BIN)/python --require-hashes requirements/dev.txt; \
 	else \
 	  echo "uv has no build for this machine: pip installs the same lock, only slower ..."; \
 	  $(ALL_BUT_UV) requirements/dev.txt > $(VENV)/without-uv.txt; \

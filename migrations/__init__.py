@@ -1,54 +1,37 @@
-"""Hides Alembic: brings a database to the newest revision, and says where it stands."""
+"""The database's revisions, and where a database stands among them. Imports no Alembic: `running` does, and migrates."""
 
-import io
-import threading
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, make_url
+from sqlalchemy import Connection, create_engine, inspect, make_url, text
 from sqlalchemy.pool import NullPool
 
-#: Alembic keeps what it is doing in module variables: two threads would mix up their databases.
-_one_at_a_time = threading.Lock()
 
-
-def upgrade(url: str) -> None:
-    """Bring the database to `head()`, all or nothing; several processes may do it at once. A missing SQLite file is made."""
-    path = _sqlite_path(url)
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    with _one_at_a_time:
-        command.upgrade(config(url), "head")
+def known() -> list[str]:
+    """Every revision that this program knows, oldest first."""
+    return sorted(path.name.partition("_")[0] for path in (Path(__file__).parent / "versions").glob("[0-9]*_*.py"))
 
 
 def head() -> str:
-    """The newest revision that this program knows."""
-    revision = ScriptDirectory.from_config(config("")).get_current_head()
-    if revision is None:
-        raise LookupError("There is no revision under migrations/versions.")
-    return revision
+    """The newest revision that this program knows; files are named after their revision, and revisions are numbered."""
+    return max(path.name.partition("_")[0] for path in (Path(__file__).parent / "versions").glob("[0-9]*_*.py"))
 
 
 def current(url: str) -> str | None:
     """The revision of the database; None where nothing was ever migrated there (a missing SQLite file stays missing)."""
-    path = _sqlite_path(url)
+    path = sqlite_path(url)
     if path is not None and not path.exists():
         return None
     engine = create_engine(address(url), poolclass=NullPool)
     with engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
+        return standing(connection)
 
 
-def config(url: str) -> Config:
-    """Alembic's configuration for one database; prints nothing."""
-    made = Config(stdout=io.StringIO(), attributes={"url": url})
-    made.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
-    made.set_main_option("path_separator", "os")
-    made.set_main_option("file_template", "%%(rev)s_%%(slug)s")
-    return made
+def standing(connection: Connection) -> str | None:
+    """The revision of the database that a connection leads to; None where nothing was ever migrated there."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+    return found
 
 
 def address(url: str) -> str:
@@ -56,7 +39,8 @@ def address(url: str) -> str:
     return url.replace("postgresql://", "postgresql+psycopg://", 1)
 
 
-def _sqlite_path(url: str) -> Path | None:
+def sqlite_path(url: str) -> Path | None:
+    """The file of an SQLite database; None for others."""
     made = make_url(address(url))
     if made.get_backend_name() != "sqlite" or made.database in (None, "", ":memory:"):
         return None

@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 
-import migrations
 from app import accounts, clock, demo, inbox, overview, people
 from app.assembly import Assembly, assemble
 from app.channels import LinkMaker, Push
@@ -20,6 +19,7 @@ from app.cli.keys import new_key
 from app.errors import AppError, Invalid
 from app.inbox import Incoming, sign_choice
 from app.worker import Worker
+from migrations import running
 
 _HELP = "Write as in the chat; a number takes a choice. /follow, /scan CODE, /press KEY, /send image, /leave, /as NAME (demo), /quit"
 _ME = "terminal_keyboard"
@@ -52,7 +52,7 @@ def chat(
 def _chat_in_demo(folder: Path) -> None:
     at = demo.Addresses(folder, 8000, 8001)
     settings = demo.settings(at, new_key)
-    migrations.upgrade(settings.database_url)
+    running.upgrade(settings.database_url)
     assembly = assemble(settings)
     with assembly.database as database:
         keyring = assembly.tools.keyring

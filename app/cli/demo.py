@@ -17,9 +17,10 @@ from app import clock, logs, menu, overview
 from app import demo as fiction
 from app.assembly import Assembly
 from app.channels import Credentials
-from app.cli import desk, keys, serving
+from app.cli import desk, keys, listening, migrating
 from app.cli.accounts import card, push_menu
 from app.cli.groups import make_qr
+from app.cli.stopping import stop_signal
 from app.demo import PAUSED, UNFOLLOWED, Addresses, Somebody
 from app.errors import Invalid
 from app.main import create_app
@@ -43,8 +44,8 @@ def demo(
     """
     at = Addresses(data, port, sandbox_port)
     with contextlib.ExitStack() as open_ones:
-        listener = open_ones.enter_context(serving.listen("127.0.0.1", port, "--port"))
-        other = open_ones.enter_context(serving.listen("127.0.0.1", sandbox_port, "--sandbox-port"))
+        listener = open_ones.enter_context(listening.listen("127.0.0.1", port, "--port"))
+        other = open_ones.enter_context(listening.listen("127.0.0.1", sandbox_port, "--sandbox-port"))
         _start(at, (listener, other))
 
 
@@ -52,7 +53,7 @@ def _start(at: Addresses, listeners: Sequence[socket.socket]) -> None:
     typer.echo("正在准备 / Getting ready …")
     settings = fiction.settings(at, keys.new_key)
     logs.set_up(settings.log_level)
-    desk.upgrade(settings.database_url)
+    migrating.upgrade(settings.database_url)
     assembly = desk.put_together(settings)
     keyring = assembly.tools.keyring
     account_id = assembly.database.write_now(lambda tx: fiction.seed(tx, keyring, at, clock.now()))
@@ -62,9 +63,9 @@ def _start(at: Addresses, listeners: Sequence[socket.socket]) -> None:
 async def _run(assembly: Assembly, at: Addresses, account_id: int, listeners: Sequence[socket.socket]) -> None:
     imitation = create_sandbox(at.folder / "sandbox")
     _take_alerts(imitation)
-    stopped = serving.stop_signal()
-    sandbox, service = serving.configure(imitation, "WARNING"), serving.configure(create_app(assembly, worker=True), "WARNING")
-    async with serving.serving(sandbox, listeners[1]), serving.serving(service, listeners[0]):
+    stopped = stop_signal()
+    sandbox, service = listening.configure(imitation, "WARNING"), listening.configure(create_app(assembly, worker=True), "WARNING")
+    async with listening.serving(sandbox, listeners[1]), listening.serving(service, listeners[0]):
         preparing = asyncio.create_task(_Preparation(assembly, at, account_id).run())
         waiting = asyncio.create_task(stopped.wait())
         await asyncio.wait({preparing, waiting}, return_when=asyncio.FIRST_COMPLETED)

@@ -1,9 +1,9 @@
 """What a command needs before it can work: settings, a database on the newest revision, the process put together."""
 
+import asyncio
+import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
-from pathlib import Path
 from unicodedata import east_asian_width
 
 import sqlalchemy as sa
@@ -11,28 +11,19 @@ import typer
 from pydantic import ValidationError
 
 import migrations
-from app.assembly import Assembly, assemble
-from app.channels import SendError
+from app import logs
+from app.assembly import Assembly, assemble, refuse_moved_clock
+from app.cli import threshold
 from app.db import Database
 from app.errors import Invalid, Unavailable
 from app.settings import Settings
 from bots.texts import TextError
 
-DEFAULT_FILE = Path(".env")
-_file: ContextVar[Path] = ContextVar("settings_file", default=DEFAULT_FILE)
-
-
-def use_file(path: Path) -> None:
-    """Read the settings from this file. Raises `Invalid` where it was named and is missing."""
-    if path != DEFAULT_FILE and not path.is_file():
-        raise Invalid("settings", f"There is no settings file {path}; `tongban demo` makes one under its data folder.")
-    _file.set(path)
-
 
 def read_settings() -> Settings:
     """The settings of this command. Raises `Invalid` with every value that is missing or does not fit."""
     try:
-        return Settings(_env_file=_file.get())  # type: ignore[call-arg]  # the rest comes from the environment
+        return Settings(_env_file=threshold.chosen_file())  # type: ignore[call-arg]  # the rest comes from the environment
     except ValidationError as wrong:
         raise Invalid("settings", f"{_what_is_wrong(wrong)}.") from None
 
@@ -45,7 +36,7 @@ def _what_is_wrong(wrong: ValidationError) -> str:
 def _problem(name: str, kind: str, message: str) -> str:
     setting = f"TONGBAN_{name.upper()}"
     if kind == "missing":
-        return f"{setting} is not set: `tongban keys` prints fresh keys, put them into {_file.get()}"
+        return f"{setting} is not set: `tongban keys` prints fresh keys, put them into {threshold.chosen_file()}"
     return f"{setting} {message.removeprefix('Value error, ')[:1].lower()}{message.removeprefix('Value error, ')[1:]}"
 
 
@@ -60,22 +51,13 @@ def revision(url: str) -> str | None:
     """The revision of the database, None where it is empty. Raises `Unavailable`."""
     try:
         return migrations.current(url)
-    except sa.exc.SQLAlchemyError as away:
-        raise Unavailable("database", _away(url, away)) from None
+    except sa.exc.SQLAlchemyError as error:
+        raise Unavailable("database", away(url, error)) from None
 
 
-def upgrade(url: str) -> None:
-    """Bring the database to the newest revision. Raises `Unavailable` where it does not answer or cannot be written."""
-    try:
-        migrations.upgrade(url)
-    except (sa.exc.OperationalError, sa.exc.ArgumentError) as away:
-        raise Unavailable("database", _away(url, away)) from None
-    except OSError as refused:
-        raise Unavailable("database", f"Cannot make the database's folder ({refused.strerror}); check TONGBAN_DATABASE_URL.") from None
-
-
-def _away(url: str, away: sa.exc.SQLAlchemyError) -> str:
-    shown = "the address" if isinstance(away, sa.exc.ArgumentError) else sa.make_url(url).render_as_string(hide_password=True)
+def away(url: str, error: sa.exc.SQLAlchemyError) -> str:
+    """The sentence for a database that does not answer."""
+    shown = "the address" if isinstance(error, sa.exc.ArgumentError) else sa.make_url(url).render_as_string(hide_password=True)
     return f"The database does not answer at {shown}; check TONGBAN_DATABASE_URL and whether the server runs."
 
 
@@ -85,6 +67,22 @@ def put_together(settings: Settings) -> Assembly:
         return assemble(settings)
     except TextError as wrong:
         raise Invalid("texts", str(wrong)) from None
+
+
+def prepare() -> Assembly:
+    """What a process works with; everything that would only fail later is tried now, while it is still a sentence."""
+    settings = read_settings()
+    require_newest(settings.database_url)
+    assembly = put_together(settings)
+    asyncio.run(refuse_moved_clock(assembly))
+    logs.set_up(settings.log_level)
+    gc.freeze()  # all this stays until the end: the collector need not look at it while somebody waits for an answer
+    return assembly
+
+
+def announce(what: str, where: str = "") -> None:
+    """Say that a process runs now."""
+    typer.echo(f"Tongban's {what} runs{where}; Ctrl-C stops it.", err=True)
 
 
 @contextmanager
@@ -103,12 +101,6 @@ def migrated(settings: Settings) -> Iterator[Database]:
     require_newest(settings.database_url)
     with Database(settings.database_url) as database:
         yield database
-
-
-def platform_says(refused: SendError) -> str:
-    """A refusal of the platform as a sentence."""
-    detail = f": {refused.detail}" if refused.detail else ""
-    return f"WeChat did not take it ({refused.code}{detail}); `tongban check` looks at the account's settings."
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

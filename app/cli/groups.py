@@ -12,7 +12,7 @@ from app import clock, courses, groups, overview
 from app.assembly import Assembly, Channels
 from app.channels import SendError
 from app.channels.wechat.client import LONGEST_QR, WeChat
-from app.cli import desk
+from app.cli import desk, threshold
 from app.cli.courses import InCourse, check_code
 from app.db import Tx
 from app.errors import Conflict, Invalid
@@ -104,7 +104,7 @@ def qr(
         try:
             address = asyncio.run(make_qr(assembly, account_id, joining, None if permanent else LONGEST_QR))
         except SendError as refused:
-            raise Conflict("qr", f"No QR code, but the code above works in the chat. {desk.platform_says(refused)}") from None
+            raise Conflict("qr", f"No QR code, but the code above works in the chat. {threshold.platform_says(refused)}") from None
     picture = segno.make(address, error="m")
     if png is None:
         picture.terminal(compact=True)

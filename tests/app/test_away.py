@@ -13,10 +13,10 @@ from urllib.parse import urlencode
 import psutil
 import sqlalchemy as sa
 
-import migrations
 from app import clock, schedules
 from app.models import Delivery
 from app.web.hooks import Hooks
+from migrations import running
 from tests import postgres
 from tests.app.wire import Wire
 from tests.stage import Stage
@@ -32,7 +32,7 @@ def test_a_frozen_server_costs_a_503_in_time_and_nothing_afterwards(tmp_path: Pa
 
 async def _frozen(server: postgres.Server, folder: Path) -> None:
     url = server.url("postgres")
-    migrations.upgrade(url)
+    running.upgrade(url)
     async with Stage(url, folder) as stage:
         wire = Wire(stage)
         openid = await stage.openid("小雨", following=True)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from app.cli import serving
+from app.cli import listening
 from app.web import patience
 from tests.cli.conftest import Tongban, refused
 from tests.cli.test_demo import ROOT, free_port
@@ -91,7 +91,7 @@ def test_a_moved_clock_is_refused_for_a_real_account(tongban: Tongban, tmp_path:
 
 
 def test_a_port_that_is_taken_is_named(tongban: Tongban, monkeypatch: pytest.MonkeyPatch) -> None:
-    with serving.listen("127.0.0.1", 0, "--port") as taken:
+    with listening.listen("127.0.0.1", 0, "--port") as taken:
         monkeypatch.setenv("TONGBAN_PORT", str(taken.getsockname()[1]))
         assert "TONGBAN_PORT" in refused(tongban("run"))
 
@@ -111,10 +111,10 @@ def test_a_header_that_never_ends_is_not_waited_for(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(patience, "HEADER_SECONDS", 0.3)
 
     async def scene() -> tuple[list[bytes], bytes]:
-        with serving.listen("127.0.0.1", 0, "--port") as listener:
-            config = serving.configure(hello, "WARNING")
+        with listening.listen("127.0.0.1", 0, "--port") as listener:
+            config = listening.configure(hello, "WARNING")
             config.lifespan = "off"
-            async with serving.serving(config, listener):
+            async with listening.serving(config, listener):
                 port = listener.getsockname()[1]
                 slow = [await drip(port, start) for start in (b"", b"GET / HTTP/1.1\r\nHost: ", b"GET / HTTP/1.1\r\nA: b\r\n")]
                 reader, writer = await asyncio.open_connection("127.0.0.1", port)

@@ -10,6 +10,7 @@ from alembic import command
 
 import migrations
 from app.models import Table
+from migrations import running
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,33 +23,33 @@ def tables(url: str) -> set[str]:
 
 def test_an_empty_database_gets_every_table(empty_database_url: str) -> None:
     assert migrations.current(empty_database_url) is None
-    migrations.upgrade(empty_database_url)
+    running.upgrade(empty_database_url)
     assert migrations.current(empty_database_url) == migrations.head()
     assert tables(empty_database_url) == set(Table.metadata.tables) | {"alembic_version"}
 
 
 def test_every_revision_can_be_taken_back_and_made_again(empty_database_url: str) -> None:
-    migrations.upgrade(empty_database_url)
-    command.downgrade(migrations.config(empty_database_url), "base")
+    running.upgrade(empty_database_url)
+    command.downgrade(running.config(empty_database_url), "base")
     assert tables(empty_database_url) == {"alembic_version"}
-    migrations.upgrade(empty_database_url)
+    running.upgrade(empty_database_url)
     assert migrations.current(empty_database_url) == migrations.head()
 
 
 def test_models_and_revisions_describe_the_same_schema(database_url: str) -> None:
-    command.check(migrations.config(database_url))
+    command.check(running.config(database_url))
 
 
 def test_a_missing_sqlite_file_is_made_by_an_upgrade_and_not_by_a_question(tmp_path: Path) -> None:
     path = tmp_path / "var" / "100%" / "tongban.db"
     assert migrations.current(f"sqlite:///{path}") is None
     assert not path.parent.exists()
-    migrations.upgrade(f"sqlite:///{path}")
+    running.upgrade(f"sqlite:///{path}")
     assert migrations.current(f"sqlite:///{path}") == migrations.head()
 
 
 def test_processes_that_upgrade_at_once_wait_for_each_other(empty_database_url: str) -> None:
-    code = f"import migrations; migrations.upgrade({empty_database_url!r})"
+    code = f"from migrations import running; running.upgrade({empty_database_url!r})"
     processes = [subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.PIPE) for _ in range(3)]
     ends = [(process.communicate(timeout=60)[1], process.returncode) for process in processes]
     assert ends == [(b"", 0)] * 3
@@ -63,6 +64,6 @@ def test_a_revision_that_fails_halfway_leaves_nothing_of_itself(empty_database_u
 
     monkeypatch.setattr(op, "create_index", fail)
     with pytest.raises(RuntimeError, match="the disk is full"):
-        migrations.upgrade(empty_database_url)
+        running.upgrade(empty_database_url)
     assert tables(empty_database_url) == set()
     assert migrations.current(empty_database_url) is None
