@@ -2,6 +2,7 @@
 
     python -m benchmarks inbound --database sqlite --seconds 5 --rounds 3      the way in, beside a hand-tuned server
     python -m benchmarks inbound --database postgresql --old 1000000           the same with a million old pushes
+    python -m benchmarks outbound --database sqlite --rounds 3                 the way out, beside a bare loop of the HTTP client
 
 Each round runs ours and the limit right after each other; figures are medians (smallest-largest) and ratios of medians.
 """
@@ -9,7 +10,7 @@ Each round runs ours and the limit right after each other; figures are medians (
 import argparse
 import sys
 
-from benchmarks import inbound, report
+from benchmarks import inbound, outbound, report
 from benchmarks.grounds import POSTGRES, SQLITE, grounds
 from benchmarks.processes import Yard
 from benchmarks.report import Figure
@@ -28,13 +29,22 @@ def _inbound(database: str, plan: inbound.Plan) -> list[Figure]:
             yard.stop_all()
 
 
+def _outbound(database: str, rounds: int) -> list[Figure]:
+    with Yard() as yard, grounds(database, yard.folder) as ground:
+        try:
+            return outbound.Contest(yard, ground, rounds, _say).run()
+        finally:
+            yard.stop_all()
+
+
 def main() -> None:
     """Read the command line, measure, print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="what", required=True)
     way_in = commands.add_parser("inbound", help="the way in, beside a hand-tuned server")
     way_in.add_argument("--old", type=int, nargs="*", default=[], help="old pushes beside none")
-    for command in (way_in,):
+    way_out = commands.add_parser("outbound", help="the way out, beside a bare loop of the HTTP client")
+    for command in (way_in, way_out):
         command.add_argument("--database", choices=(SQLITE, POSTGRES, "both"), default="both")
         command.add_argument("--seconds", type=float, default=5.0, help="of one round")
         command.add_argument("--rounds", type=int, default=3)
@@ -42,7 +52,10 @@ def main() -> None:
     databases = (SQLITE, POSTGRES) if asked.database == "both" else (asked.database,)
     figures: list[Figure] = []
     for database in databases:
-        figures += _inbound(database, inbound.Plan(asked.seconds, asked.rounds, (0, *asked.old)))
+        if asked.what == "inbound":
+            figures += _inbound(database, inbound.Plan(asked.seconds, asked.rounds, (0, *asked.old)))
+        else:
+            figures += _outbound(database, asked.rounds)
     print(report.table(figures))
     print(f"\nAs JSON: {report.save(figures)}")
 
