@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import NullPool, QueuePool
 
 from app import clock
 from app.errors import Unavailable
@@ -169,6 +169,33 @@ class Database:
             _answer(job, value, failure)
 
 
+def alone(url: str, work: Work[T]) -> T:
+    """Run `work` in one transaction on a connection of its own, for a restore, which makes tables as well as rows.
+
+    SQLite: nobody else may have the file open until it is over, and foreign keys sleep (a migration rebuilds tables). Raises `Unavailable`.
+    """
+    engine = sa.create_engine(url, poolclass=NullPool)
+    if url.startswith("sqlite"):
+        _keep_for_us(engine)
+    try:
+        with _Away(), engine.begin() as tx:
+            return work(tx)
+    finally:
+        engine.dispose()
+
+
+def _keep_for_us(engine: sa.Engine) -> None:
+    @sa.event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        for pragma in ("busy_timeout=1000", "locking_mode=EXCLUSIVE", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=OFF"):
+            connection.execute(f"PRAGMA {pragma}").close()
+
+    @sa.event.listens_for(engine, "begin")
+    def _begin(tx: Tx) -> None:
+        tx.exec_driver_sql("BEGIN IMMEDIATE")
+
+
 def upsert(tx: Tx, table: type[Any]) -> "sqlite.Insert | postgresql.Insert":
     """An INSERT that knows ON CONFLICT, in the dialect of this transaction."""
     return sqlite.insert(table) if tx.dialect.name == "sqlite" else postgresql.insert(table)
@@ -300,6 +327,7 @@ def _postgres_engine(url: str, patience: float) -> sa.Engine:
         pool_timeout=patience,
         pool_pre_ping=True,
         connect_args={
+            "application_name": "tongban",  # by which a restore sees that somebody still works here
             "connect_timeout": max(1, round(patience)),
             # A server that vanished without a word (a proxy, a cable) is noticed within our patience, not within hours.
             "tcp_user_timeout": round(patience * 1000),

@@ -185,6 +185,16 @@ def give_up(tx: Tx, keyring: Keyring, schedule_id: int, now: datetime) -> None:
         _miss(tx, keyring, row, "bug", now)
 
 
+def miss_passed(tx: Tx, keyring: Keyring, now: datetime) -> int:
+    """Let everything planned whose moment passed while it rested in a backup be missed, however late; returns how many. Authors are told."""
+    passed = tx.execute(sa.select(*Schedule.__table__.columns).where(Schedule.state == "planned", Schedule.fire_at <= now)).all()
+    for row in passed:
+        fired = upsert(tx, Firing).values(schedule_id=row.id, fire_at=row.fire_at, fired_at=now, outcome="missed")
+        tx.execute(fired.on_conflict_do_nothing())
+        _miss(tx, keyring, row, "restored", now)
+    return len(passed)
+
+
 def next_due(tx: Tx) -> datetime | None:
     """The moment of the next planned fire."""
     return tx.execute(sa.select(sa.func.min(Schedule.fire_at)).where(Schedule.state == "planned")).scalar_one_or_none()

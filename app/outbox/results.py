@@ -24,7 +24,7 @@ PROBE = timedelta(hours=1)
 #: The platform's days and minutes turn in Beijing.
 _PLATFORM_ZONE = ZoneInfo("Asia/Shanghai")
 #: States in which an opened read page is news: the words have arrived after all.
-_READABLE = (State.NOTIFIED, State.UNKNOWN, State.WAITING, State.RETRY, State.EXPIRED)
+_READABLE = (State.NOTIFIED, State.UNKNOWN, State.WAITING, State.RETRY, State.EXPIRED, State.HELD)
 
 
 @dataclass(frozen=True)

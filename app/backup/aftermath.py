@@ -1,0 +1,90 @@
+"""What must be true of restored rows before anybody works on them: nothing goes out by itself, who was erased stays erased.
+
+Between the backup and the restore the service went on: what was on its way then may have arrived since, and nobody can know. So every
+message that had not ended is held for a person, and every moment that has passed is missed rather than fired late.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from app import audit, broadcasts, people, schedules
+from app.db import Tx
+from app.keyring import Keyring
+from app.models import AccessToken, Alert, Broadcast, Delivery, Erasure, Flag, Person
+from app.states import STOPPABLE, Route, State
+
+#: What had not left at the moment of the backup: each of these may have left since.
+_NOT_GONE = tuple(state for state in STOPPABLE if state is not State.HELD)
+
+
+@dataclass(frozen=True)
+class Aftermath:
+    """What was done to restored rows."""
+
+    held: int  # deliveries that wait for a person
+    unknown: int  # deliveries that were going out at the moment of the backup
+    missed: int  # planned announcements whose moment has passed
+    flags: int  # open flags whose on-call people are not called again by themselves
+    erased: int  # persons who were erased after the backup, and again now
+
+
+def hold_everything(tx: Tx, keyring: Keyring, erasures: Sequence[dict[str, Any]], taken_at: datetime, now: datetime) -> Aftermath:
+    """Make restored rows safe to work on, in the transaction that brought them."""
+    erased = erase_again(tx, keyring, erasures)
+    _finish_audiences(tx, now)
+    unknown, held = _hold_deliveries(tx, now)
+    flags = _hold_calls(tx, now)
+    tx.execute(sa.update(AccessToken).values(token_sealed=None, expires_at=None, lease_owner=None, lease_until=None))
+    missed = schedules.miss_passed(tx, keyring, now)
+    done = Aftermath(held, unknown, missed, flags, erased)
+    audit.record(tx, now, "operator", "restore", f"backup:{taken_at.isoformat()}", **vars(done))
+    return done
+
+
+def erase_again(tx: Tx, keyring: Keyring, erasures: Sequence[dict[str, Any]]) -> int:
+    """Erase each person of a list who is readable here, as of the moment when they were erased; returns how many.
+
+    Who is not here at all stays on the list: an older copy may still hold them.
+    """
+    erased = 0
+    for each in {line["data_key_id"]: line for line in erasures}.values():
+        person = tx.execute(
+            sa.select(Person.erased_at).where(Person.id == each["person_id"], Person.data_key_id == each["data_key_id"])
+        ).one_or_none()
+        if person is not None and person.erased_at is None:
+            people.erase(tx, keyring, each["person_id"], each["at"], actor="system")
+            erased += 1
+        elif tx.execute(sa.select(Erasure.id).where(Erasure.data_key_id == each["data_key_id"]).limit(1)).first() is None:
+            tx.execute(sa.insert(Erasure).values(**each))
+    return erased
+
+
+def _finish_audiences(tx: Tx, now: datetime) -> None:
+    """Write the rest of audiences that were being expanded: left to a worker, they would go out."""
+    for broadcast_id in tx.execute(sa.select(Broadcast.id).where(Broadcast.state == "expanding")).scalars().all():
+        while not broadcasts.expand(tx, broadcast_id, now):
+            pass
+
+
+def _hold_deliveries(tx: Tx, now: datetime) -> tuple[int, int]:
+    free = {"lease_owner": None, "lease_until": None, "changed_at": now}
+    reason = sa.case((Delivery.route == Route.REPLY.value, "reply_unconfirmed"), else_="answer_lost")
+    unknown = tx.execute(
+        sa.update(Delivery).where(Delivery.state == State.SENDING).values(state=State.UNKNOWN, reason=reason, **free)
+    ).rowcount
+    held = tx.execute(sa.update(Delivery).where(Delivery.state.in_(_NOT_GONE)).values(state=State.HELD, reason="restored", **free)).rowcount
+    return unknown, held
+
+
+def _hold_calls(tx: Tx, now: datetime) -> int:
+    """Stop the calls for open flags: who was in danger then may long be looked after. The operators are told, and say when to call."""
+    tx.execute(sa.update(Alert).where(Alert.state.in_(["ready", "sending"])).values(state="cancelled", error="restored", lease_until=None))
+    waiting = (Flag.acknowledged_at.is_(None), Flag.next_alert_at.is_not(None))
+    flags = tx.execute(sa.update(Flag).where(*waiting).values(next_alert_at=None)).rowcount
+    if flags:
+        audit.alarm(tx, now, "flags_restored", f"open:{flags}")
+    return flags

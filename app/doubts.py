@@ -1,0 +1,174 @@
+"""Hides what a person may decide of deliveries that nothing decides by itself: held after a restore, or unknown because an answer was lost.
+
+A chunk a call, so that nobody waits behind a million rows; each decision is audited in the transaction that carries it out.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from app import audit, flags
+from app.channels import Verdict
+from app.db import Tx
+from app.models import Attempt, Broadcast, Course, Delivery, Flag, Group, Schedule
+from app.states import State
+
+#: Deliveries that one call decides.
+CHUNK = 2_000
+#: The states in which a delivery waits for a person's decision.
+IN_DOUBT = (State.HELD, State.UNKNOWN)
+#: An unknown delivery that a person has closed: it stays unknown, since nobody learned more, and is listed no longer.
+WRITTEN_OFF = "written_off"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which deliveries are meant: those with these ids, of this announcement, of this course; everything where nothing is said."""
+
+    ids: tuple[int, ...] = ()
+    schedule_id: int | None = None
+    course_id: int | None = None
+
+
+@dataclass(frozen=True)
+class Line:
+    """Deliveries of one broadcast that stand alike."""
+
+    broadcast_id: int
+    number: int | None  # the announcement's, where it is one
+    kind: str
+    course: str | None
+    group: str | None
+    state: str
+    reason: str
+    count: int
+    stale: int  # how many of them are past their use
+    since: datetime
+
+
+@dataclass(frozen=True)
+class One:
+    """One delivery in doubt; never a name."""
+
+    id: int
+    person_id: int
+    broadcast_id: int
+    state: str
+    reason: str
+    code: str | None
+    since: datetime
+
+
+def lines(tx: Tx, choice: Choice, states: Sequence[State], now: datetime) -> list[Line]:
+    """What is in doubt, by broadcast, oldest first."""
+    stale = sa.func.sum(sa.case((Delivery.stale_at <= now, 1), else_=0))
+    query = (
+        sa.select(
+            Broadcast.id,
+            Schedule.number,
+            Broadcast.kind,
+            Course.code,
+            Group.name,
+            Delivery.state,
+            Delivery.reason,
+            sa.func.count(),
+            stale,
+            sa.type_coerce(sa.func.min(Delivery.changed_at), Delivery.changed_at.type),
+        )
+        .select_from(Delivery)
+        .join(Broadcast, Broadcast.id == Delivery.broadcast_id)
+        .outerjoin(Schedule, Schedule.id == Broadcast.schedule_id)
+        .outerjoin(Course, Course.id == Broadcast.course_id)
+        .outerjoin(Group, Group.id == Broadcast.group_id)
+        .where(*_meant(choice, states))
+        .group_by(Broadcast.id, Schedule.number, Broadcast.kind, Course.code, Group.name, Delivery.state, Delivery.reason)
+        .order_by(Broadcast.id, Delivery.state)
+    )
+    return [Line(*row) for row in tx.execute(query)]
+
+
+def each(tx: Tx, choice: Choice, states: Sequence[State], most: int) -> list[One]:
+    """What is in doubt, one by one, at most so many."""
+    columns = (Delivery.id, Delivery.person_id, Delivery.broadcast_id, Delivery.state, Delivery.reason, Delivery.code, Delivery.changed_at)
+    return [One(*row) for row in tx.execute(sa.select(*columns).where(*_meant(choice, states)).order_by(Delivery.id).limit(most))]
+
+
+def release(tx: Tx, choice: Choice, now: datetime) -> int:
+    """Let held deliveries go: the claim rechecks each, and what is past its use expires. Returns how many; 0 when none is left."""
+    released = _some(tx, _meant(choice, (State.HELD,)))
+    _make_due(tx, released, now)
+    return _noted(tx, "deliveries.release", choice, len(released), now)
+
+
+def send_again(tx: Tx, choice: Choice, now: datetime) -> int:
+    """Send deliveries once more whose first answer was lost: a person takes it upon themself that they may arrive twice.
+
+    Not what is past its use or was taken back. Returns how many; 0 when none is left.
+    """
+    taken_back = sa.select(Broadcast.id).where(Broadcast.state == "cancelled")
+    of_use = sa.or_(Delivery.stale_at.is_(None), Delivery.stale_at > now)
+    again = _some(tx, (*_meant(choice, (State.UNKNOWN,)), of_use, Delivery.broadcast_id.not_in(taken_back)))
+    lost = sa.or_(Attempt.outcome.is_(None), Attempt.outcome.in_([Verdict.UNKNOWN.value, Verdict.BUSY.value]))
+    # Decided: an attempt in doubt no longer keeps a notice from being sent under the same id (app/outbox/claims.py).
+    tx.execute(sa.update(Attempt).where(Attempt.delivery_id.in_(again), lost).values(outcome=WRITTEN_OFF))
+    _make_due(tx, again, now)
+    return _noted(tx, "deliveries.send_again", choice, len(again), now)
+
+
+def write_off(tx: Tx, choice: Choice, states: Sequence[State], now: datetime) -> int:
+    """Give deliveries up: what is held is cancelled, what is unknown stays so and is closed. Returns how many; 0 when none is left."""
+    closed = 0
+    if State.HELD in states:
+        held = _some(tx, _meant(choice, (State.HELD,)))
+        tx.execute(sa.update(Delivery).where(Delivery.id.in_(held)).values(state=State.CANCELLED, reason="not_released", changed_at=now))
+        closed += len(held)
+    if State.UNKNOWN in states:
+        unknown = _some(tx, _meant(choice, (State.UNKNOWN,)))
+        tx.execute(sa.update(Delivery).where(Delivery.id.in_(unknown)).values(reason=WRITTEN_OFF, changed_at=now))
+        closed += len(unknown)
+    return _noted(tx, "deliveries.write_off", choice, closed, now)
+
+
+def resume_alerts(tx: Tx, now: datetime) -> int:
+    """Call again for open flags whose calls stopped with a restore; returns for how many. None is called a day after it was raised."""
+    stopped = (Flag.acknowledged_at.is_(None), Flag.next_alert_at.is_(None), Flag.raised_at > now - flags.CALLED_FOR)
+    count = tx.execute(sa.update(Flag).where(*stopped).values(next_alert_at=now)).rowcount
+    audit.record(tx, now, "operator", "flags.resume", "flags", count=count)
+    return count
+
+
+def _meant(choice: Choice, states: Sequence[State]) -> tuple[Any, ...]:
+    found: list[Any] = [Delivery.state.in_(states), Delivery.state.in_(["held", "unknown"]), Delivery.reason != WRITTEN_OFF]
+    if choice.ids:
+        found.append(Delivery.id.in_(choice.ids))
+    if choice.schedule_id is not None:
+        found.append(Delivery.broadcast_id.in_(sa.select(Broadcast.id).where(Broadcast.schedule_id == choice.schedule_id)))
+    if choice.course_id is not None:
+        found.append(Delivery.broadcast_id.in_(sa.select(Broadcast.id).where(Broadcast.course_id == choice.course_id)))
+    return tuple(found)
+
+
+def _some(tx: Tx, meant: tuple[Any, ...]) -> list[int]:
+    """A chunk of what is meant, held until the transaction ends."""
+    query = sa.select(Delivery.id).where(*meant).order_by(Delivery.id).limit(CHUNK).with_for_update(skip_locked=True)
+    return list(tx.execute(query).scalars())
+
+
+def _make_due(tx: Tx, delivery_ids: list[int], now: datetime) -> None:
+    mine = sa.select(Delivery.broadcast_id).where(Delivery.id.in_(delivery_ids))
+    tx.execute(sa.update(Broadcast).where(Broadcast.id.in_(mine), Broadcast.state == "done").values(state="going"))
+    tx.execute(
+        sa.update(Delivery)
+        .where(Delivery.id.in_(delivery_ids))
+        .values(state=State.READY, reason="", code=None, due_at=now, changed_at=now, lease_owner=None, lease_until=None)
+    )
+
+
+def _noted(tx: Tx, action: str, choice: Choice, count: int, now: datetime) -> int:
+    if count:
+        subject = "all" if choice.schedule_id is None else f"schedule:{choice.schedule_id}"
+        audit.record(tx, now, "operator", action, subject, count=count, ids=list(choice.ids), course=choice.course_id)
+    return count
