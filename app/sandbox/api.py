@@ -88,7 +88,8 @@ class Api:
             await _read(receive),
             dict(scope["headers"]).get(b"content-type", b"").decode("latin-1"),
         )
-        fault = self._faults.take(asked.api, _openid(asked) if self._faults.open else None)
+        whom = (_openid(asked), _appid(asked)) if self._faults.asks_whom else (None, None)
+        fault = self._faults.take(asked.api, *whom)
         if fault is None:
             await _send(send, self._answer(scope["method"], asked))
         else:
@@ -96,16 +97,21 @@ class Api:
 
     async def _spoil(self, fault: Fault, method: str, asked: Asked, receive: Receive, send: Send) -> None:
         await asyncio.sleep(fault.delay_ms / 1000)
+        if fault.cut == "hang":
+            return await _until_gone(receive)
         if fault.cut == "before":
             return await _cut(receive, send)
         if fault.errcode is not None:
-            self._world.commit("called", a="", p=asked.api, e=fault.errcode, c=False)
+            self._world.commit("called", a=_appid(asked), p=asked.api, e=fault.errcode, c=False)
             return await _send(send, refusal(Refused(fault.errcode), self._world.clock.now()))
-        answer = self._answer(method, asked)
+        answer = Blob("text/html", b"") if fault.undone else self._answer(method, asked)
+        await asyncio.sleep(fault.after_ms / 1000)
         if fault.cut == "after":
             return await _cut(receive, send)
         if fault.status is not None or fault.body is not None:
             answer = Blob("text/html", (fault.body or "").encode())
+        if fault.cut == "half":
+            return await _cut_half(receive, send, answer)
         return await _send(send, answer, fault.status or 200)
 
     def _answer(self, method: str, asked: Asked) -> Answer:
@@ -142,6 +148,17 @@ def _openid(asked: Asked) -> str | None:
     return touser if isinstance(touser, str) else None
 
 
+def _appid(asked: Asked) -> str:
+    """Which account calls, as far as the call tells: by its token, or by the appid of a token call."""
+    known = asked.world.tokens.get(asked.query.get("access_token", ""))
+    if known is not None:
+        return known
+    try:
+        return str(asked.query.get("appid") or asked.json().get("appid") or "")
+    except Refused:
+        return ""
+
+
 async def _read(receive: Receive) -> bytes:
     message = await receive()
     body: bytes = message.get("body", b"")
@@ -151,13 +168,18 @@ async def _read(receive: Receive) -> bytes:
     return body
 
 
-async def _send(send: Send, answer: Answer, status: int = 200) -> None:
+def _written(answer: Answer, status: int) -> tuple[dict[str, Any], bytes]:
     if isinstance(answer, Blob):
         kind, body = answer.content_type, answer.body
     else:
         kind, body = "application/json; encoding=utf-8", json.dumps(answer, ensure_ascii=False).encode()
     headers = [(b"content-type", kind.encode("latin-1")), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
+    return {"type": "http.response.start", "status": status, "headers": headers}, body
+
+
+async def _send(send: Send, answer: Answer, status: int = 200) -> None:
+    head, body = _written(answer, status)
+    await send(head)
     await send({"type": "http.response.body", "body": body})
 
 
@@ -168,6 +190,20 @@ async def _cut(receive: Receive, send: Send) -> None:
         headers = [(b"content-type", b"application/json"), (b"content-length", b"64")]
         return await send({"type": "http.response.start", "status": 200, "headers": headers})
     transport.abort()
+    return await _until_gone(receive)
+
+
+async def _cut_half(receive: Receive, send: Send, answer: Answer) -> None:
+    """The head with the full length, half of the body, then nothing more."""
+    head, body = _written(answer, 200)
+    await send(head)
+    await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
+    transport = getattr(getattr(send, "__self__", None), "transport", None)
+    if transport is not None:
+        transport.close()
+        await _until_gone(receive)
+
+
+async def _until_gone(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-    return None

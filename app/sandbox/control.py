@@ -8,12 +8,14 @@ from fastapi.responses import RedirectResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.sandbox import mass, qr
+from app.sandbox.agenda import plan
 from app.sandbox.errors import Refused
 from app.sandbox.faults import Fault, Faults
 from app.sandbox.jobs import tell_mass_end
 from app.sandbox.notices import add_template
 from app.sandbox.pushes import Pusher
 from app.sandbox.timeline import iso
+from app.sandbox.tokens import reject, rotate
 from app.sandbox.world import SETTINGS, Account, World
 
 Mode = Literal["plaintext", "compatible", "safe"]
@@ -50,6 +52,8 @@ class AccountChanges(BaseModel):
     notice_limit: int | None = Field(None, description="43117 after so many notices to one person in ten minutes")
     notice_outcome: Literal["success", "failed:user block", "failed: system failed", "failed:freq limit"] | None = None
     receipt_after: float | None = Field(None, ge=0, description="seconds until TEMPLATESENDJOBFINISH")
+    receipt_copies: int | None = Field(None, ge=0, le=9, description="how often it comes: 0 never, 2 doubled")
+    rotate_every: float | None = Field(None, gt=0, description="another holder of the secret forces a new token every so many seconds")
     mass_after: float | None = Field(None, ge=0, description="seconds until a mass send is done")
     page: int | None = Field(None, ge=1, le=10_000, description="openids a page of user/get")
 
@@ -69,13 +73,29 @@ class FaultGiven(BaseModel):
     model_config = ConfigDict(extra="forbid")
     api: str
     errcode: int | None = None
-    cut: Literal["before", "after"] | None = None
+    cut: Literal["before", "after", "half", "hang"] | None = None
     delay_ms: int = Field(0, ge=0)
+    jitter_ms: int = Field(0, ge=0)
+    after_ms: int = Field(0, ge=0)
     status: int | None = Field(None, ge=200, le=599)
     body: str | None = None
+    undone: bool = False
     openid: str | None = None
+    appid: str | None = None
     skip: int = Field(0, ge=0)
+    every: int = Field(1, ge=1)
+    chance: float = Field(1.0, gt=0, le=1)
+    seed: int = 0
     times: int | None = Field(1, ge=1)
+    name: str = ""
+
+
+class TokenSpoilt(BaseModel):
+    """`rotate`: another holder of the secret forces a new one, and the next plain call returns it. `reject`: the token is refused, and
+    the plain call keeps returning it until somebody forces.
+    """
+
+    how: Literal["rotate", "reject"] = "rotate"
 
 
 class Advance(BaseModel):
@@ -124,6 +144,8 @@ def _add_accounts(router: APIRouter, world: World, pusher: Pusher) -> None:
         settings = {name: value for name, value in given.items() if name in SETTINGS and value is not None}
         switches = {name: value for name, value in given.items() if name not in SETTINGS}
         world.commit("account_patched", appid=appid, settings=settings, switches=switches)
+        if switches.get("rotate_every"):
+            plan(world, "rotation", appid, switches["rotate_every"])
         return _shown(world.accounts[appid])
 
     @router.post("/sandbox/accounts/{appid}/templates")
@@ -135,6 +157,13 @@ def _add_accounts(router: APIRouter, world: World, pusher: Pusher) -> None:
             raise HTTPException(409, f"WeChat refuses with {refused.code}.") from None
         return {"template_id": name}
 
+    @router.post("/sandbox/accounts/{appid}/tokens")
+    async def spoil_token(appid: str, given: TokenSpoilt) -> dict[str, Any]:
+        """Kill the token in use."""
+        account = account_or_404(world, appid)
+        (rotate if given.how == "rotate" else reject)(world, account)
+        return _shown(account)
+
     @router.post("/sandbox/accounts/{appid}/verify")
     async def verify(appid: str) -> dict[str, Any]:
         """The GET with echostr that WeChat's console sends when the address is saved."""
@@ -143,7 +172,7 @@ def _add_accounts(router: APIRouter, world: World, pusher: Pusher) -> None:
 
 def _shown(account: Account) -> dict[str, Any]:
     """Without secrets."""
-    names = ("appid", "original_id", "webhook_url", "name", "mode", "profile", "switches")
+    names = ("appid", "original_id", "webhook_url", "name", "mode", "profile", "switches", "rotations")
     return {name: getattr(account, name) for name in names} | {"templates": list(account.templates.values())}
 
 
@@ -233,7 +262,13 @@ def _add_faults(router: APIRouter, faults: Faults) -> None:
     async def listed() -> list[dict[str, Any]]:
         return [asdict(fault) for fault in faults.open]
 
+    @router.get("/sandbox/faults/applied")
+    async def applied() -> dict[str, int]:
+        """How many calls each named order has spoilt so far."""
+        return dict(faults.applied)
+
     @router.delete("/sandbox/faults")
-    async def clear() -> dict[str, Any]:
-        faults.clear()
-        return {"open": 0}
+    async def clear(name: str | None = None) -> dict[str, Any]:
+        """Every order, or those of one name."""
+        faults.clear(name)
+        return {"open": len(faults.open)}

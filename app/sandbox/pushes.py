@@ -119,7 +119,7 @@ class Pusher:
 
     async def _attempt(self, push: Push, log: Delivered) -> bytes | None:
         """The body of an answer, or None for a failed delivery: no connection, too late, anything but 200 (wechat-platform.md 91)."""
-        fault = self._faults.take(PUSH, push.openid)
+        fault = self._faults.take(PUSH, push.openid, push.account.appid)
         if fault is not None:
             await asyncio.sleep(fault.delay_ms / 1000)
             if fault.cut == "before":

@@ -31,6 +31,8 @@ def by_token(asked: Asked) -> Account:
     account = asked.world.accounts[appid]
     if account.tokens[token]["until"] <= asked.world.clock.now():
         raise Refused(40001 if account.tokens[token]["replaced"] else 42001)
+    if account.tokens[token].get("rejected"):
+        raise Refused(40001)
     return account
 
 
@@ -100,9 +102,23 @@ def _may_force(account: Account, now: float) -> bool:
     return now - account.forced.get("at", 0.0) >= _FORCED_APART
 
 
-def _issue(world: World, account: Account, kind: str, overlap: float, *, forced: bool = False) -> str:
+def rotate(world: World, account: Account) -> None:
+    """Another holder of the secret forces a refresh: the former token is dead at once, the plain call returns the new one (380).
+
+    A fault, and not held to the limits of a forced call: those are for the account's own server.
+    """
+    _issue(world, account, "stable", 0.0, rotated=True)
+
+
+def reject(world: World, account: Account) -> None:
+    """The token in use is refused although the plain call keeps returning it: only a forced call helps (380, 385)."""
+    world.commit("token_rejected", appid=account.appid)
+
+
+def _issue(world: World, account: Account, kind: str, overlap: float, *, forced: bool = False, rotated: bool = False) -> str:
     token = secrets.token_urlsafe(_LENGTH)[:_LENGTH]
-    world.commit("token_issued", appid=account.appid, kind=kind, token=token, overlap=overlap, forced=forced)
+    mark = {"rotated": True} if rotated else {}
+    world.commit("token_issued", appid=account.appid, kind=kind, token=token, overlap=overlap, forced=forced, **mark)
     return token
 
 
@@ -114,9 +130,17 @@ def _token_issued(world: World, event: Event) -> None:
     account.tokens[event["token"]] = {"kind": event["kind"], "until": now + _LIFE, "replaced": False}
     world.tokens[event["token"]] = account.appid
     _forget_old(world, account)
+    account.rotations += event.get("rotated", False)
     if event["forced"]:
         today = account.forced.get("day") == day(now)
         account.forced = {"day": day(now), "times": account.forced["times"] + 1 if today else 1, "at": now}
+
+
+def _token_rejected(world: World, event: Event) -> None:
+    account = world.accounts[event["appid"]]
+    current = _current(account, "stable", event["t"])
+    if current is not None:
+        account.tokens[current]["rejected"] = True
 
 
 def _forget_old(world: World, account: Account) -> None:
@@ -124,7 +148,7 @@ def _forget_old(world: World, account: Account) -> None:
         del account.tokens[token], world.tokens[token]
 
 
-EVENTS: dict[str, Applier] = {"token_issued": _token_issued}
+EVENTS: dict[str, Applier] = {"token_issued": _token_issued, "token_rejected": _token_rejected}
 ENDPOINTS = {
     "token": Endpoint("GET", _classic, by_secret_in_query),
     "stable_token": Endpoint("POST", _stable, by_secret_in_body),

@@ -97,6 +97,7 @@ class Account:
     minute: dict[str, tuple[int, int]] = field(default_factory=dict)
     tokens: dict[str, Any] = field(default_factory=dict)
     forced: dict[str, float] = field(default_factory=dict)
+    rotations: int = 0  # tokens that another holder of the secret has killed
     templates: dict[str, Any] = field(default_factory=dict)
     notice_ids: dict[tuple[str, str], tuple[float, int]] = field(default_factory=dict)
     notice_last: dict[tuple[str, str], float] = field(default_factory=dict)
