@@ -174,6 +174,10 @@ class Accounts:
         await self.refresh()
         return self._known.get(name)
 
+    def known(self, name: str) -> tuple[int, Credentials] | None:
+        """The account as it was read last, without asking the database."""
+        return self._known.get(name)
+
     async def all(self) -> dict[int, Credentials]:
         """Every account by id."""
         await self.refresh()

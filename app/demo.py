@@ -75,6 +75,7 @@ def settings(at: Addresses, new_key: Callable[[], str]) -> Settings:
         "TONGBAN_INDEX_KEY": known.get("TONGBAN_INDEX_KEY") or new_key(),
         "TONGBAN_DATABASE_URL": f"sqlite:///{at.folder.absolute() / 'demo.db'}",
         "TONGBAN_CLOCK_FILE": str(at.folder.absolute() / "sandbox" / "clock"),
+        "TONGBAN_SPOOL": str(at.folder.absolute() / "spool"),
         "TONGBAN_PUBLIC_URL": at.service,
         "TONGBAN_PORT": str(at.port),
         "TONGBAN_LOG_LEVEL": known.get("TONGBAN_LOG_LEVEL", "WARNING"),

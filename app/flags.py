@@ -9,7 +9,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import DBAPIError
 
-from app import access, audit, broadcasts, ids
+from app import access, audit, broadcasts, clock, ids
 from app.broadcasts import Draft
 from app.db import Tx
 from app.groups import Refused
@@ -61,7 +61,7 @@ def raise_flag(tx: Tx, tools: Tools, situation: Situation, rule: str) -> int:
         )
     )
     audit.record(tx, situation.now, "system", "flag.raise", f"flag:{flag_id}", rule=rule)
-    _call_survived(tx, tools, flag_id, situation.now)
+    _call_survived(tx, tools, flag_id, clock.now())  # of words that waited in the spool the call is later than the cry
     return flag_id
 
 

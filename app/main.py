@@ -1,17 +1,26 @@
 """The ASGI application: webhook, read page, health; with or without a worker in the same process."""
 
+import asyncio
+import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+import structlog
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 from starlette.routing import Mount
 
 from app.assembly import Assembly, refuse_moved_clock, warn_of_open_doors
+from app.errors import Unavailable
 from app.web import health, read
 from app.web.hooks import Hooks
 from app.worker import Worker
+
+log = structlog.get_logger()
+
+#: A stop takes 15 s at most: uvicorn waits for the answers that are under way, then these.
+_STOP_SECONDS, _CLOSE_SECONDS = 6.0, 3.0
 
 
 def create_app(assembly: Assembly, *, worker: bool) -> FastAPI:
@@ -22,15 +31,22 @@ def create_app(assembly: Assembly, *, worker: bool) -> FastAPI:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         assembly.database.start()
         await refuse_moved_clock(assembly)
-        await warn_of_open_doors(assembly)
+        with suppress(Unavailable, TimeoutError):  # away: pushes of accounts that we do not know yet are told to come back
+            await warn_of_open_doors(assembly)
         clockwork = Worker(assembly) if worker else None
+        await hooks.start()
         if clockwork is not None:
             clockwork.start()
         yield
-        if clockwork is not None:
-            await clockwork.stop()
-        await hooks.finish()
-        assembly.database.stop()
+        try:
+            async with asyncio.timeout(_STOP_SECONDS):
+                await hooks.stop()
+                if clockwork is not None:
+                    await clockwork.stop()
+                await hooks.finish()
+        except TimeoutError:
+            log.warning("stopped_in_the_middle")  # leases, `unknown` and the spool are made for that
+        await _close(assembly)
 
     # A redirect would name the Host that the caller claims.
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
@@ -39,3 +55,19 @@ def create_app(assembly: Assembly, *, worker: bool) -> FastAPI:
     app.include_router(read.routes(assembly))
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "web" / "static"))
     return app
+
+
+async def _close(assembly: Assembly) -> None:
+    """A database that hangs must not keep us from ending: what it has not acknowledged was promised to nobody."""
+    loop, closed = asyncio.get_running_loop(), asyncio.Event()
+
+    def close() -> None:
+        assembly.database.stop()
+        with suppress(RuntimeError):  # the loop did not wait for us
+            loop.call_soon_threadsafe(closed.set)
+
+    threading.Thread(target=close, name="closing", daemon=True).start()
+    try:
+        await asyncio.wait_for(closed.wait(), _CLOSE_SECONDS)
+    except TimeoutError:
+        log.warning("database_not_closed")

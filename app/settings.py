@@ -24,6 +24,11 @@ class Settings(BaseSettings):
     )
     previous_master_key: SecretStr | None = Field(None, description="The former master key, while rows are still wrapped by it")
     index_key: SecretStr = Field(description="32 random bytes in base64: blind indexes and signatures of links")
+    spool: Path = Field(
+        Path("var/spool"),
+        description="Folder on a disk that stays: pushes are kept here, sealed, while the database is away; web processes may share it",
+    )
+    spool_most: int = Field(100_000, ge=0, description="So many pushes are kept there at most; then WeChat is told to try again")
     public_url: str = Field("http://127.0.0.1:8000", description="How phones reach this service; links to the read page begin with it")
     host: str = Field("127.0.0.1", description="Address to listen on")
     port: int = Field(8000, ge=1, le=65535, description="Port of the service")

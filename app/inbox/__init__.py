@@ -5,12 +5,14 @@
 
 from datetime import datetime, timedelta
 
+import sqlalchemy as sa
+
 from app import audit, clock, ids, people
 from app.channels import Push, PushKind
 from app.db import Tx, upsert
 from app.inbox import rows
-from app.inbox.door import Incoming, Taken, quarantine
-from app.inbox.exchange import Exchange
+from app.inbox.door import Incoming, Late, Taken, quarantine
+from app.inbox.exchange import Exchange, send_later
 from app.inbox.rows import Earlier, Note, Sender
 from app.keyring import Place, Unreadable
 from app.models import InboxItem
@@ -20,7 +22,7 @@ from app.sealing import Vault
 from app.situation import Situation, Tools
 from bots.turns import Event, Followed, Pressed, Scanned, Sent, Tapped, Wrote
 
-__all__ = ["REPLY_SERVED", "Incoming", "Taken", "quarantine", "sign_choice", "take"]
+__all__ = ["REPLY_SERVED", "Incoming", "Late", "Taken", "quarantine", "sign_choice", "take"]
 
 #: A repeated push gets the very same reply for this long; the platform's own repeats come within 15 s.
 REPLY_SERVED = timedelta(seconds=60)
@@ -29,7 +31,7 @@ _SIGNATURE = 8
 
 def take(tx: Tx, tools: Tools, incoming: Incoming) -> Taken:
     """Handle a push in the caller's transaction. A repeat gets the stored reply and changes nothing."""
-    push, now = incoming.push, clock.now()
+    push, now = incoming.push, incoming.late.received_at if incoming.late else clock.now()
     note = Note(ids.new_id(), incoming.account_id, push.dedupe_key, _mark(tools, push), push.kind, push.sent_at, now)
     if push.kind in (PushKind.RECEIPT, PushKind.IGNORED) or not push.openid:
         return _from_nobody(tx, tools, incoming, note)
@@ -85,6 +87,8 @@ def _repeat(tx: Tx, tools: Tools, incoming: Incoming, earlier: Earlier, sender: 
     if earlier.content_hash != note.content_hash:
         quarantine(tx, tools, incoming.account_id, "same key, other content", incoming.push.raw, now, earlier.person_id)
         return Taken(earlier.id, None)
+    if incoming.late is not None:
+        return _repeat_late(tx, tools, incoming, incoming.late, earlier, sender)
     if sender is None or earlier.reply_sealed is None or now - earlier.received_at > REPLY_SERVED:
         return Taken(earlier.id, None)
     try:
@@ -92,6 +96,20 @@ def _repeat(tx: Tx, tools: Tools, incoming: Incoming, earlier: Earlier, sender: 
     except Unreadable:
         return Taken(earlier.id, None)
     return Taken(earlier.id, reply, rides=True)
+
+
+def _repeat_late(tx: Tx, tools: Tools, incoming: Incoming, late: Late, earlier: Earlier, sender: Sender | None) -> Taken:
+    """A push in the spool that the database took after all when nobody waited any more: its reply has reached nobody, and is sent once."""
+    if sender is None or earlier.reply_sealed is None:
+        return Taken(earlier.id, None)
+    tx.execute(sa.update(InboxItem).where(InboxItem.id == earlier.id).values(reply_sealed=None))
+    try:
+        reply = sender.known.key.unseal_bytes(Place("inbox", "reply_sealed", earlier.id), earlier.reply_sealed)
+    except Unreadable:
+        return Taken(earlier.id, None)
+    if not late.answered:
+        send_later(tx, tools, incoming, sender.known, late.words_of(reply), late.received_at)
+    return Taken(earlier.id, None)
 
 
 def _from_person(tx: Tx, tools: Tools, incoming: Incoming, note: Note, sender: Sender) -> Taken:

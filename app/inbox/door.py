@@ -15,6 +15,15 @@ from app.situation import Tools
 
 
 @dataclass(frozen=True)
+class Late:
+    """A push that waited in the spool: when it came, whether safety answered it then, and how the words of a stored reply are read."""
+
+    received_at: datetime
+    answered: bool
+    words_of: Callable[[bytes], str]
+
+
+@dataclass(frozen=True)
 class Incoming:
     """A push at the door, and what is needed to answer it on its channel."""
 
@@ -23,6 +32,7 @@ class Incoming:
     write_reply: Callable[[str], bytes]
     split: Callable[[str, int], list[str]]
     link_for: Callable[[int], LinkMaker]
+    late: Late | None = None  # nobody waits for the answer any more: it goes out as a message of its own
 
 
 @dataclass(frozen=True)
@@ -34,9 +44,16 @@ class Taken:
     rides: bool = False
 
 
-def quarantine(tx: Tx, tools: Tools, account_id: int, reason: str, raw: bytes, now: datetime, person_id: int | None = None) -> None:
-    """Keep a push that could not be handled, sealed, and tell the operators. `person_id`: whose it is, as far as that is known."""
-    row_id = ids.new_id()
+def quarantine(
+    tx: Tx, tools: Tools, account_id: int, reason: str, raw: bytes, now: datetime, person_id: int | None = None, row_id: int | None = None
+) -> None:
+    """Keep a push that could not be handled, sealed, and tell the operators. `person_id`: whose it is, as far as that is known.
+
+    With `row_id` it is kept once, however often it comes from the spool.
+    """
+    if row_id is not None and tx.execute(sa.select(Quarantined.id).where(Quarantined.id == row_id)).first() is not None:
+        return
+    row_id = row_id or ids.new_id()
     key_id = tx.execute(sa.select(Account.data_key_id).where(Account.id == account_id)).scalar_one()
     sealed = tools.keyring.open(tx, key_id).seal(Place("quarantine", "raw_sealed", row_id), raw)
     tx.execute(

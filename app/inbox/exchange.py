@@ -1,6 +1,7 @@
 """Hides one turn of one person: from the event over the bots' answer and its effects to the finished reply."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,6 +20,7 @@ from app.inbox.rows import Left, Note, Sender
 from app.keyring import Place, Unreadable
 from app.logs import place_of
 from app.outbox import riding
+from app.people import Known
 from app.reach import Action
 from app.situation import Situation, Tools
 from bots import Bot, Message, Need
@@ -110,7 +112,10 @@ class Exchange:
         if echo:
             text = ""
         # Nothing goes along with an answer that is not given, nor with help for somebody in danger.
-        text, rides = self._with_what_waited(text, busy=_open(said.memories), silent=flooded or echo or said.grave)
+        silent = flooded or echo or said.grave
+        if self._incoming.late is not None:
+            return self._finish(self._answer_late(text, said, silent=silent), said, recent, rides=False)
+        text, rides = self._with_what_waited(text, busy=_open(said.memories), silent=silent)
         text = self._first_part(text)
         return self._finish(text, said, recent, rides=rides)
 
@@ -194,9 +199,26 @@ class Exchange:
             machine=clock.machine_seconds(),
         )
         if aboard.left_behind:
-            allowance, _ = reach.left(self._tools.rules, self._traffic, self._at.now)
-            riding.release(self._tx, self._at.known.id, self._at.account_id, allowance, self._at.now)
+            self._release(self._at.now)
         return "\n\n".join(part for part in (text, *aboard.texts) if part), bool(aboard.texts)
+
+    def _release(self, now: datetime) -> None:
+        allowance, _ = reach.left(self._tools.rules, self._traffic, now)
+        riding.release(self._tx, self._at.known.id, self._at.account_id, allowance, self._at.now)
+
+    def _answer_late(self, text: str, said: "_Said", *, silent: bool) -> str:
+        """What is left for a reply to a push that waited in the spool: nothing. Its answer is sent, unless safety gave it at once."""
+        late = self._incoming.late
+        if late is not None and late.answered and said.bot == FIRST:
+            text = ""
+        if text:
+            self.keep()
+            send_later(self._tx, self._tools, self._incoming, self._at.known, text, self._at.now)
+        if self._sender.waiting and not silent and not _open(said.memories):
+            self.keep()
+            if riding.waiting(self._tx, self._at.known.id, self._at.account_id, self._at.now):
+                self._release(clock.now())
+        return ""
 
     def _finish(self, text: str, said: "_Said", recent: dict[str, Any], *, rides: bool) -> Taken:
         key = self._at.known.key
@@ -214,18 +236,7 @@ class Exchange:
         if len(text.encode()) <= self._tools.rules.most_bytes:
             return text
         first, *rest = self._incoming.split(text, self._tools.rules.most_bytes)
-        for part in rest:
-            draft = Draft(
-                account_id=self._at.account_id,
-                key_id=self._at.known.key.id,
-                bot="announcement",
-                kind=OccasionKind.CONTINUATION,
-                details={"text": Words(part)},
-                priority=broadcasts.ANSWER,
-                urgent=True,
-                stale_at=self._at.now + timedelta(days=1),
-            )
-            broadcasts.send_to(self._tx, self._tools.keyring, draft, [self._at.known.id], self._at.now)
+        _send(self._tx, self._tools, self._incoming.account_id, self._at.known, rest, self._at.now)
         return first
 
     def _floor(self) -> _Floor:
@@ -267,6 +278,28 @@ class Exchange:
     def _keyed(self, words: str) -> str:
         """A mark by which words are recognised; without our key nobody can guess them from it."""
         return self._tools.keyring.vault.index("echo", " ".join(words.split())).hex()[:16]
+
+
+def send_later(tx: Tx, tools: Tools, incoming: Incoming, known: Known, text: str, now: datetime) -> None:
+    """Send an answer for which nobody waits any more as messages of their own."""
+    most = tools.rules.most_bytes
+    parts = [text] if len(text.encode()) <= most else incoming.split(text, most)
+    _send(tx, tools, incoming.account_id, known, parts, now)
+
+
+def _send(tx: Tx, tools: Tools, account_id: int, known: Known, parts: Sequence[str], now: datetime) -> None:
+    for part in parts:
+        draft = Draft(
+            account_id=account_id,
+            key_id=known.key.id,
+            bot="announcement",
+            kind=OccasionKind.CONTINUATION,
+            details={"text": Words(part)},
+            priority=broadcasts.ANSWER,
+            urgent=True,
+            stale_at=now + timedelta(days=1),
+        )
+        broadcasts.send_to(tx, tools.keyring, draft, [known.id], now)
 
 
 def _open(memories: tuple[_Memory, ...]) -> bool:

@@ -1,6 +1,7 @@
 """The webhook `/hooks/wechat/{account}`: a plain ASGI endpoint with the answer policy of bad-inputs.md, part 1.
 
-Whatever is wrong with a request gets the same empty 403; whatever is wrong with us never becomes a 5xx but for a database that is away.
+Whatever is wrong with a request gets the same empty 403; whatever is wrong with us never becomes a 5xx, unless neither the database nor
+the spool can take a push: then the platform is told to try again.
 """
 
 import asyncio
@@ -12,27 +13,26 @@ from urllib.parse import parse_qsl
 
 import structlog
 
-from app import audit, clock, inbox
+from app import audit, clock, intake
 from app.assembly import Assembly
 from app.channels import BadPush, Credentials, Push, RefusedPush
 from app.channels.wechat.pushes import answer_handshake, open_push
 from app.channels.wechat.replies import split_text, text_reply, wrap
 from app.db import Tx
 from app.errors import Unavailable
-from app.inbox import Incoming, Taken
-from app.logs import place_of
+from app.inbox import Incoming
+from app.intake import Intake
 from app.outbox import riding
 
 log = structlog.get_logger()
 
 T = TypeVar("T")
 Query = Sequence[tuple[str, str]]
+Account = tuple[int, Credentials]
 
 #: Most bytes of a push (platform reference; bad-inputs.md A11), and seconds that its body may take (A12).
 MOST_BYTES = 64 * 1024
 _BODY_SECONDS = 10.0
-#: The platform hangs up after five seconds (section 1.4); the database gets three of our four.
-_DATABASE_SECONDS = 3.0
 #: What a refusal means for operators: these can only come from somebody who holds our token.
 _ALARMING = {"appid"}
 #: So many refusals within a minute of one process are an alarm, once a minute (bad-inputs.md A17).
@@ -44,13 +44,26 @@ _NOBODY = Credentials("", "wx0", "gh_0", "", "safe", secrets.token_hex(16), "", 
 
 
 class Hooks:
-    """The endpoint of every account of one process."""
+    """The endpoint of every account of one process. `start()` before use, `stop()` and `finish()` at the end."""
 
     def __init__(self, assembly: Assembly) -> None:
         self._assembly = assembly
-        self._links = assembly.links()
+        self._intake = Intake(assembly)
+        self._link_for = assembly.links().for_person
         self._after: set[asyncio.Task[None]] = set()
         self._refusals, self._counted_since = 0, clock.steady()
+
+    async def start(self) -> None:
+        """Make ready to keep pushes while the database is away, and replay what waits."""
+        await self._intake.start()
+
+    async def stop(self) -> None:
+        """Leave what waits for the next start."""
+        await self._intake.stop()
+
+    async def finish(self) -> None:
+        """Wait for what is still being noted down."""
+        await asyncio.gather(*self._after, return_exceptions=True)
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
         """Answer one request."""
@@ -62,62 +75,60 @@ class Hooks:
         if after is not None and not gone:  # the last byte is handed over: what rode along may be counted
             self._afterwards(riding.handed_over, after)
 
-    async def finish(self) -> None:
-        """Wait for what is still being noted down."""
-        await asyncio.gather(*self._after, return_exceptions=True)
-
     async def _answer(self, scope: MutableMapping[str, Any], receive: Any) -> tuple[int, bytes, int | None]:
-        name = scope["path"].removeprefix(scope.get("root_path", "")).strip("/")
-        query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True, encoding="utf-8", errors="replace")
-        if scope["method"] not in ("GET", "POST"):
+        method = scope["method"]
+        if method not in ("GET", "POST"):
             return 405, b"", None
         content: bytes | None = b""
-        if scope["method"] == "POST":
+        if method == "POST":
             try:
-                content = await asyncio.wait_for(_body(receive), _BODY_SECONDS)
+                async with asyncio.timeout(_BODY_SECONDS):
+                    content = await _body(receive)
             except (TimeoutError, ConnectionError):
                 return 408, b"", None
         if content is None:
             return 413, b"", None
+        name = scope["path"].removeprefix(scope.get("root_path", "")).strip("/")
+        query = _query(scope["query_string"])
+        until = clock.steady() + intake.PATIENCE_SECONDS
         try:
-            async with asyncio.timeout(_DATABASE_SECONDS):
-                account = await self._assembly.accounts.get(name)
-                return self._handshake(account, query) if scope["method"] == "GET" else await self._push(account, query, content)
+            account = await self._account(name)
         except (TimeoutError, Unavailable):
             return 503, b"", None
+        return self._handshake(account, query) if method == "GET" else await self._push(account, query, content, until)
 
-    async def _push(self, account: tuple[int, Credentials] | None, query: Query, content: bytes) -> tuple[int, bytes, int | None]:
+    async def _account(self, name: str) -> Account | None:
+        """The account, while the database is away as it was read last. Raises `Unavailable` or `TimeoutError` where none was ever read."""
+        known = self._assembly.accounts.known(name) if self._intake.away else None
+        return known or await self._assembly.accounts.get(name)
+
+    async def _push(self, account: Account | None, query: Query, content: bytes, until: float) -> tuple[int, bytes, int | None]:
         account_id, credentials = account or (0, _NOBODY)
         try:
             push = open_push(credentials, query, content, clock.now())
         except RefusedPush as refusal:
             return self._refused(refusal)
         except BadPush as bad:
-            return await self._quarantine(account_id, bad.reason, bad.raw or content)
-        return await self._take(account_id, credentials, push)
+            kept = await self._intake.quarantine(account_id, bad.reason, bad.raw or content, until)
+            return (200, _SUCCESS, None) if kept else (503, b"", None)
+        return await self._take(account_id, credentials, push, until)
 
-    async def _take(self, account_id: int, credentials: Credentials, push: Push) -> tuple[int, bytes, int | None]:
+    async def _take(self, account_id: int, credentials: Credentials, push: Push, until: float) -> tuple[int, bytes, int | None]:
         incoming = Incoming(
             account_id,
             push,
             write_reply=lambda text: text_reply(push, credentials, text, clock.now()),
             split=split_text,
-            link_for=self._links.for_person,
+            link_for=self._link_for,
         )
-        try:
-            taken = await self._assembly.database.write(lambda tx: inbox.take(tx, self._assembly.tools, incoming))
-        except Unavailable:
-            raise
-        except Exception as bug:  # noqa: BLE001 - a push that breaks us would come back twice: kept, alarmed, answered
-            log.error("push_failed", kind=type(bug).__name__, where=place_of(bug))  # noqa: TRY400 - a traceback may hold what somebody wrote
-            return await self._quarantine(account_id, f"push: {type(bug).__name__}", push.raw)
-        return 200, _wire(credentials, push, taken), taken.inbox_id if taken.rides else None
+        taken = await self._intake.take(incoming, until)
+        if taken is None:
+            return 503, b"", None
+        if taken.reply is None:
+            return 200, _SUCCESS, None
+        return 200, wrap(credentials, push, taken.reply, clock.now(), secrets.token_hex(8)), taken.inbox_id if taken.rides else None
 
-    async def _quarantine(self, account_id: int, reason: str, raw: bytes) -> tuple[int, bytes, int | None]:
-        await self._assembly.database.write(lambda tx: inbox.quarantine(tx, self._assembly.tools, account_id, reason, raw, clock.now()))
-        return 200, _SUCCESS, None
-
-    def _handshake(self, account: tuple[int, Credentials] | None, query: Query) -> tuple[int, bytes, int | None]:
+    def _handshake(self, account: Account | None, query: Query) -> tuple[int, bytes, int | None]:
         try:
             return 200, answer_handshake(account[1] if account else _NOBODY, query, clock.now()).encode(), None
         except RefusedPush as refusal:
@@ -154,10 +165,12 @@ def _alarm(tx: Tx, cause: str, now: datetime) -> None:
     audit.alarm(tx, now, "refused_push", cause)
 
 
-def _wire(credentials: Credentials, push: Push, taken: Taken) -> bytes:
-    if taken.reply is None:
-        return _SUCCESS
-    return wrap(credentials, push, taken.reply, clock.now(), secrets.token_hex(8))
+def _query(asked: bytes) -> Query:
+    """The parameters in their order. The platform's own hold nothing that is escaped, and are taken apart without further ado."""
+    text = asked.decode("latin-1")
+    if "%" in text or "+" in text:
+        return parse_qsl(text, keep_blank_values=True, encoding="utf-8", errors="replace")
+    return [(name, value) for name, _, value in (part.partition("=") for part in text.split("&") if part)]
 
 
 async def _body(receive: Any) -> bytes | None:

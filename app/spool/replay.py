@@ -1,0 +1,162 @@
+"""Hides the way back: what waits in the spool goes through the inbox, oldest first, and each file leaves after its commit.
+
+Nobody's pushes overtake each other: of one person only one is under way. What cannot be read is put aside, what breaks us goes to
+quarantine, and somebody whose row is locked just now keeps nobody else waiting.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Executor
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import structlog
+
+from app import audit, clock, inbox
+from app.channels import LinkMaker
+from app.channels.wechat.replies import split_text
+from app.channels.wechat.xml import parse, text_of
+from app.db import Database, Tx
+from app.errors import Unavailable
+from app.inbox import Incoming, Late
+from app.keyring import Unreadable
+from app.logs import place_of
+from app.situation import Tools
+from app.spool.folder import Folder, person_in, written_for
+from app.spool.letter import BadLetter, Letter, Seal
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+#: Pushes of different people that are replayed at the same time; those who write now want their turn too.
+_TOGETHER = 16
+#: One push may take this long before it is left for the next round.
+_SECONDS = 5.0
+
+
+class Replay:
+    """Replays one spool folder into one database."""
+
+    def __init__(
+        self, database: Database, tools: Tools, folder: Folder, seal: Seal, hands: Executor, link_for: Callable[[int], LinkMaker]
+    ) -> None:
+        self._database = database
+        self._tools = tools
+        self._folder = folder
+        self._seal = seal
+        self._hands = hands
+        self._link_for = link_for
+
+    async def run(self) -> int:
+        """Replay what waits, as far as the database takes it; returns how many. Another process that is at it is left alone."""
+        with self._folder.alone() as ours:
+            return await self._run() if ours else 0
+
+    async def _run(self) -> int:
+        await self._tidy()
+        replayed = 0
+        stuck: set[str] = set()
+        while names := [name for name in await self._file(self._folder.names) if person_in(name) not in stuck]:
+            for batch in _batches(names):
+                tried = [name for name in batch if person_in(name) not in stuck]
+                outcomes = await asyncio.gather(*map(self._replay, tried))
+                failed = {person_in(name) for name, taken in zip(tried, outcomes, strict=True) if not taken}
+                replayed += sum(outcomes)
+                if failed and not any(outcomes):
+                    await self._database_answers()
+                stuck |= failed
+        return replayed
+
+    async def _database_answers(self) -> None:
+        """Raises `Unavailable` where it is not one person's row that is locked, but the database that is away."""
+        await self._write(lambda tx: tx.exec_driver_sql("SELECT 1"))
+
+    async def _replay(self, name: str) -> bool:
+        """Whether this file is done with; False where it must wait for the next round."""
+        try:
+            try:
+                await self._deliver(self._seal.open(name, await self._file(partial(self._folder.read, name))))
+            except FileNotFoundError:
+                return True  # the folder was tidied by hand
+            await self._file(partial(self._folder.remove, name))
+        except Unavailable:
+            return False
+        except (OSError, Unreadable) as wrong:
+            return await self._put_aside(name, type(wrong).__name__)
+        except Exception as bug:  # noqa: BLE001 - not even quarantine takes it (an account that is gone): kept aside, others go on
+            log.error("spooled_push_failed", kind=type(bug).__name__, where=place_of(bug))  # noqa: TRY400 - a traceback may hold words
+            return await self._put_aside(name, type(bug).__name__)
+        return True
+
+    async def _deliver(self, letter: Letter | BadLetter) -> None:
+        if isinstance(letter, Letter):
+            incoming = self._incoming(letter)
+            try:
+                await self._write(lambda tx: inbox.take(tx, self._tools, incoming))
+            except Unavailable:
+                raise
+            except Exception as bug:  # noqa: BLE001 - as at the webhook: kept, alarmed, out of the way
+                log.error("push_failed", kind=type(bug).__name__, where=place_of(bug))  # noqa: TRY400 - a traceback may hold words
+                letter = BadLetter(letter.account_id, letter.received_at, f"push: {type(bug).__name__}", letter.push.raw)
+            else:
+                return
+        await self._write(lambda tx: _quarantine(tx, self._tools, letter))
+
+    def _incoming(self, letter: Letter) -> Incoming:
+        late = Late(letter.received_at, answered=letter.answered, words_of=_words_of)
+        return Incoming(letter.account_id, letter.push, write_reply=str.encode, split=split_text, link_for=self._link_for, late=late)
+
+    async def _tidy(self) -> None:
+        """Save what a dead writer left whole, and move aside what is not ours."""
+        for part in await self._file(self._folder.abandoned):
+            try:
+                self._seal.open(written_for(part), await self._file(part.read_bytes))
+            except Unreadable:  # not whole: its writer promised nothing
+                await self._file(partial(part.unlink, missing_ok=True))
+            else:
+                await self._file(partial(self._folder.adopt, part))
+        for stranger in await self._file(self._folder.strangers):
+            await self._put_aside(stranger, "stranger")
+
+    async def _put_aside(self, file: str | Path, why: str) -> bool:
+        """Whether a file that cannot be read is out of the way, and the operators know."""
+        try:
+            await self._write(lambda tx: audit.alarm(tx, clock.now(), "spool_unreadable", why[:60]))
+            await self._file(partial(self._folder.put_aside, file))
+        except (Unavailable, OSError):
+            return False
+        log.error("spool_unreadable", why=why)
+        return True
+
+    async def _write(self, work: Callable[[Tx], T]) -> T:
+        try:
+            return await asyncio.wait_for(self._database.write(work), _SECONDS)
+        except TimeoutError:
+            raise Unavailable("database", "The database does not answer just now; please try again in a minute.") from None
+
+    def _file(self, work: Callable[[], T]) -> Awaitable[T]:
+        return asyncio.get_running_loop().run_in_executor(self._hands, work)
+
+
+def _batches(names: Sequence[str]) -> Sequence[list[str]]:
+    """Runs of the order in which nobody occurs twice."""
+    batches: list[list[str]] = []
+    persons: set[str] = set()
+    for name in names:
+        person = person_in(name)
+        if not batches or person in persons or len(batches[-1]) == _TOGETHER:
+            batches.append([])
+            persons.clear()
+        batches[-1].append(name)
+        persons.add(person)
+    return batches
+
+
+def _quarantine(tx: Tx, tools: Tools, letter: BadLetter) -> None:
+    inbox.quarantine(tx, tools, letter.account_id, letter.reason, letter.raw, letter.received_at, row_id=letter.row_id or None)
+
+
+def _words_of(reply: bytes) -> str:
+    return text_of(parse(reply)[0], "Content")
