@@ -10,7 +10,7 @@ the words (apostrophes ignored, s p a c e d letters joined, digits inside words 
 import re
 import tomllib
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -30,6 +30,8 @@ _REMEMBERED_BELOW = 0x10000
 _SENTENCE_ENDS = "。!?;"
 _GAPS = {"zh": f"[^{_SENTENCE_ENDS}]{{0,6}}", "en": r"(?:\S+ ){0,3}"}
 _HAN = r"[\u3400-\u9fff]"
+#: Every phrase of a language has one of these: a message without any is not searched for them.
+_SCRIPTS = {"zh": re.compile(_HAN), "en": re.compile("[a-z]")}
 _BETWEEN_HAN = re.compile(rf"(?<={_HAN})[\s*._\-·•/|`'\"+^#=]+(?={_HAN})")
 _SPELLED_OUT = re.compile(r"\b(?:[a-z] ){2,}[a-z]\b")
 _REPEATED = re.compile(r"([a-z])\1{2,}")
@@ -92,9 +94,12 @@ class Phrases:
         return min(found, key=lambda each: SEVERITIES.index(each.severity), default=None)
 
     def _gravest(self, text: str) -> Found | None:
-        views = {"zh": characters(text), "en": words(text)}
+        plainer = fold(text)
+        views = {language: view(plainer) for language, view in _VIEWS.items() if _SCRIPTS[language].search(plainer)}
         cleared = {language: self._exceptions[language].sub(" □ ", view) for language, view in views.items()}
         for rule in self._rules:
+            if rule.language not in views:
+                continue
             if rule.ordinary.search(cleared[rule.language]) or (rule.always and rule.always.search(views[rule.language])):
                 return Found(rule.name, rule.severity)
         return None
@@ -117,22 +122,25 @@ def plain(text: str) -> str:
     return normal(text).translate(_SIMPLIFIED)
 
 
-def characters(text: str) -> str:
-    """A message as Chinese phrases are looked for: simplified, nothing between the characters but sentence marks."""
-    folded = _folded(text).replace("\n", "。").translate(_SIMPLIFIED)
-    return _BETWEEN_HAN.sub("", folded).strip()
+def characters(folded: str) -> str:
+    """A folded message as Chinese phrases are looked for: simplified, nothing between the characters but sentence marks."""
+    return _BETWEEN_HAN.sub("", folded.replace("\n", "。").translate(_SIMPLIFIED)).strip()
 
 
-def words(text: str) -> str:
-    """A message as English phrases are looked for: plain words with single spaces, one at each end."""
-    spelled = _LETTER_SIGNS.sub(lambda signs: signs.group().translate(_SIGNS), _folded(text))
+def words(folded: str) -> str:
+    """A folded message as English phrases are looked for: plain words with single spaces, one at each end."""
+    spelled = _LETTER_SIGNS.sub(lambda signs: signs.group().translate(_SIGNS), folded)
     spaced = re.sub(rf"({_HAN})", r" \1 ", re.sub(r"['’‘`´]", "", spelled))
     only_words = re.sub(r"[\W_]+", " ", spaced)
     joined = _SPELLED_OUT.sub(lambda letters: letters.group().replace(" ", ""), only_words)
     return f" {_REPEATED.sub(lambda letters: letters.group(1), joined).strip()} "
 
 
-def _folded(text: str) -> str:
+_VIEWS: Mapping[str, Callable[[str], str]] = {"zh": characters, "en": words}
+
+
+def fold(text: str) -> str:
+    """A message in NFKC and small letters, without marks that cannot be seen alone: what both views are made of."""
     return unicodedata.normalize("NFKC", text).casefold()[:_MOST_FOLDED].translate(_VISIBLE)
 
 
@@ -173,6 +181,8 @@ def _expression(language: str, pattern: str) -> str:
     whole = pattern.startswith("=")
     phrase = pattern.removeprefix("=").translate(_SIMPLIFIED)
     _check(phrase)
+    if not _SCRIPTS[language].search(phrase):
+        raise PhraseError(f"The phrase {phrase!r} has no letter of its language; put it under the other one.")
     if language == "en":
         phrase = f" {phrase.replace('~ ', '~')} "
     signs = {"~": _GAPS[language], "(": "(?:", "|": "|", ")": ")"}
