@@ -6,6 +6,7 @@ A bot is a folder with an `__init__.py` that offers `create(texts) -> Bot`, and 
 
 import importlib
 import pkgutil
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
@@ -32,8 +33,9 @@ class Bot(Protocol):
     def compose(self, occasion: Occasion) -> Message: ...
 
 
+@cache
 def find() -> tuple[Bot, ...]:
-    """Every bot in this folder, in the order of names. Raises `TextError` where a bot's words do not fit."""
+    """Every bot in this folder, in the order of names; made once, for bots are pure. Raises `TextError` where a bot's words do not fit."""
     folder = Path(__file__).parent
     names = sorted(module.name for module in pkgutil.iter_modules([str(folder)]) if module.ispkg)
     return tuple(_create(name, folder / name) for name in names)

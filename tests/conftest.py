@@ -292,7 +292,7 @@ def _children(config: pytest.Config) -> set[psutil.Process]:
 
 
 def _started() -> list[psutil.Process]:
-    """Our own children. Linux lists them by thread; psutil reads every process of the machine, which twice a test would cost more than it."""
+    """Our own children. Linux lists them by thread; psutil would read every process of the machine, twice a test."""
     try:
         listed = [each.read_text() for each in Path("/proc/self/task").glob("*/children")]
     except OSError:  # a thread has just ended

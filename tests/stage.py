@@ -14,11 +14,12 @@ import base64
 import contextlib
 import os
 import re
-from asyncio import create_task, gather, sleep, wait_for
-from collections.abc import Callable
+from asyncio import Event, create_task, gather, sleep, wait_for
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from socket import socket
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -58,12 +59,46 @@ class Answer:
         return "\n".join(self.texts)
 
 
+class Prompt(uvicorn.Server):
+    """uvicorn looks ten times a second whether it shall stop, and stops a tenth later; this one is told. Signals are pytest's."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._told = Event()
+
+    def tell(self) -> None:
+        """Stop now."""
+        self.should_exit = True
+        self._told.set()
+
+    async def main_loop(self) -> None:
+        tick = 0
+        while not await self.on_tick(tick):
+            tick += 1
+            with contextlib.suppress(TimeoutError):
+                await wait_for(self._told.wait(), 0.1)
+
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        await sleep(0)  # for whoever has just been hung up on
+        await self._wait_tasks_to_complete()
+        await self.lifespan.shutdown()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
 class Server:
     """One ASGI application on a free port of loopback."""
 
-    def __init__(self, app: Any) -> None:
-        self._server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error", access_log=False, server_header=False, ws="none"))
-        self._server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]  # signals are pytest's
+    def __init__(self, app: Any, config: uvicorn.Config | None = None) -> None:
+        given = config or uvicorn.Config(app, log_level="error", access_log=False, server_header=False, ws="none")
+        given.host, given.port = "127.0.0.1", 0
+        self._server = Prompt(given)
         self._task: Any = None
         self.address = ""
 
@@ -76,7 +111,7 @@ class Server:
         self.address = f"http://127.0.0.1:{self._server.servers[0].sockets[0].getsockname()[1]}"
 
     async def stop(self) -> None:
-        self._server.should_exit = True
+        self._server.tell()
         await wait_for(self._task, 20)
 
 

@@ -15,13 +15,12 @@ from xml.etree import ElementTree as ET
 
 import httpx
 import sqlalchemy as sa
-import uvicorn
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from wechatpy.crypto import WeChatCrypto
 
 from app import accounts, clock
 from app.assembly import assemble
-from app.cli.serving import configure
+from app.cli.listening import configure
 from app.main import create_app
 from app.models import Alarm, Quarantined, Table
 from tests.channels import platform
@@ -174,10 +173,7 @@ class ProductionServer(Server):
     """One ASGI application on a free port, served as `tongban web` serves it."""
 
     def __init__(self, app: Any) -> None:
-        super().__init__(app)
-        config = configure(app, "error")
-        config.host, config.port = "127.0.0.1", 0
-        self._server = uvicorn.Server(config)
+        super().__init__(app, configure(app, "error"))
 
 
 class OtherProcess:

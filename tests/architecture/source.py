@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -96,7 +96,13 @@ def _first(dotted: str) -> str:
 
 def sources(*folders: str) -> list[Source]:
     """Every Python file under these folders."""
-    paths = sorted(path for folder in folders for path in (ROOT / folder).rglob("*.py") if "__pycache__" not in path.parts)
+    return [source for folder in sorted(folders) for source in _under(folder)]
+
+
+@cache
+def _under(folder: str) -> list[Source]:
+    """Read and parsed once for all tests."""
+    paths = sorted(path for path in (ROOT / folder).rglob("*.py") if "__pycache__" not in path.parts)
     return [Source(path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")) for path in paths]
 
 
