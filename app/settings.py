@@ -49,6 +49,12 @@ class Settings(BaseSettings):
     @classmethod
     def _is_a_key(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and _key_bytes(value) is None:
+    keep_pushes_days: int = Field(30, ge=7, description="How long it is remembered that a push came, never its words; receipts too")
+    keep_quarantine_days: int = Field(30, ge=1, description="How long a push stays in quarantine after it was settled")
+    keep_details_days: int = Field(
+        180, ge=15, description="How long alarms, reports, and after a course's end the single tries of its messages are kept"
+    )
+    keep_audit_days: int = Field(1825, ge=30, description="How long it is kept who did what")
             raise ValueError("must be 32 bytes in base64; `tongban keys` prints fresh ones")
         return value
 

@@ -12,7 +12,7 @@ from functools import partial
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from app import broadcasts, clock, flags, schedules
+from app import broadcasts, clock, flags, retention, schedules
 from app.alerts import Alerter
 from app.assembly import Assembly, Channels
 from app.channels import Channel
@@ -53,6 +53,7 @@ class Worker:
         self._ticker.add_job(self._guarded(self._alert), seconds=2, id="alerts", **often)
         self._ticker.add_job(self._guarded(self._tell), seconds=10, id="alarms", **often)
         self._ticker.add_job(self._guarded(self._send_now), seconds=_TICK_SECONDS, id="send", **often)
+        self._ticker.add_job(self._guarded(self._retain), seconds=60, id="retention", **often)
         self._ticker.start()
 
     async def stop(self) -> None:
@@ -147,6 +148,9 @@ class Worker:
 
     async def _tell(self) -> None:
         await self._alerter.tell_operators()
+
+    async def _retain(self) -> None:
+        await retention.run_due(self._assembly.database, retention.keep(self._assembly.settings))
 
     def _guarded(self, work: Callable[[], Awaitable[object]]) -> Callable[[], Coroutine[None, None, None]]:
         async def run() -> None:

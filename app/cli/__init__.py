@@ -39,6 +39,7 @@ _COMMANDS = {
     "progress": "announcing:progress",
     "backup": "backups:backup",
     "restore": "backups:restore",
+    "retention": "retaining:retention",
 }
 #: Groups of commands: the word, and the module with the function that makes the group.
 _GROUPS = {
@@ -52,6 +53,7 @@ _GROUPS = {
     "alarm": "courses:alarm_commands",
     "erasures": "backups:erasures_commands",
     "deliveries": "deliveries:commands",
+    "quarantine": "quarantine:commands",
 }
 
 

@@ -86,6 +86,11 @@ def open_push(credentials: Credentials, query: Sequence[tuple[str, str]], body: 
         raise BadPush(bad.reason, plain) from None
 
 
+def reread(credentials: Credentials, plain: bytes, received_at: datetime) -> Push:
+    """The push in a plain copy that was opened and checked when it came. Raises `BadPush`."""
+    return _read(credentials, plain, received_at)
+
+
 def _plain(credentials: Credentials, query: Mapping[str, str], body: bytes, now: datetime) -> tuple[bytes, str | None]:
     if _encrypted(credentials.mode, query):
         return _decrypted(credentials, query, body, now)
