@@ -19,6 +19,8 @@ from app.models import Table
 from migrations import running
 
 _REVISIONS = "alembic_version"
+#: What living processes write of themselves: those of the backup are not these.
+_OF_PROCESSES = frozenset({"heartbeats"})
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ def _restore(tx: Tx, keyring: Keyring, archive: Archive, listed: Sequence[dict[s
     before = _clear(tx, replace=replace)
     running.upgrade_within(tx, contents.revision)
     for name, table in contents.tables.items():
+        if name in _OF_PROCESSES:
+            continue
         rows.load(tx, name, table, archive.rows(name))
     _count_on(tx, contents)
     running.upgrade_within(tx)
