@@ -138,6 +138,7 @@ class Stage:
             master_key=SecretStr(KEY),
             index_key=SecretStr(KEY),
             clock_file=clock_file,
+            spool=folder / "spool",
         )
         self.course_id = 0
         self.openids: dict[str, str] = {}
