@@ -13,7 +13,7 @@ from starlette.routing import Mount
 
 from app.assembly import Assembly, refuse_moved_clock, warn_of_open_doors
 from app.errors import Unavailable
-from app.web import health, read
+from app.web import health, metrics, read
 from app.web.hooks import Hooks
 from app.worker import Worker
 
@@ -52,6 +52,7 @@ def create_app(assembly: Assembly, *, worker: bool) -> FastAPI:
     app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.router.routes.append(Mount("/hooks/wechat", app=hooks))
     app.include_router(health.routes(assembly))
+    app.include_router(metrics.routes(assembly, hooks.tally))
     app.include_router(read.routes(assembly))
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "web" / "static"))
     return app

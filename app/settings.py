@@ -10,6 +10,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.sealing import Vault
 
+#: Fewer characters can be guessed.
+_SHORTEST_TOKEN = 16
+
 
 class Settings(BaseSettings):
     """The settings. A value that does not fit is refused at start with one sentence."""
@@ -36,12 +39,22 @@ class Settings(BaseSettings):
     smtp_url: SecretStr | None = Field(None, description="Mail server for alerts: smtp://USER:PASSWORD@HOST:587 or smtps://…")
     alert_from: str = Field("tongban@localhost", description="Sender of alert mails")
     alarm_webhook: SecretStr | None = Field(None, description="Address that gets operators' alarms as JSON {text}")
+    metrics_token: SecretStr | None = Field(
+        None, description="Whoever sends it as bearer token may read /metrics; without it there is no such page"
+    )
+    heartbeat_file: Path | None = Field(None, description="A worker renews this file every five seconds, for whoever watches the process")
     tapped_opens_window: bool = Field(
         False, description="Whether a tap on a choice opens the 48 hours like typed words; pessimistic by default"
     )
     lease_seconds: float = Field(
         30, gt=0, le=600, description="After this many seconds of silence a worker counts as dead and others take over"
     )
+    keep_pushes_days: int = Field(30, ge=7, description="How long it is remembered that a push came, never its words; receipts too")
+    keep_quarantine_days: int = Field(30, ge=1, description="How long a push stays in quarantine after it was settled")
+    keep_details_days: int = Field(
+        180, ge=15, description="How long alarms, reports, and after a course's end the single tries of its messages are kept"
+    )
+    keep_audit_days: int = Field(1825, ge=30, description="How long it is kept who did what")
     clock_file: Path | None = Field(None, description="Demo only: file with the seconds by which the clock runs ahead")
     log_level: str = Field("INFO", description="DEBUG, INFO, WARNING or ERROR")
 
@@ -49,13 +62,16 @@ class Settings(BaseSettings):
     @classmethod
     def _is_a_key(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and _key_bytes(value) is None:
-    keep_pushes_days: int = Field(30, ge=7, description="How long it is remembered that a push came, never its words; receipts too")
-    keep_quarantine_days: int = Field(30, ge=1, description="How long a push stays in quarantine after it was settled")
-    keep_details_days: int = Field(
-        180, ge=15, description="How long alarms, reports, and after a course's end the single tries of its messages are kept"
-    )
-    keep_audit_days: int = Field(1825, ge=30, description="How long it is kept who did what")
             raise ValueError("must be 32 bytes in base64; `tongban keys` prints fresh ones")
+        return value
+
+    @field_validator("metrics_token")
+    @classmethod
+    def _is_long(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None or not value.get_secret_value():
+            return None
+        if len(value.get_secret_value()) < _SHORTEST_TOKEN:
+            raise ValueError(f"must have {_SHORTEST_TOKEN} characters or more: head -c 32 /dev/urandom | base64")
         return value
 
     @field_validator("database_url")

@@ -6,13 +6,13 @@ as it would have passed.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from app import broadcasts, clock, flags, retention, schedules
+from app import broadcasts, clock, flags, heartbeat, retention, schedules
 from app.alerts import Alerter
 from app.assembly import Assembly, Channels
 from app.channels import Channel
@@ -54,6 +54,8 @@ class Worker:
         self._ticker.add_job(self._guarded(self._tell), seconds=10, id="alarms", **often)
         self._ticker.add_job(self._guarded(self._send_now), seconds=_TICK_SECONDS, id="send", **often)
         self._ticker.add_job(self._guarded(self._retain), seconds=60, id="retention", **often)
+        at_once = datetime.fromtimestamp(clock.machine_seconds(), UTC)
+        self._ticker.add_job(self._guarded(self._beat), seconds=heartbeat.BEAT_SECONDS, id="beat", next_run_time=at_once, **often)
         self._ticker.start()
 
     async def stop(self) -> None:
@@ -96,10 +98,10 @@ class Worker:
         """Settle what dead processes left behind."""
         await self._postman.reap(clock.now())
 
-    async def _send_account(self, account_id: int, channel: Channel, now: datetime) -> int:
+    async def _send_account(self, account_id: int, channel: Channel, now: datetime, *, moving: bool = False) -> int:
         total = 0
         while await self._assembly.database.read(lambda tx: claims.any_due(tx, account_id, now)):
-            dealt = await self._postman.send_due(account_id, channel, now)
+            dealt = await self._postman.send_due(account_id, channel, now, moving=moving)
             total += dealt
             if not dealt:
                 break  # parked: its rows stay as they are
@@ -112,7 +114,7 @@ class Worker:
         for account_id, channel in (await self._channels.all()).items():
             busy = self._senders.get(account_id)
             if busy is None or busy.done():
-                work = self._guarded(partial(self._send_account, account_id, channel, clock.now()))
+                work = self._guarded(partial(self._send_account, account_id, channel, clock.now(), moving=True))
                 self._senders[account_id] = asyncio.create_task(work())
 
     async def _quiet(self) -> None:
@@ -148,6 +150,11 @@ class Worker:
 
     async def _tell(self) -> None:
         await self._alerter.tell_operators()
+
+    async def _beat(self) -> None:
+        """Show that we live: the file first, for it needs no database."""
+        heartbeat.touch(self._assembly.settings.heartbeat_file)
+        await self._assembly.database.write(lambda tx: heartbeat.beat(tx, self._assembly.owner, clock.machine_seconds()))
 
     async def _retain(self) -> None:
         await retention.run_due(self._assembly.database, retention.keep(self._assembly.settings))

@@ -34,6 +34,7 @@ _COMMANDS = {
     "keys": "keys:keys",
     "rewrap-keys": "rewrapping:rewrap_keys",
     "check": "checking:check",
+    "health": "health:health",
     "chat": "chatting:chat",
     "announce": "announcing:announce",
     "progress": "announcing:progress",

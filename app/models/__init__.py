@@ -5,10 +5,10 @@ hold AES-256-GCM ciphertext bound to table, column and row (`app/sealing.py`); c
 Ids of rows with sealed columns are issued by `app/ids.py` before the insert. Moments are UTC with zone.
 """
 
-from app.models.accounts import AccessToken, Account, Alarm, Audit, Chore, DataKey, Erasure, Pace
+from app.models.accounts import AccessToken, Account, Alarm, Audit, Chore, DataKey, Erasure, Heartbeat, Pace
 from app.models.columns import Id, Moment, Table
 from app.models.courses import ConsentGiven, Course, Group, Invitation, Membership, Participant, Screening
-from app.models.deliveries import Attempt, Broadcast, Delivery, Firing, Receipt, Schedule
+from app.models.deliveries import Attempt, Broadcast, Delivery, Firing, Receipt, Schedule, stands
 from app.models.flags import Alert, Flag, OnCall
 from app.models.people import Allowance, Conversation, Guess, Identity, InboxItem, Person, Quarantined
 
@@ -32,6 +32,7 @@ __all__ = [
     "Flag",
     "Group",
     "Guess",
+    "Heartbeat",
     "Id",
     "Identity",
     "InboxItem",
@@ -47,4 +48,5 @@ __all__ = [
     "Schedule",
     "Screening",
     "Table",
+    "stands",
 ]

@@ -56,13 +56,16 @@ class AccessToken(Table):
 
 
 class Pace(Table):
-    """How fast one API of an account may be called: parked until, and calls of the day."""
+    """How fast one API of an account may be called: parked until, probed by one message from when on, and calls of the day."""
 
     __tablename__ = "paces"
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True, autoincrement=False)
     api: Mapped[str] = mapped_column(primary_key=True)  # custom, notice, mass
     parked_until: Mapped[datetime | None]
     parked_code: Mapped[str | None]
+    probe_at: Mapped[datetime | None]  # parked: from then on one message may try whether it is over
+    pause: Mapped[int] = mapped_column(default=0, server_default="0")  # seconds until the last probe; it grows while probes fail
+    troubles: Mapped[int] = mapped_column(default=0, server_default="0")  # calls in doubt, less those that went well since
     day: Mapped[date]
     calls: Mapped[int] = mapped_column(default=0)
 
@@ -79,6 +82,15 @@ class Alarm(Table):
     first_at: Mapped[datetime]
     last_at: Mapped[datetime]
     told_at: Mapped[datetime | None]  # when the operators' webhook last took it
+
+
+class Heartbeat(Table):
+    """A worker that lives, or has died within the last day. By the machine's clock, which no demo moves."""
+
+    __tablename__ = "heartbeats"
+    owner: Mapped[str] = mapped_column(primary_key=True)  # machine, process and a random word
+    started_at: Mapped[float]
+    beat_at: Mapped[float]
 
 
 class Audit(Table):

@@ -75,7 +75,11 @@ class Participant(Table):
     """A person as the study knows them in one course: a number that is random within the course."""
 
     __tablename__ = "participants"
-    __table_args__ = (UniqueConstraint("course_id", "number"), UniqueConstraint("course_id", "person_id"))
+    __table_args__ = (
+        UniqueConstraint("course_id", "number"),
+        UniqueConstraint("course_id", "person_id"),
+        Index("ix_participants_person_id", "person_id"),
+    )
     id: Mapped[int] = mapped_column(primary_key=True)
     course_id: Mapped[int] = mapped_column(ForeignKey("courses.id", ondelete="CASCADE"))
     person_id: Mapped[int | None] = mapped_column(ForeignKey("persons.id", ondelete="SET NULL"))

@@ -1,8 +1,9 @@
 """Tables: what shall go out, to whom, and what became of it."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import ColumnElement, ForeignKey, Index, UniqueConstraint, literal_column, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.columns import Table
@@ -78,6 +79,7 @@ class Delivery(Table):
             "ix_deliveries_due",
             "account_id",
             "priority",
+            "broadcast_id",
             "due_at",
             "id",
             sqlite_where=text("state IN ('ready', 'retry')"),
@@ -162,3 +164,8 @@ class Receipt(Table):
     status: Mapped[str]
     received_at: Mapped[datetime]
     applied_at: Mapped[datetime | None]
+
+
+def stands(states: Iterable[str]) -> ColumnElement[bool]:
+    """Whether a delivery is in one of these states, written out in this order, so that SQLite recognises a partial index's condition."""
+    return Delivery.state.in_([literal_column(f"'{state}'") for state in states])

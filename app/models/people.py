@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.columns import Table
@@ -87,6 +87,9 @@ class Quarantined(Table):
     """A validly signed push that could not be handled; its raw copy is sealed and can be replayed."""
 
     __tablename__ = "quarantine"
+    __table_args__ = (
+        Index("ix_quarantine_open", "account_id", sqlite_where=text("settled_at IS NULL"), postgresql_where=text("settled_at IS NULL")),
+    )
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
     person_id: Mapped[int | None] = mapped_column(ForeignKey("persons.id", ondelete="SET NULL"))

@@ -23,6 +23,7 @@ from app.errors import Unavailable
 from app.inbox import Incoming
 from app.intake import Intake
 from app.outbox import riding
+from app.web.tally import Tally
 
 log = structlog.get_logger()
 
@@ -48,6 +49,7 @@ class Hooks:
 
     def __init__(self, assembly: Assembly) -> None:
         self._assembly = assembly
+        self.tally = Tally()
         self._intake = Intake(assembly)
         self._link_for = assembly.links().for_person
         self._after: set[asyncio.Task[None]] = set()
@@ -69,9 +71,11 @@ class Hooks:
         """Answer one request."""
         if scope["type"] != "http":
             return
+        began = clock.steady()
         status, body, after = await self._answer(scope, receive)
         gone = after is not None and await _gone(receive)
         await _respond(send, status, body)
+        self.tally.note(status, body, clock.steady() - began)
         if after is not None and not gone:  # the last byte is handed over: what rode along may be counted
             self._afterwards(riding.handed_over, after)
 

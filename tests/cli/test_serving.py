@@ -14,7 +14,9 @@ from typing import Any
 
 import pytest
 
+from app import heartbeat
 from app.cli import listening
+from app.db import Database
 from app.web import patience
 from tests.cli.conftest import Tongban, refused
 from tests.cli.test_demo import ROOT, free_port
@@ -64,11 +66,18 @@ def test_run_answers_and_ends_when_told(signalled: signal.Signals, tongban: Tong
         assert "Traceback" not in process.stderr.read()
 
 
-def test_a_worker_ends_when_told(tongban: Tongban) -> None:
-    with started("worker") as process:
+def test_a_worker_shows_that_it_lives_and_ends_when_told(
+    tongban: Tongban, tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TONGBAN_HEARTBEAT_FILE", str(tmp_path / "beat"))
+    with Database(sqlite_url) as database, started("worker") as process:
         assert process.stderr is not None
         assert "worker runs" in process.stderr.readline()
-        time.sleep(1)
+        deadline = time.monotonic() + 30
+        while not database.read_now(lambda tx: heartbeat.alive(tx, time.time())):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert (tmp_path / "beat").exists()
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
         assert "Traceback" not in process.stderr.read()

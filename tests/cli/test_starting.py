@@ -25,6 +25,7 @@ KEPT_OUT = {
     "run": SHEETS | MIGRATING | SANDBOX,
     "sandbox": MIGRATING | DATABASE | {"wechatpy", "app.main", "app.assembly", "app.outbox", "openpyxl"},
     "keys": WEB | SHEETS | MIGRATING | SANDBOX | DATABASE | TALKING | {"pydantic"},
+    "health": WEB | SHEETS | MIGRATING | SANDBOX | {"prometheus_client"},
     "alarm": WEB | SHEETS | MIGRATING | SANDBOX,
     "migrate": WEB | SHEETS | SANDBOX,
 }
