@@ -1,5 +1,6 @@
 # Two stages: the first installs the hashed lock, the second carries only what runs, as an account without rights.
-# Build: docker build -t tongban .      Run: docker compose up, or docker run --env-file .env -v tongban:/srv/var -p 8000:8000 tongban
+# Build: docker build -t tongban .      Run: docker compose up, or docker run --env-file .env -v tongban:/srv/var -p 127.0.0.1:8000:8000 tongban
+# Under /srv/var stand the SQLite file and the spool: give it a volume that outlives the container.
 
 FROM python:3.13-slim AS builder
 WORKDIR /build
