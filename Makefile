@@ -20,7 +20,7 @@ ifneq ($(shell cat $(STAMP) 2>/dev/null && $(BIN)/python -c "" 2>/dev/null || ec
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long check check-database check-locks lock format migration migration-0001 clean
+.PHONY: help setup run test test-long bench bench-long check check-database check-locks lock format migration migration-0001 clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -40,6 +40,12 @@ test-long: setup ## run the long fault runs and the soak: about half an hour
 	  $(BIN)/python -m pytest -m "long and alone" $(ARGS); alone=$$?; \
 	  echo "Shared: $$shared, alone: $$alone (5: no such test)."; \
 	  case "$$shared $$alone" in "0 0"|"0 5"|"5 0") ;; *) exit 1 ;; esac
+
+bench: setup ## measure the program beside its own limits: about eight minutes
+	$(BIN)/python -m benchmarks all --old 1000000 --audiences 500 10000 $(ARGS)
+
+bench-long: setup ## the same with ten million old pushes and an audience of a million: about an hour
+	$(BIN)/python -m benchmarks all --old 1000000 10000000 --audiences 500 10000 1000000 $(ARGS)
 
 check: setup ## lint, types, migrations, settings and locks
 	$(BIN)/ruff check .

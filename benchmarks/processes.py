@@ -66,13 +66,13 @@ class Yard:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop_all()
-        shutil.rmtree(self.folder)
+        self.close()
 
-    def stop_all(self) -> None:
-        """End every process that runs in it."""
+    def close(self) -> None:
+        """End every process that runs in it, and remove the folder."""
         while self._running:
             self._running.pop().stop()
+        shutil.rmtree(self.folder)
 
     def start(self, name: str, module: str, *words: str, env: Mapping[str, str] | None = None, given: Any = None, port: int = 0) -> Running:
         """Start `python -m module words` in a folder of its own, with `given` as JSON on its input."""
