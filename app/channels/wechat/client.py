@@ -4,7 +4,7 @@ Paths and limits: platform reference 4 to 9. Nothing here repeats a message; onl
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -170,13 +170,13 @@ class WeChat:
         call = Call(path, query or {}, body, proof=proof)
         if most_bytes is not None:
             call = replace(call, most_bytes=most_bytes)
-        token = await self._keeper.current()
+        token = await _granted(self._keeper.current())
         try:
             return await self._with(token, call)
         except SendError as error:
             if error.verdict is not Verdict.TOKEN:
                 raise
-        return await self._with(await self._keeper.refused(token), call)
+        return await self._with(await _granted(self._keeper.refused(token)), call)
 
     async def _with(self, token: str, call: Call) -> Answer:
         return await exchange(self._http, self._base, replace(call, query={"access_token": token, **call.query}))
@@ -217,3 +217,14 @@ class WeChat:
             return
         for openid in openids if refused else ():
             await self._tag_batch(path, tag, [openid])
+
+
+async def _granted(asked: Awaitable[str]) -> str:
+    """The token. Raises `SendError`; where it stays in doubt whether there is one, the call that needs it has certainly not been made."""
+    try:
+        return await asked
+    except SendError as error:
+        if error.verdict not in (Verdict.UNKNOWN, Verdict.BUSY):
+            raise
+        never = SendError(Verdict.NOT_SENT, error.code, error.detail)
+    raise never
