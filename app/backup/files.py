@@ -67,7 +67,7 @@ class Sink:
     def table(self, name: str, columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[Any]]) -> None:
         """Write a table's rows, each one already as JSON takes it; never more than a thousand are held."""
         digest, count = hashlib.sha256(), 0
-        with self._archive.open(zipfile.ZipInfo(_entry(name)), "w", force_zip64=True) as file:
+        with self._archive.open(_entry(name), "w", force_zip64=True) as file:
             lines = (json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n" for row in rows)
             while some := list(islice(lines, _LINES)):
                 block = "".join(some).encode()

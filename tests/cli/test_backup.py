@@ -1,5 +1,6 @@
 """A backup is one whole file or none; what is damaged, foreign or newer is refused with one sentence; what is restored equals what was."""
 
+import base64
 import json
 import os
 import random
@@ -11,7 +12,7 @@ import sys
 import threading
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -296,33 +297,57 @@ def test_nothing_is_restored_under_a_running_service(copy: tuple[Path, Keyring],
         restored(busy, keyring, path)
 
 
-def test_a_backup_killed_in_the_middle_leaves_no_half_file(sqlite_url: str, tmp_path: Path) -> None:
-    keyring = with_people(sqlite_url)
-    engine = sa.create_engine(sqlite_url)
+def many(url: str, rows_of_audit: int = 25_000) -> None:
+    """So many rows that there is a middle."""
+    engine = sa.create_engine(url)
     with engine.begin() as connection:
-        row = {"at": NOW, "actor": "system", "action": "fill", "subject": "x" * 200, "details": {}}
-        connection.execute(sa.insert(Audit), [row] * 100_000)
+        row = {"at": NOW, "actor": "system", "action": "fill", "details": {}}
+        connection.execute(sa.insert(Audit), [{**row, "subject": os.urandom(100).hex()} for _ in range(rows_of_audit)])
     engine.dispose()
-    path, part = tmp_path / "b", tmp_path / "b.part"
+
+
+def killed(url: str, keyring: Keyring, words: list[str], when: Callable[[], bool]) -> None:
+    """Run a command in a process of its own and kill it in its middle."""
     environment = {
         **os.environ,
-        "TONGBAN_DATABASE_URL": sqlite_url,
-        "TONGBAN_MASTER_KEY": key_of(keyring.vault.masters[0]),
-        "TONGBAN_INDEX_KEY": key_of(keyring.vault.index_key),
+        "TONGBAN_DATABASE_URL": url,
+        "TONGBAN_MASTER_KEY": base64.b64encode(keyring.vault.masters[0]).decode(),
+        "TONGBAN_INDEX_KEY": base64.b64encode(keyring.vault.index_key).decode(),
     }
-    process = subprocess.Popen([sys.executable, "-m", "app", "backup", str(path)], cwd=ROOT, env=environment)
-    wait_until(lambda: part.exists() and part.stat().st_size > 100_000)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait(10) == -signal.SIGKILL
+    with subprocess.Popen([sys.executable, "-m", "app", *words], cwd=ROOT, env=environment) as process:
+        wait_until(lambda: when() or process.poll() is not None)
+        process.kill()
+        assert process.wait(10) == -signal.SIGKILL
+
+
+def test_a_backup_killed_in_the_middle_leaves_no_half_file(sqlite_url: str, tmp_path: Path) -> None:
+    keyring = with_people(sqlite_url)
+    many(sqlite_url)
+    path, part = tmp_path / "b", tmp_path / "b.part"
+    killed(sqlite_url, keyring, ["backup", str(path)], lambda: part.exists() and part.stat().st_size > 300_000)
     assert not path.exists()
-    assert taken(sqlite_url, keyring, path).rows > 100_000  # what was left is written over
+    assert taken(sqlite_url, keyring, path).rows > 25_000  # what was left is written over
     assert not part.exists()
 
 
-def key_of(key: bytes) -> str:
-    import base64
-
-    return base64.b64encode(key).decode()
+def test_a_restore_killed_in_the_middle_leaves_what_was_there(copy: tuple[Path, Keyring], sqlite_url: str, tmp_path: Path) -> None:
+    keyring = copy[1]
+    source = f"sqlite:///{tmp_path}/source.db"
+    many(source)
+    taken(source, keyring, tmp_path / "many")
+    with Desk(sqlite_url) as desk:
+        desk.person("别人")
+    before = everything(sqlite_url)
+    log = tmp_path / "tongban.db-wal"
+    killed(
+        sqlite_url,
+        keyring,
+        ["restore", str(tmp_path / "many"), "--replace"],
+        lambda: log.exists() and log.stat().st_size > 3_000_000,
+    )
+    assert everything(sqlite_url) == before
+    restored(sqlite_url, keyring, tmp_path / "many", over=True)
+    assert len(everything(sqlite_url)["persons"]) == 4
 
 
 def test_two_backups_to_one_name_do_not_mix(sqlite_url: str, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def put(tx: Any, **values: Any) -> None:
 
 def stand(desk: Desk | Stage) -> list[tuple[str, str]]:
     query = sa.select(Delivery.state, Delivery.reason).order_by(Delivery.id)
-    return [tuple(row) for row in desk.read(lambda tx: tx.execute(query).all())]
+    return [(row.state, row.reason) for row in desk.read(lambda tx: tx.execute(query).all())]
 
 
 def in_doubt(desk: Desk, *states: str) -> tuple[int, list[int]]:
