@@ -56,9 +56,7 @@ async def _unreadable(database_url: str, folder: Path) -> None:
         assert all(len(scene.texts(stage, name)) == 1 for name in ANSWERS), "it had arrived, which is why it is not repeated"
 
 
-def test_l3_a_token_that_is_none_is_never_used_and_what_waits_for_one_is_not_in_doubt(
-    database_url: str, tmp_path: Path
-) -> None:
+def test_l3_a_token_that_is_none_is_never_used_and_what_waits_for_one_is_not_in_doubt(database_url: str, tmp_path: Path) -> None:
     run(_tokens(database_url, tmp_path))
 
 
@@ -116,7 +114,8 @@ async def _numbers(database_url: str, folder: Path) -> None:
         await stage.settle()
         rows = stage.read(lambda tx: deliveries(tx, schedule))
         assert {row.state for row in rows.values()} == {"notified"}
-        kept = dict(stage.read(lambda tx: [tuple(row) for row in tx.execute(sa.select(Attempt.delivery_id, Attempt.msgid))]))
+        noted = sa.select(Attempt.delivery_id, Attempt.msgid)
+        kept = {row.delivery_id: row.msgid for row in stage.read(lambda tx: tx.execute(noted).all())}
         assert {name: kept[rows[people[name]].id] for name in people} == {name: text for name, (_, text) in forms.items()} | {
             "missing": None
         }
