@@ -38,6 +38,8 @@ _DISK_SECONDS = 1.2
 _PAUSE_SECONDS, _LONGEST_PAUSE = 0.05, 0.4
 #: How often we look whether the database is back, and whether something waits.
 _LOOK_SECONDS = 0.5
+#: After a push that waited in vain the database is asked for nothing: if it says nothing for so long, it is away for everybody.
+_DOUBT_SECONDS = 0.5
 _STOP_SECONDS = 3.0
 #: Writers of spool files: the disk syncs what waits together.
 _HANDS = 4
@@ -58,11 +60,11 @@ class _Attempt:
 class _News:
     """What the operators shall hear as soon as it can be written down."""
 
-    spooled: int = 0
+    away: bool = False
     refused: Counter[str] = field(default_factory=Counter)
 
     def __bool__(self) -> bool:
-        return bool(self.spooled or self.refused)
+        return bool(self.away or self.refused)
 
 
 class Intake:
@@ -76,6 +78,7 @@ class Intake:
         self._replay = Replay(self._database, self._tools, self._folder, self._seal, self._hands, assembly.links().for_person)
         self._news = _News()
         self._away_since: float | None = None
+        self._asking: asyncio.Task[None] | None = None
         self._hesitating: Counter[str] = Counter()
         self._wake = asyncio.Event()
         self._stopping = False
@@ -102,6 +105,8 @@ class Intake:
         if self._keeper is not None:
             with suppress(TimeoutError, asyncio.CancelledError):
                 await asyncio.wait_for(self._keeper, _STOP_SECONDS)
+        if self._asking is not None:
+            self._asking.cancel()
         self._hands.shutdown(wait=False, cancel_futures=True)
 
     async def take(self, incoming: Incoming, until: float) -> Taken | None:
@@ -112,6 +117,8 @@ class Intake:
         person = self._seal.person(incoming.account_id, incoming.push.openid)
         while self._hesitating[person] and not self.away and clock.steady() < until:  # noqa: ASYNC110 - rare, and over in a moment
             await asyncio.sleep(_PAUSE_SECONDS)  # an earlier push of theirs is just being tried again
+        if self._asking is not None:
+            await asyncio.wait({self._asking})
         if self.away or self._folder.holds(person):
             return await self._keep_push(incoming, until)
         attempt = _Attempt()
@@ -119,7 +126,7 @@ class Intake:
             return await self._write(partial(self._take, incoming=incoming, attempt=attempt), until, person)
         except Unavailable:
             attempt.given_up = True
-            self._lost()
+            self._doubt()
             return await self._keep_push(incoming, until)
         except Exception as bug:  # noqa: BLE001 - a push that breaks us would come back twice: kept, alarmed, answered
             log.error("push_failed", kind=type(bug).__name__, where=place_of(bug))  # noqa: TRY400 - a traceback may hold what somebody wrote
@@ -141,7 +148,7 @@ class Intake:
         try:
             async with asyncio.timeout(max(0.0, until - clock.steady())):
                 try:
-                    return await self._database.write(work)
+                    return await self._database.write_short(work)
                 except Unavailable:
                     return await self._write_again(work, person)
         except TimeoutError:
@@ -154,7 +161,7 @@ class Intake:
             while not self.away:
                 await asyncio.sleep(pause)
                 with suppress(Unavailable):
-                    return await self._database.write(work)
+                    return await self._database.write_short(work)
                 pause = min(2 * pause, _LONGEST_PAUSE)
             raise Unavailable("database", "The database does not answer just now; please try again in a minute.")
         finally:
@@ -163,7 +170,7 @@ class Intake:
     async def _keep_push(self, incoming: Incoming, until: float) -> Taken | None:
         """Write a push to the disk; what safety says to it is answered now, and not once more when it is replayed."""
         words = self._first_words(incoming.push)
-        letter = Letter(incoming.account_id, clock.now(), incoming.push, answered=words is not None)
+        letter = Letter(incoming.account_id, clock.now(), incoming.push, ids.new_id(), answered=words is not None)
         if not await self._spool(letter, until, always=words is not None and words.grave):
             return None
         return Taken(0, None if words is None else incoming.write_reply(words.text))
@@ -181,7 +188,7 @@ class Intake:
             try:
                 await self._write(partial(_quarantine, tools=self._tools, letter=letter), until, "")
             except Unavailable:
-                self._lost()
+                self._doubt()
             except Exception as bug:  # noqa: BLE001 - an account that is just being removed: the replay puts it aside
                 log.error("not_quarantined", kind=type(bug).__name__, where=place_of(bug))  # noqa: TRY400 - as above
             else:
@@ -196,9 +203,7 @@ class Intake:
         except (SpoolFull, OSError, TimeoutError) as refused:
             self._refused(_word_for(refused))
             return False
-        if self.away:
-            self._news.spooled += 1
-        else:
+        if not self.away:
             self._wake.set()  # a line that moves
         return True
 
@@ -207,11 +212,25 @@ class Intake:
             log.error("spool_refused", why=why)
         self._news.refused[why] += 1
 
-    def _lost(self) -> None:
+    def _doubt(self) -> None:
+        """Find out whether the database is away, or somebody else just holds one person's row."""
+        if self._asking is None and not self.away:
+            self._asking = asyncio.create_task(self._ask())
+
+    async def _ask(self) -> None:
+        try:
+            await self._write_nothing(_DOUBT_SECONDS)
+        except Unavailable:
+            self._gone()
+        except Exception as bug:  # noqa: BLE001 - whatever it is: pushes go on as if we had not asked
+            log.error("spool_failed", kind=type(bug).__name__, where=place_of(bug))  # noqa: TRY400 - a traceback may hold words
+        finally:
+            self._asking = None
+
+    def _gone(self) -> None:
         if self._away_since is None:
-            self._away_since = clock.steady()
+            self._away_since, self._news.away = clock.steady(), True
             log.warning("database_away")
-            self._wake.set()  # perhaps it was one row that somebody else holds
 
     # -- the way back
 
@@ -221,33 +240,38 @@ class Intake:
             try:
                 await self._look()
             except Unavailable:
-                self._away_since = self._away_since or clock.steady()
+                self._gone()
             except Exception as bug:  # noqa: BLE001 - the next look may go better
                 log.error("spool_failed", kind=type(bug).__name__, where=place_of(bug))  # noqa: TRY400 - a traceback may hold words
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), _LOOK_SECONDS)
 
     async def _look(self) -> None:
+        if self._asking is not None:
+            await asyncio.wait({self._asking})
         if self._away_since is not None:
-            await self._write_soon(lambda tx: tx.exec_driver_sql("SELECT 1"))
+            await self._write_nothing(PATIENCE_SECONDS)
             log.warning("database_back", seconds=round(clock.steady() - self._away_since, 1))
             self._away_since = None
         if self._news:
             news, self._news = self._news, _News()
             try:
-                await self._write_soon(partial(_tell, news=news, now=clock.now()))
+                await self._write_soon(partial(_tell, news=news, now=clock.now()), PATIENCE_SECONDS)
             except Unavailable:
-                self._news.spooled += news.spooled
-                self._news.refused += news.refused
+                self._news = _News(away=news.away or self._news.away, refused=news.refused + self._news.refused)
                 raise
         if await self._file(self._folder.names):
             count = await self._replay.run()
             if count:
                 log.info("spool_replayed", count=count)
+                self._wake.set()  # there may be more
 
-    async def _write_soon(self, work: Callable[[Tx], object]) -> None:
+    async def _write_nothing(self, seconds: float) -> None:
+        await self._write_soon(lambda tx: tx.exec_driver_sql("SELECT 1"), seconds)
+
+    async def _write_soon(self, work: Callable[[Tx], object], seconds: float) -> None:
         try:
-            await asyncio.wait_for(self._database.write(work), PATIENCE_SECONDS)
+            await asyncio.wait_for(self._database.write(work), seconds)
         except TimeoutError:
             raise Unavailable("database", "The database does not answer just now; please try again in a minute.") from None
 
@@ -260,7 +284,7 @@ def _quarantine(tx: Tx, *, tools: Tools, letter: BadLetter) -> None:
 
 
 def _tell(tx: Tx, news: _News, now: datetime) -> None:
-    if news.spooled:
+    if news.away:
         audit.alarm(tx, now, "database_away", "spooled")
     for why in news.refused:
         audit.alarm(tx, now, "spool_refused", why)

@@ -85,7 +85,8 @@ def _sender(tx: Tx, tools: Tools, incoming: Incoming, now: datetime) -> Sender:
 def _repeat(tx: Tx, tools: Tools, incoming: Incoming, earlier: Earlier, sender: Sender | None, note: Note) -> Taken:
     now = note.received_at
     if earlier.content_hash != note.content_hash:
-        quarantine(tx, tools, incoming.account_id, "same key, other content", incoming.push.raw, now, earlier.person_id)
+        once = incoming.late.row_id if incoming.late else None
+        quarantine(tx, tools, incoming.account_id, "same key, other content", incoming.push.raw, now, earlier.person_id, once)
         return Taken(earlier.id, None)
     if incoming.late is not None:
         return _repeat_late(tx, tools, incoming, incoming.late, earlier, sender)

@@ -21,6 +21,7 @@ class Late:
     received_at: datetime
     answered: bool
     words_of: Callable[[bytes], str]
+    row_id: int  # under which it is kept if it cannot be handled, once, however often it is replayed
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from app import clock
+from app import clock, ids
 
 #: By the first letters of the person's mark: a look at one shelf is short even when tens of thousands wait.
 _SHELVES = 64
+#: The second of what has none: it comes last.
+LAST = 9_999_999_999
 _NAME = re.compile(r"([0-9]{10})-[0-9]{20}-([0-9a-f]{16})-[0-9a-f]{24}\.push")
 #: A shelf's time stands still for some milliseconds: a look counts only if the shelf had not changed for this long before it.
 _SETTLED_SECONDS = 0.1
@@ -34,7 +36,7 @@ class SpoolFull(Exception):
 
 @dataclass(frozen=True)
 class Waiting:
-    """How many pushes wait, since when the oldest does (as the platform dated it), and how many files were put aside."""
+    """How many pushes wait, since when the oldest does (as the platform dated it, if it did), and how many files were put aside."""
 
     count: int
     oldest: datetime | None
@@ -44,7 +46,7 @@ class Waiting:
 def name_of(moment: int, number: str, person: str, push: str) -> str:
     """A file's name: seconds since 1970, the platform's number (zeros where it has none), the marks of person and push."""
     digits = number if re.fullmatch("[0-9]{1,20}", number) else ""
-    return f"{min(max(moment, 0), 9_999_999_999):010d}-{digits:0>20}-{person}-{push}.push"
+    return f"{min(max(moment, 0), LAST):010d}-{digits:0>20}-{person}-{push}.push"
 
 
 def person_in(name: str) -> str:
@@ -61,8 +63,8 @@ def written_for(part: Path) -> str:
 def waiting(path: Path) -> Waiting:
     """What waits in the spool at this folder; nothing where there is none. For whoever watches, in any process."""
     names = [name for shelf in _shelves(path) for name in _listed(shelf) if _NAME.fullmatch(name)]
-    oldest = datetime.fromtimestamp(int(min(names)[:10]), UTC) if names else None
-    return Waiting(len(names), oldest, len(_listed(path / "bad")))
+    first = min((int(name[:10]) for name in names), default=LAST)
+    return Waiting(len(names), None if first == LAST else datetime.fromtimestamp(first, UTC), len(_listed(path / "bad")))
 
 
 class Folder:
@@ -158,7 +160,7 @@ class Folder:
     def _put(self, name: str, content: bytes) -> None:
         shelf = self._shelf(name)
         if not (shelf / name).exists():
-            part = shelf / f".{name}~{os.getpid()}.{threading.get_ident()}"
+            part = shelf / f".{name}~{ids.new_code()}"  # no process id: in a container everybody is number 1
             try:
                 _write(part, content)
                 part.rename(shelf / name)

@@ -14,7 +14,7 @@ from typing import Any
 
 from app.channels import Push, PushKind
 from app.sealing import DataKey, Place, Unreadable, Vault, key_version
-from app.spool.folder import name_of
+from app.spool.folder import LAST, name_of
 
 _HEAD = b"tongban spool 1\n"
 _VERSION_BYTES = 4
@@ -22,23 +22,27 @@ _VERSION_BYTES = 4
 
 @dataclass(frozen=True)
 class Letter:
-    """A push that waits: of which account, when it came, and whether the safety bot's answer was given."""
+    """A push that waits: of which account, when it came, and whether the safety bot's answer was given.
+
+    `row_id`: under which it comes into quarantine if it cannot be handled, once.
+    """
 
     account_id: int
     received_at: datetime
     push: Push = field(repr=False)
+    row_id: int
     answered: bool = False
 
 
 @dataclass(frozen=True)
 class BadLetter:
-    """A push that nobody understood: it waits for quarantine. `row_id`: under which it is kept there, once."""
+    """A push that nobody understood: it waits for quarantine, where it is kept under `row_id`, once."""
 
     account_id: int
     received_at: datetime
     reason: str
     raw: bytes = field(repr=False)
-    row_id: int = 0
+    row_id: int
 
 
 class Seal:
@@ -56,7 +60,7 @@ class Seal:
         """The file's name; a repeated push gets the same one."""
         if isinstance(letter, BadLetter):
             mark = self._mark(f"bad.{letter.account_id}.{hashlib.sha256(letter.raw).hexdigest()}")
-            return name_of(int(letter.received_at.timestamp()), "", self.person(letter.account_id, ""), mark)
+            return name_of(LAST, "", self.person(letter.account_id, ""), mark)
         push = letter.push
         mark = self._mark(f"{letter.account_id}.{push.dedupe_key}.{push.content_hash.hex()}")
         return name_of(int(push.sent_at.timestamp()), push.msgid or "", self.person(letter.account_id, push.openid), mark)
@@ -87,9 +91,9 @@ def _derived(master: bytes) -> bytes:
 
 
 def _written(letter: Letter | BadLetter) -> dict[str, Any]:
-    same = {"account": letter.account_id, "received": letter.received_at.isoformat()}
+    same = {"account": letter.account_id, "received": letter.received_at.isoformat(), "row": letter.row_id}
     if isinstance(letter, BadLetter):
-        return {**same, "bad": letter.reason, "raw": _text(letter.raw), "row": letter.row_id}
+        return {**same, "bad": letter.reason, "raw": _text(letter.raw)}
     push = letter.push
     return {
         **same,
@@ -108,9 +112,10 @@ def _written(letter: Letter | BadLetter) -> dict[str, Any]:
 
 
 def _read(written: dict[str, Any]) -> Letter | BadLetter:
-    account_id, received_at, raw = int(written["account"]), datetime.fromisoformat(written["received"]), _bytes(written["raw"])
+    account_id, row_id = int(written["account"]), int(written["row"])
+    received_at, raw = datetime.fromisoformat(written["received"]), _bytes(written["raw"])
     if "bad" in written:
-        return BadLetter(account_id, received_at, str(written["bad"]), raw, int(written["row"]))
+        return BadLetter(account_id, received_at, str(written["bad"]), raw, row_id)
     push = Push(
         kind=PushKind(written["kind"]),
         openid=written["openid"],
@@ -123,7 +128,7 @@ def _read(written: dict[str, Any]) -> Letter | BadLetter:
         msgid=written["msgid"],
         note=written["note"],
     )
-    return Letter(account_id, received_at, push, bool(written["answered"]))
+    return Letter(account_id, received_at, push, row_id, bool(written["answered"]))
 
 
 def _text(content: bytes) -> str:

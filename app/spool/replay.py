@@ -32,6 +32,8 @@ T = TypeVar("T")
 
 #: Pushes of different people that are replayed at the same time; those who write now want their turn too.
 _TOGETHER = 16
+#: So many pushes at one look: who replays on and on, while others keep spooling, would never learn that the database is back.
+_AT_A_LOOK = 256
 #: One push may take this long before it is left for the next round.
 _SECONDS = 5.0
 
@@ -50,7 +52,10 @@ class Replay:
         self._link_for = link_for
 
     async def run(self) -> int:
-        """Replay what waits, as far as the database takes it; returns how many. Another process that is at it is left alone."""
+        """Replay the oldest of what waits, as far as the database takes it; returns how many.
+
+        There may be more then. Another process that is at it is left alone.
+        """
         with self._folder.alone() as ours:
             return await self._run() if ours else 0
 
@@ -58,15 +63,16 @@ class Replay:
         await self._tidy()
         replayed = 0
         stuck: set[str] = set()
-        while names := [name for name in await self._file(self._folder.names) if person_in(name) not in stuck]:
-            for batch in _batches(names):
-                tried = [name for name in batch if person_in(name) not in stuck]
-                outcomes = await asyncio.gather(*map(self._replay, tried))
-                failed = {person_in(name) for name, taken in zip(tried, outcomes, strict=True) if not taken}
-                replayed += sum(outcomes)
-                if failed and not any(outcomes):
-                    await self._database_answers()
-                stuck |= failed
+        for batch in _batches(await self._file(self._folder.names)):
+            if replayed >= _AT_A_LOOK:
+                break
+            tried = [name for name in batch if person_in(name) not in stuck]
+            outcomes = await asyncio.gather(*map(self._replay, tried))
+            failed = {person_in(name) for name, taken in zip(tried, outcomes, strict=True) if not taken}
+            replayed += sum(outcomes)
+            if failed and not any(outcomes):
+                await self._database_answers()
+            stuck |= failed
         return replayed
 
     async def _database_answers(self) -> None:
@@ -99,13 +105,13 @@ class Replay:
                 raise
             except Exception as bug:  # noqa: BLE001 - as at the webhook: kept, alarmed, out of the way
                 log.error("push_failed", kind=type(bug).__name__, where=place_of(bug))  # noqa: TRY400 - a traceback may hold words
-                letter = BadLetter(letter.account_id, letter.received_at, f"push: {type(bug).__name__}", letter.push.raw)
+                letter = BadLetter(letter.account_id, letter.received_at, f"push: {type(bug).__name__}", letter.push.raw, letter.row_id)
             else:
                 return
         await self._write(lambda tx: _quarantine(tx, self._tools, letter))
 
     def _incoming(self, letter: Letter) -> Incoming:
-        late = Late(letter.received_at, answered=letter.answered, words_of=_words_of)
+        late = Late(letter.received_at, answered=letter.answered, words_of=_words_of, row_id=letter.row_id)
         return Incoming(letter.account_id, letter.push, write_reply=str.encode, split=split_text, link_for=self._link_for, late=late)
 
     async def _tidy(self) -> None:
@@ -155,7 +161,7 @@ def _batches(names: Sequence[str]) -> Sequence[list[str]]:
 
 
 def _quarantine(tx: Tx, tools: Tools, letter: BadLetter) -> None:
-    inbox.quarantine(tx, tools, letter.account_id, letter.reason, letter.raw, letter.received_at, row_id=letter.row_id or None)
+    inbox.quarantine(tx, tools, letter.account_id, letter.reason, letter.raw, letter.received_at, row_id=letter.row_id)
 
 
 def _words_of(reply: bytes) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
@@ -161,7 +162,7 @@ async def _line(database_url: str, folder: Path) -> None:
         with outage:
             assert await wire.says(rain, "第一句") == ""
         with nobody_replays(stage):
-            await until(lambda: not stage.hooks._intake.away)
+            await until(lambda: stage.hooks._intake._asking is None and not stage.hooks._intake.away)
             assert await wire.says(fang, "你好")
             assert wire.words(await wire.push(wire.text(rain, "第二句"), at=other.web)) == ""  # of the file it learns from the disk
             assert await wire.says(rain, "第三句") == ""
@@ -240,11 +241,8 @@ async def _full(database_url: str, folder: Path) -> None:
         assert wire.words(await wire.post(*again))  # the platform's next try
 
 
-def test_a_disk_that_takes_nothing_costs_a_503_during_an_outage_and_nothing_else(
-    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("TONGBAN_SPOOL", str(tmp_path / "file" / "spool"))
+def test_a_disk_that_takes_nothing_costs_a_503_during_an_outage_and_nothing_else(database_url: str, tmp_path: Path) -> None:
+    (tmp_path / "spool").touch()  # where the folder should be
     asyncio.run(_no_disk(database_url, tmp_path))
 
 
@@ -256,9 +254,8 @@ async def _no_disk(database_url: str, folder: Path) -> None:
         with outage:
             query, body = wire.sealed(wire.text(rain, "还在吗"))
             assert (await stage.web.post(wire.path, params=urlencode(query), content=body)).status_code == 503
-        await until(lambda: not stage.hooks._intake.away)
-        assert wire.words(await wire.post(query, body))
         await until(lambda: ("spool_refused", "ENOTDIR") in wire.alarms())
+        assert wire.words(await wire.post(query, body))
 
 
 def test_what_is_signed_and_cannot_be_understood_waits_too_and_is_quarantined_once(database_url: str, tmp_path: Path) -> None:
@@ -406,3 +403,27 @@ async def _when(database_url: str, folder: Path) -> None:
         assert await stage.reached("小雨") == []  # the window of that day is over
         assert wire.alarms()["odd_push", "clock"] == 1
         assert wire.count(Quarantined) == 0
+
+
+def test_somebody_whose_row_is_locked_keeps_nobody_else_waiting(postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(intake, "PATIENCE_SECONDS", 2.0)
+    asyncio.run(_one_locked(postgres_url, tmp_path))
+
+
+async def _one_locked(postgres_url: str, folder: Path) -> None:
+    async with Stage(postgres_url, folder) as stage:
+        wire, (rain, fang, lee) = Wire(stage), await people_of(stage, "小雨", "王芳", "李老师")
+        first = stage.read(lambda tx: tx.execute(sa.select(sa.func.min(Person.id))).scalar_one())
+        with psycopg.connect(postgres_url.replace("+psycopg", "")) as other:
+            other.execute("SELECT id FROM persons WHERE id = %s FOR UPDATE", [first])
+            assert await wire.says(rain, "我的行被锁住了") == ""
+            assert await wire.says(fang, "你好")  # it was not the database
+            assert await wire.says(rain, "还是锁着") == ""
+            assert await wire.says(lee, "你也好")
+            assert len(files(stage)) == 2
+            assert wire.count(InboxItem) == 5
+        await drained(stage)
+        mine = sa.select(InboxItem.sent_at).where(InboxItem.person_id == first)
+        assert len(stage.read(lambda tx: tx.execute(mine).all())) == 3
+        assert late_answers(stage) == ["sent", "sent"]
+        assert wire.alarms() == {}  # it was never away
