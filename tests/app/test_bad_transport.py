@@ -422,6 +422,7 @@ async def _flooded(database_url: str, tmp_path: Path, logged: Logged) -> None:
         assert len([each for each in more if "alarms" in each]) == 1
         assert {each.partition(" ")[0] for each in more if "alarms" not in each} <= {"BEGIN", "SAVEPOINT", "RELEASE"}
         assert wire.alarms() == {("refused_push", "many"): 1}
+        assert stage.hooks.tally.outcomes["refused"] == hooks._MANY_REFUSALS - 1 + 100
         assert wire.words(await wire.post(good, body))
         assert holds_nothing_of(logged(), wire)
 
