@@ -47,8 +47,7 @@ class Town:
 
     def settings(self, url: str) -> Settings:
         """The settings of a process that works on a database of this town."""
-        keys = {"master_key": SecretStr(self.master_key), "index_key": SecretStr(self.index_key)}
-        return Settings(_env_file=None, database_url=url, **keys)  # type: ignore[call-arg, arg-type]
+        return _settings(url, self.master_key, self.index_key)
 
     def environment(self, url: str) -> dict[str, str]:
         """The same as environment of a process of its own."""
@@ -69,8 +68,7 @@ def found(url: str, people: int, api_base: str = "http://127.0.0.1:9") -> Town:
     appid, original_id = f"wx{secrets.token_hex(8)}", f"gh_{secrets.token_hex(6)}"
     token, aes_key = accounts.new_token(), accounts.new_aes_key()
     openids = tuple(f"o{secrets.token_urlsafe(20)[:27]}" for _ in range(people))
-    settings = Settings(_env_file=None, database_url=url, master_key=SecretStr(master), index_key=SecretStr(index))  # type: ignore[call-arg]
-    assembly = assemble(settings)
+    assembly = assemble(_settings(url, master, index))
 
     def settle(tx: Tx) -> tuple[int, int, int]:
         keyring = assembly.tools.keyring
@@ -96,6 +94,11 @@ def found(url: str, people: int, api_base: str = "http://127.0.0.1:9") -> Town:
     with assembly.database:
         account_id, course_id, large = assembly.database.write_now(settle)
     return Town(master, index, account_id, course_id, large, appid, original_id, token, aes_key, openids)
+
+
+def _settings(url: str, master: str, index: str) -> Settings:
+    keys = {"master_key": SecretStr(master), "index_key": SecretStr(index)}
+    return Settings(_env_file=None, database_url=url, **keys)  # type: ignore[call-arg, arg-type]  # pydantic-settings' own parameter
 
 
 def _settle(tx: Tx, assembly: Assembly, place: tuple[int, int, int, list[int]], openids: Sequence[str], now: datetime) -> None:
