@@ -8,6 +8,7 @@ the program may be rewritten beneath them. A point that is never reached any mor
 import asyncio
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -201,6 +202,49 @@ def _within_answer(trap: Trap) -> None:
     RequestResponseCycle.send = wrapped  # type: ignore[method-assign, assignment]
 
 
+def _spooling(event: str, arguments: tuple[Any, ...], begun: bool) -> bool:
+    """Whether the program's own file call is about a waiting push: one that is being written, or one that has its name."""
+    path = Path(os.fsdecode(arguments[0])) if event in {"os.rename", "os.remove"} else Path()
+    return ".push" in path.name and path.name.startswith(".") is begun
+
+
+def _before_call(event: str, *, begun: bool) -> Callable[[Trap], None]:
+    """The program is about to rename or remove a file of the spool."""
+
+    def arm(trap: Trap) -> None:
+        sys.addaudithook(lambda name, arguments: trap.touch() if name == event and _spooling(name, arguments, begun) else None)
+
+    return arm
+
+
+def _before_sync(*, folder: bool) -> Callable[[Trap], None]:
+    """A file of the spool is written, or has its name, and the disk does not know it yet."""
+
+    def arm(trap: Trap) -> None:
+        fsync = os.fsync
+
+        def wrapped(descriptor: Any) -> None:
+            place = Path(f"/proc/self/fd/{descriptor}").readlink()
+            if (place.is_dir() and place.parent.name == "spool") if folder else ".push" in place.name:
+                trap.touch()
+            fsync(descriptor)
+
+        os.fsync = wrapped  # type: ignore[assignment]  # takes what the program gives it
+
+    return arm
+
+
+def _before_any_sync(trap: Trap) -> None:
+    """A file, or the folder that holds its name, is written and not yet on the disk."""
+    fsync = os.fsync
+
+    def wrapped(descriptor: Any) -> None:
+        trap.touch()
+        fsync(descriptor)
+
+    os.fsync = wrapped  # type: ignore[assignment]  # takes what the program gives it
+
+
 #: Every point by its name; what its name means stands in tests/faults/README.md.
 POINTS: dict[str, Callable[[Trap], None]] = {
     "CP1": _before(_makes_broadcast),
@@ -223,7 +267,13 @@ POINTS: dict[str, Callable[[Trap], None]] = {
     "CP14": _at(_fires),
     "CP15": _after(_takes),
     "CP16": _within_answer,
+    "CP17-before-sync": _before_sync(folder=False),
+    "CP17-before-rename": _before_call("os.rename", begun=True),
+    "CP17-before-folder-sync": _before_sync(folder=True),
+    "CP18": _before_call("os.remove", begun=False),
     "CP19": _at(lambda each: each.text.startswith(("create table", "create index", "create unique index", "alter table"))),
+    "CP20-reading": _at(lambda each: each.text.startswith("select ")),
+    "CP20-syncing": _before_any_sync,
 }
 
 

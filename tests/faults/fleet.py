@@ -107,7 +107,7 @@ class Fleet:
         self._known = credentials
         self._addresses = list(addresses)
         self._random = random
-        self._pause = 0.0 if rate is None else 1 / rate
+        self.pace(rate)
         self._next = 0.0
         self._apart = apart
         self._turn = itertools.count()
@@ -138,6 +138,10 @@ class Fleet:
                     await self.post(deed, times=self._random.randint(*times))
 
         await asyncio.gather(*(one_after_the_other() for _ in range(at_once)))
+
+    def pace(self, rate: float | None) -> None:
+        """From now on so many pushes a second in all, or as fast as they can."""
+        self._pause = 0.0 if rate is None else 1 / rate
 
     async def post(self, deed: Deed, *, times: int = 1) -> Posted:
         """Post one push `times` times at once; each copy that meets with no answer is posted again by the platform's rule."""

@@ -23,7 +23,7 @@ from app.db import Database, Tx
 from app.keyring import Keyring
 from app.models import InboxItem
 from app.settings import Settings
-from tests.faults import lives
+from tests.faults import checker, lives
 from tests.faults.fleet import APART, Fleet, Life, Posted
 from tests.faults.processes import PATIENCE, Nursery, Process, address_of, listening
 from tests.stage import APPID, KEY, ORIGINAL
@@ -107,8 +107,8 @@ class Front:
         return self.read(lambda tx: accounts.credentials(tx, self.keyring, self.account_id))
 
     def broken(self, posted: Sequence[Posted]) -> list[str]:
-        """What is not as it must be after these pushes (tests/faults/lives.py)."""
-        return self.read(lambda tx: lives.broken(tx, self.keyring.vault, self.account_id, posted))
+        """What is not as it must be after these pushes (tests/faults/lives.py), the database's own files included."""
+        return self.read(lambda tx: lives.broken(tx, self.keyring.vault, self.account_id, posted) + checker.sound(tx))
 
     async def drained(self, posted: Sequence[Posted]) -> None:
         """Wait until every acknowledged push is in the inbox: nothing is left in a spool. What never comes is told by `broken`."""
@@ -143,6 +143,14 @@ class Front:
         for web in self.webs:
             if web is not None:
                 web.must_live()
+
+    def pids(self) -> list[int]:
+        """The web processes that live."""
+        return [web.pid for web in self.webs if web is not None]
+
+    def all_serve(self) -> bool:
+        """Whether every web process has come as far as to wait for connections: its log says so."""
+        return all(web is not None and "runs on" in web.said() for web in self.webs)
 
     def fleet(self, *, rate: float | None = None, apart: float = APART) -> Fleet:
         """The platform, posting to every web process."""
