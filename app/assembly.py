@@ -19,7 +19,8 @@ from app.db import Database
 from app.errors import Invalid
 from app.inbox import sign_choice
 from app.keyring import Keyring
-from app.outbox.postman import IN_FLIGHT, Postman
+from app.outbox.postman import Postman
+from app.outbox.slots import IN_FLIGHT
 from app.reading import ReadLinks
 from app.sealing import Vault
 from app.settings import Settings, is_loopback

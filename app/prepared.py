@@ -47,6 +47,17 @@ class Prepared:
             *[value if process is None or value is None else process(value) for value, process in zip(row, last.columns, strict=True)]
         )
 
+    def all(self, tx: Tx, /, **values: Any) -> list[Any]:
+        """Every row of the last statement, with its columns as names."""
+        cursor: Any = None
+        compiled = self._compiled(tx)
+        for each in compiled:
+            cursor = _execute(tx, each, values)
+        rows = cursor.fetchall()
+        cursor.close()
+        last = compiled[-1]
+        return [last.row(*map(_come_out, last.columns, row)) for row in rows]
+
     def run(self, tx: Tx, /, **values: Any) -> None:
         """Run every statement; what they return is left alone."""
         for each in self._compiled(tx):
@@ -83,6 +94,10 @@ def _going_in(bind: Any, dialect: sa.Dialect) -> _Process:
 def _coming_out(type_: Any, dialect: sa.Dialect) -> _Process:
     process: _Process = type_.dialect_impl(dialect).result_processor(dialect, None)
     return process
+
+
+def _come_out(process: _Process, value: Any) -> Any:
+    return value if process is None or value is None else process(value)
 
 
 def _execute(tx: Tx, compiled: _Compiled, values: dict[str, Any]) -> Any:

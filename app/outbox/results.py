@@ -1,17 +1,17 @@
 """Writes down what the platform said of each attempt: one state with its reason, the ledger corrected, the account parked or alarmed."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
 from app import audit, broadcasts
 from app.channels import Rules, SendError, Verdict
 from app.db import Tx, upsert
-from app.models import Allowance, Attempt, Broadcast, Delivery, Identity, Pace, Receipt
-from app.outbox import ledger
+from app.models import Allowance, Attempt, Broadcast, Delivery, Identity, Receipt
+from app.outbox import batches, ledger, pace
 from app.outbox.claims import Post
 from app.states import Route, State
 
@@ -19,12 +19,17 @@ from app.states import Route, State
 MOST_TRIES = 8
 #: Equal refusals of the content that stop the whole broadcast (bad-inputs.md, part 4).
 MOST_REFUSALS = 3
-#: A broken account is probed again after this long.
-PROBE = timedelta(hours=1)
-#: The platform's days and minutes turn in Beijing.
-_PLATFORM_ZONE = ZoneInfo("Asia/Shanghai")
 #: States in which an opened read page is news: the words have arrived after all.
 _READABLE = (State.NOTIFIED, State.UNKNOWN, State.WAITING, State.RETRY, State.EXPIRED, State.HELD)
+#: Refusals of the whole account, and the reason that its messages then wait for.
+_ACCOUNT_WIDE = {
+    Verdict.TOKEN: "account_broken",
+    Verdict.ACCOUNT_BROKEN: "account_broken",
+    Verdict.WAIT_MINUTE: "parked",
+    Verdict.WAIT_DAY: "parked",
+}
+#: Our own words for calls that we ended ourselves.
+_OURS = frozenset({"closed", "taken_back"})
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,16 @@ class Outcome:
     error: SendError | None = None
     unwritable: bool = False  # the words could not be made; nothing was called
 
+    @property
+    def usual(self) -> bool:
+        """Whether the platform just took it."""
+        return self.error is None and not self.unwritable
+
+    @property
+    def plain(self) -> bool:
+        """Whether nothing follows from it for anybody else: it was taken, and was no probe."""
+        return self.usual and not self.post.probe
+
 
 @dataclass(frozen=True)
 class _Next:
@@ -46,11 +61,46 @@ class _Next:
     due_at: datetime | None = None
 
 
-def settle(tx: Tx, account_id: int, outcomes: list[Outcome], rules: Rules, now: datetime) -> None:
-    """Write down the outcomes of these attempts. Only rows that are still `sending` change: a later word is never overwritten."""
-    ledger.hold(tx, [each.post.identity_id for each in outcomes if each.error is not None or each.unwritable])
+def settle(
+    tx: Tx, account_id: int, outcomes: Sequence[Outcome], rules: Rules, now: datetime, well: Mapping[Route, int] | None = None
+) -> None:
+    """Write down the outcomes of these attempts. Only rows that are still `sending` change: a later word is never overwritten.
+
+    `well`: how many calls by each route went well since the last doubt was written down; they weigh against the doubts.
+    """
+    unusual = [each for each in outcomes if not each.usual]
+    if unusual:
+        ledger.hold(tx, [each.post.identity_id for each in unusual])
+        for outcome in unusual:
+            _settle_one(tx, account_id, outcome, rules, now)
+    accept(tx, account_id, [each for each in outcomes if each.usual], now)
+    for route in pace.APIS:
+        mine = [each for each in outcomes if each.post.route is route and not each.unwritable]
+        _weigh(tx, account_id, route, mine, (well or {}).get(route, 0), now)
+
+
+def accept(tx: Tx, account_id: int, outcomes: Sequence[Outcome], now: datetime) -> None:
+    """Write down what the platform took: two statements for all of them, and one that looks for receipts that were faster than we."""
+    for route, state in ((Route.SERVICE, State.SENT), (Route.NOTICE, State.NOTIFIED)):
+        taken = [(each.post.id, each.post.number, each.msgid) for each in outcomes if each.post.route is route]
+        if taken:
+            batches.accept(tx, route, taken, state.value, now)
+    msgids = [each.msgid for each in outcomes if each.msgid is not None]
+    if msgids:
+        _apply_early_receipts(tx, account_id, msgids, now)
+
+
+def _weigh(tx: Tx, account_id: int, route: Route, outcomes: Sequence[Outcome], well: int, now: datetime) -> None:
+    """What these calls say of the road to the platform: a probe decides at once, others are weighed against each other."""
     for outcome in outcomes:
-        _settle_one(tx, account_id, outcome, rules, now)
+        if outcome.post.probe and outcome.error is not None and outcome.error.verdict in pace.TROUBLE:
+            pace.trouble(tx, account_id, route, 1, now, probe=True)
+        elif outcome.post.probe and (outcome.error is None or outcome.error.verdict not in _ACCOUNT_WIDE):
+            pace.recovered(tx, account_id, route, now)
+    others = [each for each in outcomes if not each.post.probe]
+    bad = sum(1 for each in others if each.error is not None and each.error.verdict in pace.TROUBLE and each.error.code not in _OURS)
+    if bad:
+        pace.trouble(tx, account_id, route, bad - well - sum(1 for each in others if each.usual), now)
 
 
 def _settle_one(tx: Tx, account_id: int, outcome: Outcome, rules: Rules, now: datetime) -> None:
@@ -81,34 +131,39 @@ def _settle_one(tx: Tx, account_id: int, outcome: Outcome, rules: Rules, now: da
     if outcome.unwritable:
         _give_back(tx, post, rules, now)
         audit.alarm(tx, now, "message_not_written", f"bot:{post.bot}")
-    if outcome.msgid is not None:
-        apply_early_receipt(tx, account_id, outcome.msgid, now)
 
 
 def _word(outcome: Outcome) -> str:
-    if outcome.unwritable:
-        return "unwritten"
-    return "accepted" if outcome.error is None else outcome.error.verdict.value
+    return "unwritten" if outcome.error is None else outcome.error.verdict.value
 
 
 def _next(tx: Tx, outcome: Outcome, rules: Rules, now: datetime) -> _Next:
     post, error = outcome.post, outcome.error
-    accepted = _Next(State.SENT, "service") if post.route is Route.SERVICE else _Next(State.NOTIFIED, "notice")
-    if outcome.unwritable:
-        return _Next(State.FAILED, "uncomposable")
     if error is None:
-        return accepted
+        return _Next(State.FAILED, "uncomposable")
     match error.verdict:
         case Verdict.UNKNOWN | Verdict.BUSY:
             return _in_doubt(tx, post, error.verdict, rules, now)
         case Verdict.NOT_SENT:
-            tried_enough = post.number >= MOST_TRIES
-            pause = timedelta(seconds=min(300, 5 * 2 ** (post.number - 1)))
-            return _Next(State.FAILED, "gave_up") if tried_enough else _Next(State.RETRY, "network", now + pause)
+            return _again_later(_never_sent(tx, post), now)
         case Verdict.DUPLICATE:
-            return accepted if post.route is Route.NOTICE and _was_ambiguous(tx, post) else _Next(State.FAILED, "bad_message")
+            there = post.route is Route.NOTICE and _was_ambiguous(tx, post)
+            return _Next(State.NOTIFIED, "notice") if there else _Next(State.FAILED, "bad_message")
+        case verdict if verdict in _ACCOUNT_WIDE:
+            return _Next(State.READY, _ACCOUNT_WIDE[verdict])  # its turn comes again when the account's gate opens (app/outbox/pace.py)
         case _:
             return _refused(error.verdict, now)
+
+
+def _never_sent(tx: Tx, post: Post) -> int:
+    """How often this delivery, the present try included, did not leave this machine."""
+    query = sa.select(sa.func.count()).where(Attempt.delivery_id == post.id, Attempt.outcome == Verdict.NOT_SENT.value)
+    return int(tx.execute(query).scalar_one()) + 1
+
+
+def _again_later(tried: int, now: datetime) -> _Next:
+    pause = timedelta(seconds=min(300, 5 * 2 ** (tried - 1)))
+    return _Next(State.FAILED, "gave_up") if tried >= MOST_TRIES else _Next(State.RETRY, "network", now + pause)
 
 
 def _in_doubt(tx: Tx, post: Post, verdict: Verdict, rules: Rules, now: datetime) -> _Next:
@@ -122,15 +177,11 @@ def _in_doubt(tx: Tx, post: Post, verdict: Verdict, rules: Rules, now: datetime)
 def _refused(verdict: Verdict, now: datetime) -> _Next:
     """The next state after a clear refusal."""
     table: dict[Verdict, _Next] = {
-        Verdict.TOKEN: _Next(State.READY, "account_broken", now + timedelta(seconds=60)),
-        Verdict.WAIT_MINUTE: _Next(State.READY, "parked", _next_minute(now)),
-        Verdict.WAIT_DAY: _Next(State.READY, "parked", _next_day(now)),
         Verdict.SAME_ID_TOO_SOON: _Next(State.RETRY, "platform_busy", now + timedelta(seconds=60)),
         Verdict.WINDOW_CLOSED: _Next(State.READY, "window_closed", now),
         Verdict.ALLOWANCE_USED: _Next(State.READY, "allowance_used", now),
         Verdict.RECIPIENT_CLOSED: _Next(State.UNREACHABLE, "blocked"),
         Verdict.TOO_OFTEN: _Next(State.WAITING, "too_often"),
-        Verdict.ACCOUNT_BROKEN: _Next(State.READY, "account_broken", now + PROBE),
     }
     return table.get(verdict, _Next(State.FAILED, "bad_message"))
 
@@ -142,15 +193,9 @@ def _consequences(tx: Tx, account_id: int, post: Post, error: SendError, rules: 
             tx.execute(sa.update(Allowance).where(Allowance.identity_id == post.identity_id).values(typed_left=0, tapped_left=0))
         case Verdict.RECIPIENT_CLOSED:
             tx.execute(sa.update(Identity).where(Identity.id == post.identity_id).values(unreachable_code=error.code))
-        case Verdict.WAIT_MINUTE:
-            park(tx, account_id, post.route.value, _next_minute(now), error.code, now)
-        case Verdict.WAIT_DAY:
-            park(tx, account_id, post.route.value, _next_day(now), error.code, now)
-            audit.alarm(tx, now, "quota", f"account:{account_id}.{post.route.value}")
-        case Verdict.TOKEN:
-            _park_account(tx, account_id, now + timedelta(seconds=60), error.code, now)
-        case Verdict.ACCOUNT_BROKEN:
-            _park_account(tx, account_id, now + PROBE, error.code, now)
+        case verdict if verdict in _ACCOUNT_WIDE:
+            pace.refused(tx, account_id, post.route, verdict, error.code, now)
+            _give_back(tx, post, rules, now)  # the whole account was refused, and nothing counted against this person
         case Verdict.BAD_MESSAGE:
             audit.alarm(tx, now, "message_refused", error.code)  # also where the code stands in no list of ours (bad-inputs.md L5)
             _stop_bad_broadcast(tx, post, error.code, now)
@@ -160,29 +205,6 @@ def _consequences(tx: Tx, account_id: int, post: Post, error: SendError, rules: 
             pass
 
 
-def park(tx: Tx, account_id: int, api: str, until: datetime, code: str, now: datetime) -> None:
-    """Call this API of the account no more until then; a longer rest that was ordered before stays."""
-    longer = Pace.parked_until > until
-    insert = upsert(tx, Pace).values(account_id=account_id, api=api, parked_until=until, parked_code=code, day=_platform_day(now), calls=0)
-    later = {
-        "parked_until": sa.case((longer, Pace.parked_until), else_=insert.excluded.parked_until),
-        "parked_code": sa.case((longer, Pace.parked_code), else_=insert.excluded.parked_code),
-    }
-    tx.execute(insert.on_conflict_do_update(index_elements=["account_id", "api"], set_=later))
-
-
-def count_calls(tx: Tx, account_id: int, api: str, calls: int, most_a_day: int, now: datetime) -> None:
-    """Count calls of the platform's day; at the day's quota the API is parked before the platform has to say so."""
-    today = _platform_day(now)
-    insert = upsert(tx, Pace).values(account_id=account_id, api=api, day=today, calls=calls)
-    total = sa.case((Pace.day == today, Pace.calls + calls), else_=calls)
-    counted = insert.on_conflict_do_update(index_elements=["account_id", "api"], set_={"calls": total, "day": today})
-    tx.execute(counted)
-    reached = tx.execute(sa.select(Pace.calls).where(Pace.account_id == account_id, Pace.api == api)).scalar_one()
-    if reached >= most_a_day:
-        park(tx, account_id, api, _next_day(now), "quota", now)
-
-
 def receipt(tx: Tx, account_id: int, msgid: str, status: str, now: datetime) -> None:
     """Keep a receipt and apply it; it may come before our own call returned, or twice (bad-inputs.md C10)."""
     stored = upsert(tx, Receipt).values(account_id=account_id, msgid=msgid, status=status, received_at=now).on_conflict_do_nothing()
@@ -190,13 +212,13 @@ def receipt(tx: Tx, account_id: int, msgid: str, status: str, now: datetime) -> 
         _apply(tx, account_id, msgid, status, now)
 
 
-def apply_early_receipt(tx: Tx, account_id: int, msgid: str, now: datetime) -> None:
-    """Apply the receipt that was faster than the answer to our own call."""
-    early = tx.execute(
-        sa.select(Receipt.status).where(Receipt.account_id == account_id, Receipt.msgid == msgid, Receipt.applied_at.is_(None))
-    ).scalar_one_or_none()
-    if early is not None:
-        _apply(tx, account_id, msgid, early, now)
+def _apply_early_receipts(tx: Tx, account_id: int, msgids: Sequence[str], now: datetime) -> None:
+    """Apply the receipts that were faster than the answers to our own calls."""
+    early = sa.select(Receipt.msgid, Receipt.status).where(
+        Receipt.account_id == account_id, Receipt.msgid.in_(msgids), Receipt.applied_at.is_(None)
+    )
+    for row in tx.execute(early).all():
+        _apply(tx, account_id, row.msgid, row.status, now)
 
 
 def apply_missed_receipts(tx: Tx, now: datetime, most: int = 200) -> int:
@@ -285,12 +307,6 @@ def _was_ambiguous(tx: Tx, post: Post) -> bool:
     return tx.execute(query.limit(1)).first() is not None
 
 
-def _park_account(tx: Tx, account_id: int, until: datetime, code: str, now: datetime) -> None:
-    for api in (Route.SERVICE, Route.NOTICE):
-        park(tx, account_id, api.value, until, code, now)
-    audit.alarm(tx, now, "account_broken", f"account:{account_id}.{code}")
-
-
 def _stop_bad_broadcast(tx: Tx, post: Post, code: str, now: datetime) -> None:
     refusals = tx.execute(
         sa.select(sa.func.count())
@@ -307,16 +323,3 @@ def _give_back(tx: Tx, post: Post, rules: Rules, now: datetime) -> None:
     """The message never left this machine."""
     if post.route is Route.SERVICE:
         ledger.give_back(tx, [post.identity_id], rules, now)
-
-
-def _platform_day(now: datetime) -> Any:
-    return now.astimezone(_PLATFORM_ZONE).date()
-
-
-def _next_minute(now: datetime) -> datetime:
-    return now.replace(second=0, microsecond=0) + timedelta(minutes=1, seconds=1)
-
-
-def _next_day(now: datetime) -> datetime:
-    local = now.astimezone(_PLATFORM_ZONE)
-    return (local + timedelta(days=1)).replace(hour=0, minute=0, second=5, microsecond=0).astimezone(now.tzinfo)

@@ -13,8 +13,8 @@ from app.channels import LinkMaker, render
 from app.db import Tx
 from app.keyring import Keyring
 from app.logs import place_of
-from app.models import Attempt, Broadcast, Course, Delivery, Person
-from app.outbox import claims
+from app.models import Attempt, Broadcast, Course, Delivery, Person, stands
+from app.outbox import recheck
 from app.outbox.claims import REPLY_SECONDS
 from app.states import OPEN, Route, State
 from bots.texts import Texts
@@ -35,7 +35,7 @@ class Riding:
 
 def waiting(tx: Tx, person_id: int, account_id: int, now: datetime) -> int:
     """How many messages wait for this person; what is past its use expires now, what is not theirs any more is cancelled."""
-    mine = (Delivery.person_id == person_id, Delivery.account_id == account_id, Delivery.state.in_(OPEN))
+    mine = (Delivery.person_id == person_id, Delivery.account_id == account_id, stands(OPEN))
     tx.execute(sa.update(Delivery).where(*mine, Delivery.stale_at <= now).values(state=State.EXPIRED, reason="stale", changed_at=now))
     count = sa.select(sa.func.count()).select_from(Delivery).where(*mine)
     there = tx.execute(count).scalar_one()
@@ -44,7 +44,7 @@ def waiting(tx: Tx, person_id: int, account_id: int, now: datetime) -> int:
 
 def _take_back(tx: Tx, mine: tuple[Any, ...], now: datetime) -> int:
     """Cancel what waits from groups that the person has left: the claim's recheck, for what does not pass through a claim."""
-    member, consents = claims.standing()
+    member, consents = recheck.standing()
     query = (
         sa.select(Delivery.id, member.label("member"), consents.label("consents"))
         .join(Broadcast, Broadcast.id == Delivery.broadcast_id)
@@ -106,7 +106,7 @@ def release(tx: Tx, person_id: int, account_id: int, allowance: int, now: dateti
         return 0
     oldest = (
         sa.select(Delivery.id)
-        .where(Delivery.person_id == person_id, Delivery.account_id == account_id, Delivery.state.in_(OPEN))
+        .where(Delivery.person_id == person_id, Delivery.account_id == account_id, stands(OPEN))
         .order_by(Delivery.id)
         .limit(allowance)
     )
@@ -146,7 +146,7 @@ def _open(tx: Tx, person_id: int, account_id: int) -> list[Any]:
         .join(Broadcast, Broadcast.id == Delivery.broadcast_id)
         .join(Person, Person.id == Delivery.person_id)
         .outerjoin(Course, Course.id == Broadcast.course_id)
-        .where(Delivery.person_id == person_id, Delivery.account_id == account_id, Delivery.state.in_(OPEN))
+        .where(Delivery.person_id == person_id, Delivery.account_id == account_id, stands(OPEN))
         .order_by(Delivery.id)
         .limit(_MOST)
     )

@@ -176,7 +176,7 @@ def parked(tx: Tx, account_id: int) -> dict[str, datetime]:
 
 def unpark(tx: Tx) -> None:
     """An operator has put the account right."""
-    tx.execute(sa.update(Pace).values(parked_until=None))
+    tx.execute(sa.update(Pace).values(parked_until=None, probe_at=None, pause=0, troubles=0))
 
 
 def left(tx: Tx, person_id: int) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from app import flags, inbox, people
 from app.channels import Accepted, Rules
 from app.db import Database, Tx
 from app.models import Delivery
-from app.outbox import claims, ledger, results
+from app.outbox import claims, ledger, pace
 from app.outbox.claims import Post
 from app.states import Route
 from bots.turns import Role
@@ -53,7 +53,7 @@ def _during(
 
 
 def _claim(desk: Desk, owner: str, most: int = 32) -> Callable[[Tx], list[Post]]:
-    return lambda tx: claims.claim(tx, desk.account_id, lease(owner), desk.tools.rules, NOW, most)
+    return lambda tx: claims.claim(tx, desk.account_id, lease(owner), desk.tools.rules, NOW, most).posts
 
 
 def test_two_workers_with_one_message_left_send_one(database_url: str) -> None:
@@ -114,7 +114,7 @@ def test_what_a_dead_worker_had_reserved_is_given_back(database_url: str) -> Non
         person, other = desk.person("小雨"), desk.person("王芳")
         desk.write(lambda tx: wrote(tx, person.identity_id, NOW, 1))
         schedule = desk.announced()
-        assert len(desk.write(lambda tx: claims.claim(tx, desk.account_id, dead, rules, NOW))) == 2
+        assert len(desk.write(lambda tx: claims.claim(tx, desk.account_id, dead, rules, NOW).posts)) == 2
         assert desk.read(lambda tx: left(tx, person.id)) == (0, 0)
         desk.write(lambda tx: wrote(tx, other.identity_id, NOW))  # meanwhile they wrote again: all five
         assert desk.write(lambda tx: claims.reap(tx, NOW, dead.until + 1, rules)) == 2
@@ -129,10 +129,10 @@ def test_a_rest_is_never_shortened(database_url: str) -> None:
     with Desk(database_url) as desk:
         hour, minute, day = NOW + timedelta(hours=1), NOW + timedelta(minutes=1), NOW + timedelta(days=1)
         for until, code in ((hour, "48001"), (minute, "45011")):
-            desk.write(lambda tx, until=until, code=code: results.park(tx, desk.account_id, "service", until, code, NOW))  # type: ignore[misc]
+            desk.write(lambda tx, until=until, code=code: pace.park(tx, desk.account_id, "service", until, code, NOW))  # type: ignore[misc]
         assert desk.read(lambda tx: parked(tx, desk.account_id)) == {"service": hour}
         assert desk.read(lambda tx: tx.execute(sa.text("SELECT parked_code FROM paces")).scalar_one()) == "48001"
-        desk.write(lambda tx: results.park(tx, desk.account_id, "service", day, "45009", NOW))
+        desk.write(lambda tx: pace.park(tx, desk.account_id, "service", day, "45009", NOW))
         assert desk.read(lambda tx: parked(tx, desk.account_id)) == {"service": day}
 
 
@@ -173,5 +173,5 @@ def test_an_alert_that_comes_up_during_a_broadcast_goes_next(database_url: str, 
         rows = desk.read(lambda tx: deliveries(tx, schedule))
         assert {row.word for row in rows.values()} == {("sent", "service")}
         assert {row.attempts for row in rows.values()} == {1}
-        assert {desk.read(lambda tx, each=each: left(tx, each))[0] for each in list(rows)[1:]} == {4}, "what stepped back lost nothing"  # type: ignore[misc]
+        assert {desk.read(lambda tx, each=each: left(tx, each))[0] for each in sorted(rows)[1:]} == {4}, "what stepped back lost nothing"  # type: ignore[misc]
         assert desk.read(lambda tx: tx.execute(sa.select(Delivery.id).where(Delivery.lease_owner.is_not(None))).first()) is None

@@ -14,7 +14,7 @@ from app.alerts import Alerter, AlertFailed
 from app.channels import Accepted, Notice, Rules, SendError, Verdict
 from app.db import Tx
 from app.models import Account, Alert, Audit, Delivery, Flag, OnCall
-from app.outbox import results
+from app.outbox import pace
 from app.people import Known
 from app.states import Route
 from bots.turns import Role
@@ -123,7 +123,7 @@ def test_an_alert_that_does_not_leave_within_a_minute_calls_the_next(database_ur
         says(desk, 3, WORDS)
         for api in (Route.SERVICE, Route.NOTICE):
             desk.write(
-                lambda tx, api=api: results.park(tx, desk.account_id, api.value, NOW + timedelta(hours=1), "48001", NOW)  # type: ignore[misc]
+                lambda tx, api=api: pace.park(tx, desk.account_id, api.value, NOW + timedelta(hours=1), "48001", NOW)  # type: ignore[misc]
             )
         _sends(desk, _Line())
         assert desk.write(lambda tx: flags.call_due(tx, desk.tools, SOON)) == 0

@@ -140,7 +140,7 @@ class Said:
 
 def _send(desk: Desk, answers: list[Said], *, before: Callable[[Tx], None] | None = None, now: datetime = NOW) -> None:
     mine = lease()
-    posts = desk.write(lambda tx: claims.claim(tx, desk.account_id, mine, desk.tools.rules, now))
+    posts = desk.write(lambda tx: claims.claim(tx, desk.account_id, mine, desk.tools.rules, now).posts)
     going = desk.write(lambda tx: claims.begin(tx, posts, {post.id: "call" for post in posts}, mine, now))
     assert len(going) == len(answers)
     if before is not None:
@@ -172,7 +172,7 @@ def test_a_blocked_notice_closes_the_person_until_they_write(database_url: str) 
         row = desk.read(lambda tx: deliveries(tx, schedule))[person]
         assert (row.word, row.code) == (("unreachable", "blocked"), "failed:user block")
         next_one = desk.announced("第二条")
-        desk.write(lambda tx: claims.claim(tx, desk.account_id, lease(), desk.tools.rules, NOW))
+        desk.write(lambda tx: claims.claim(tx, desk.account_id, lease(), desk.tools.rules, NOW).posts)
         assert desk.read(lambda tx: deliveries(tx, next_one))[person].word == ("unreachable", "blocked")
         scene.says(desk, 1, "我回来了", at=NOW + timedelta(minutes=1))
         assert desk.read(lambda tx: tx.execute(sa.select(Identity.unreachable_code)).scalar_one()) is None

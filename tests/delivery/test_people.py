@@ -55,7 +55,7 @@ def _tell_everything(desk: Desk) -> tuple[people.Known, people.Known]:
 
     desk.write(more)
     desk.announced(CANARIES["announced"], author=leader)
-    desk.write(lambda tx: claims.claim(tx, desk.account_id, lease(), desk.tools.rules, NOW))
+    desk.write(lambda tx: claims.claim(tx, desk.account_id, lease(), desk.tools.rules, NOW).posts)
     says(desk, 2, CANARIES["said"], at=NOW + timedelta(minutes=1))
     says(desk, 1, "公告", at=NOW + timedelta(minutes=2))
     says(desk, 1, CANARIES["announced"] + "二", at=NOW + timedelta(minutes=3))
@@ -133,7 +133,7 @@ def test_who_unfollows_is_forgotten_by_wechats_name_and_recognised_on_return(dat
     with Desk(database_url) as desk:
         person = desk.person("小雨", typed=None)
         waiting = desk.announced()
-        desk.write(lambda tx: claims.claim(tx, desk.account_id, lease(), desk.tools.rules, NOW))
+        desk.write(lambda tx: claims.claim(tx, desk.account_id, lease(), desk.tools.rules, NOW).posts)
         number = desk.read(lambda tx: tx.execute(sa.select(Participant.number)).scalar_one())
         _does(desk, 1, PushKind.LEFT, NOW + timedelta(minutes=1))
         identity = desk.read(lambda tx: tx.execute(sa.select(Identity.openid_sealed, Identity.openid_index, Identity.unfollowed_at)).one())
@@ -156,7 +156,7 @@ def test_withdrawing_takes_back_what_is_queued_in_the_same_transaction(database_
     with Desk(database_url) as desk:
         person, other = desk.person("小雨", typed=None), desk.person("王芳", typed=None)
         waits = desk.announced("等着的")
-        desk.write(lambda tx: claims.claim(tx, desk.account_id, lease(), desk.tools.rules, NOW))
+        desk.write(lambda tx: claims.claim(tx, desk.account_id, lease(), desk.tools.rules, NOW).posts)
         ready = desk.announced("马上发")
 
         def breaks(tx: Tx) -> None:
@@ -259,7 +259,7 @@ def test_a_broadcast_whose_author_was_erased_still_goes_out_without_the_name(dat
         leader, person = desk.person(CANARIES["leader"], Role.LEADER), desk.person("小雨")
         schedule = desk.announced(author=leader)
         desk.write(lambda tx: people.erase(tx, desk.keyring, leader.id, NOW, actor="operator"))
-        (post,) = desk.write(lambda tx: claims.claim(tx, desk.account_id, lease(), desk.tools.rules, NOW))
+        (post,) = desk.write(lambda tx: claims.claim(tx, desk.account_id, lease(), desk.tools.rules, NOW).posts)
         details = desk.read(lambda tx: broadcasts.details_of(tx, desk.keyring, [post.broadcast_id]))[post.broadcast_id]
         assert CANARIES["leader"] not in str(details)
         assert "今晚见" in desk.tools.composer.compose(post.bot, post.kind, "zh", "Asia/Shanghai", details).text

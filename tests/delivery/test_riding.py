@@ -24,7 +24,7 @@ EVENING = NOW + timedelta(minutes=30)
 def _waiting(desk: Desk, *texts: str) -> list[int]:
     """Announcements that wait for everybody in the group."""
     made = [desk.announced(text) for text in texts]
-    desk.write(lambda tx: claims.claim(tx, desk.account_id, lease(), desk.tools.rules, NOW))
+    desk.write(lambda tx: claims.claim(tx, desk.account_id, lease(), desk.tools.rules, NOW).posts)
     return made
 
 

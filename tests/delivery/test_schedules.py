@@ -54,7 +54,7 @@ def test_what_is_more_than_an_hour_late_is_missed_and_its_author_is_told(databas
         (reader, details) = told[0]
         assert (len(told), reader) == (1, leader.id)
         assert (details["reason"], details["group_name"], details["at"]) == ("late", "晨光组", NOW + HOUR)
-        posts = desk.write(lambda tx: claims.claim(tx, desk.account_id, lease(), desk.tools.rules, NOW + HOUR + late))
+        posts = desk.write(lambda tx: claims.claim(tx, desk.account_id, lease(), desk.tools.rules, NOW + HOUR + late).posts)
         assert [post.person_id for post in posts] == [leader.id]
         assert desk.fire(NOW + HOUR + late) is None, "once"
 
@@ -224,11 +224,14 @@ def test_quiet_hours_hold_what_we_start_until_eight(database_url: str) -> None:
         person = desk.person(typed=night)
         made = desk.plan(at=night)
         desk.fire(night)
-        assert desk.write(lambda tx: claims.claim(tx, desk.account_id, lease(), desk.tools.rules, night)) == []
+        assert desk.write(lambda tx: claims.claim(tx, desk.account_id, lease(), desk.tools.rules, night).posts) == []
         row = desk.read(lambda tx: deliveries(tx, made))[person.id]
         assert (row.word, row.due_at) == (("ready", "quiet_hours"), datetime.fromisoformat("2026-11-24T08:00:00+08:00"))
-        assert desk.write(lambda tx: claims.claim(tx, desk.account_id, lease(), desk.tools.rules, row.due_at - timedelta(seconds=1))) == []
-        assert len(desk.write(lambda tx: claims.claim(tx, desk.account_id, lease(), desk.tools.rules, row.due_at))) == 1
+        assert (
+            desk.write(lambda tx: claims.claim(tx, desk.account_id, lease(), desk.tools.rules, row.due_at - timedelta(seconds=1)).posts)
+            == []
+        )
+        assert len(desk.write(lambda tx: claims.claim(tx, desk.account_id, lease(), desk.tools.rules, row.due_at).posts)) == 1
 
 
 def test_a_jump_of_a_week_plays_its_moments_in_order(database_url: str, tmp_path: Path) -> None:

@@ -140,7 +140,7 @@ def test_who_changes_between_the_announcement_and_its_turn_gets_nothing(database
         desk.write(lambda tx: people.pause(tx, paused.id, NOW))
         desk.write(lambda tx: people.left(tx, unfollowed, NOW))
         desk.write(lambda tx: people.erase(tx, desk.keyring, stopped.id, NOW, actor="operator"))
-        posts = desk.write(lambda tx: claims.claim(tx, desk.account_id, scene.lease(), rules, NOW))
+        posts = desk.write(lambda tx: claims.claim(tx, desk.account_id, scene.lease(), rules, NOW).posts)
         rows = desk.read(lambda tx: deliveries(tx, schedule))
         assert [post.person_id for post in posts] == [stays.id]
         assert rows[stays.id].state == "claimed"
@@ -157,13 +157,13 @@ def test_what_is_past_its_use_expires_and_the_broadcast_can_be_closed(database_u
     with Desk(database_url) as desk:
         sleeper, writer = desk.person("小雨", typed=None), desk.person("王芳", typed=NOW)
         schedule = desk.announced()
-        desk.write(lambda tx: claims.claim(tx, desk.account_id, scene.lease(), desk.tools.rules, NOW))
+        desk.write(lambda tx: claims.claim(tx, desk.account_id, scene.lease(), desk.tools.rules, NOW).posts)
         assert desk.read(lambda tx: deliveries(tx, schedule))[sleeper.id].word == ("waiting", "window_closed")
         late = NOW + schedules.USEFUL
         assert desk.write(lambda tx: claims.expire(tx, late - timedelta(seconds=1))) == 0
         assert desk.write(lambda tx: claims.expire(tx, late)) == 1
         desk.write(lambda tx: claims.reap(tx, late, scene.lease(seconds=60).until, desk.tools.rules))
-        desk.write(lambda tx: claims.claim(tx, desk.account_id, scene.lease(), desk.tools.rules, late))
+        desk.write(lambda tx: claims.claim(tx, desk.account_id, scene.lease(), desk.tools.rules, late).posts)
         rows = desk.read(lambda tx: deliveries(tx, schedule))
         assert rows[sleeper.id].word == rows[writer.id].word == ("expired", "stale")
         assert desk.write(broadcasts.close_finished) == 1
@@ -177,7 +177,7 @@ def test_an_audience_larger_than_a_chunk_goes_out_whole_or_not_at_all(database_u
         desk.write(lambda tx: groups.enter(tx, desk.group, members[0].id, Role.ASSISTANT, NOW))  # two roles are one recipient
         schedule = desk.announced(author=author)
         seen = [desk.read(lambda tx: Counter(row.state for row in deliveries(tx, schedule).values()))]
-        assert desk.write(lambda tx: claims.claim(tx, desk.account_id, scene.lease(), desk.tools.rules, NOW)) == []
+        assert desk.write(lambda tx: claims.claim(tx, desk.account_id, scene.lease(), desk.tools.rules, NOW).posts) == []
         while desk.write(lambda tx: broadcasts.expand_next(tx, NOW)):
             seen.append(desk.read(lambda tx: Counter(row.state for row in deliveries(tx, schedule).values())))
         assert seen == [{"planned": 3}, {"planned": 6}, {"ready": 7}]

@@ -5,10 +5,12 @@ that closed without an answer as a connect time-out; the cause underneath tells 
 """
 
 import asyncio
+import functools
 import http.cookiejar
 import json
 import logging
 import re
+import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,6 +29,8 @@ TOTAL_SECONDS = 10.0
 MOST_BYTES = 64 * 1024
 #: Seconds that an idle connection is kept: short, because a connection that the platform closed meanwhile costs an `unknown`.
 _KEEP_SECONDS = 5.0
+_HEADERS = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "tongban"}
+_JSON = (("Content-Type", "application/json; charset=utf-8"),)
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError, httpx.UnsupportedProtocol, httpx.InvalidURL)
 _NEVER_SENT_CAUSES = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError)
 _FAILURES = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, aiohttp.ClientError, OSError, ValueError)
@@ -56,14 +60,28 @@ def open_http(in_flight: int) -> httpx.AsyncClient:
     for name in ("httpx", "httpcore", "aiohttp"):
         logging.getLogger(name).setLevel(logging.WARNING)
     limits = httpx.Limits(max_connections=in_flight, max_keepalive_connections=in_flight, keepalive_expiry=_KEEP_SECONDS)
+    connections = AiohttpTransport(verify=_verification(), limits=limits, trust_env=False)
+    connections.client = functools.partial(_session, connections, in_flight)
     return httpx.AsyncClient(
-        transport=AiohttpTransport(limits=limits, trust_env=False),
+        transport=connections,
         timeout=httpx.Timeout(TOTAL_SECONDS, connect=CONNECT_SECONDS, pool=CONNECT_SECONDS),
-        headers={"Accept-Encoding": "identity", "User-Agent": "tongban"},
+        headers=_HEADERS,
         cookies=http.cookiejar.CookieJar(http.cookiejar.DefaultCookiePolicy(allowed_domains=[])),
         follow_redirects=False,
         trust_env=False,
     )
+
+
+@functools.cache
+def _verification() -> ssl.SSLContext:
+    """Whose certificates are believed: read once, because each account has connections of its own."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
+def _session(connections: AiohttpTransport, in_flight: int) -> aiohttp.ClientSession:
+    """Connections without aiohttp's own cookie jar."""
+    pool = aiohttp.TCPConnector(limit=in_flight, keepalive_timeout=_KEEP_SECONDS, ssl=connections.ssl_context)
+    return aiohttp.ClientSession(connector=pool, cookie_jar=aiohttp.DummyCookieJar())
 
 
 async def exchange(client: httpx.AsyncClient, base: str, call: Call) -> Answer:
@@ -100,18 +118,37 @@ def _encode(body: Mapping[str, Any] | None) -> bytes | SendError | None:
 
 
 async def _fetch(client: httpx.AsyncClient, address: str, call: Call, content: bytes | None) -> tuple[int, bytes | None]:
-    """Status and body; None for a body that is too large or encoded."""
-    headers = None if content is None else {"Content-Type": "application/json; charset=utf-8"}
-    method = "GET" if content is None else "POST"
-    async with client.stream(method, address, params=dict(call.query), content=content, headers=headers) as response:
-        if response.headers.get("content-encoding", "identity").lower() != "identity":
-            return response.status_code, None
-        body = bytearray()
-        async for chunk in response.aiter_raw():
-            body += chunk
-            if len(body) > call.most_bytes:
-                return response.status_code, None
-        return response.status_code, bytes(body)
+    """Status and body; None for a body that is too large or encoded.
+
+    Straight through the client's transport: what the client itself would do to each call (merge headers, build addresses, look for
+    cookies, redirects and log-ins that are switched off) takes as long as the call.
+    """
+    url = _address(address, tuple(call.query.items()))
+    headers = [("Host", url.netloc.decode("ascii")), *_HEADERS.items(), *(() if content is None else _JSON)]
+    limits = {"connect": CONNECT_SECONDS, "pool": CONNECT_SECONDS, "read": TOTAL_SECONDS, "write": TOTAL_SECONDS}
+    request = httpx.Request("GET" if content is None else "POST", url, headers=headers, content=content, extensions={"timeout": limits})
+    response = await client._transport.handle_async_request(request)  # noqa: SLF001 - see above
+    try:
+        return response.status_code, await _body(response, call.most_bytes)
+    finally:
+        await response.aclose()
+
+
+async def _body(response: httpx.Response, most_bytes: int) -> bytes | None:
+    if response.headers.get("content-encoding", "identity").lower() != "identity":
+        return None
+    body = bytearray()
+    async for chunk in response.aiter_raw():
+        body += chunk
+        if len(body) > most_bytes:
+            return None
+    return bytes(body)
+
+
+@functools.lru_cache(maxsize=64)
+def _address(address: str, query: tuple[tuple[str, str], ...]) -> httpx.URL:
+    """Where a call goes: the same for every message of an account as long as its token lives."""
+    return httpx.URL(address, params=dict(query))
 
 
 def _failure(failure: Exception) -> SendError:

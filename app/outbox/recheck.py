@@ -1,0 +1,178 @@
+"""Hides whether a due message may still go to its person, and how: everything is looked at once more in the claim."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from app import reach
+from app.channels import Rules, Verdict
+from app.db import Tx
+from app.models import Account, Allowance, Attempt, Broadcast, ConsentGiven, Course, Delivery, Identity, Membership, Person
+from app.models import DataKey as DataKeyRow
+from app.outbox.batches import in_dialect
+from app.outbox.pace import Gates
+from app.prepared import Prepared
+from app.reach import Traffic
+from app.states import Route, State
+from bots.turns import Role
+
+
+class Decision(NamedTuple):
+    """What the recheck says: go by `route`, or the state that the delivery takes instead."""
+
+    route: Route | None
+    state: State
+    reason: str
+    due_at: datetime | None = None
+
+
+def standing() -> "tuple[sa.ScalarSelect[int | None], sa.Exists]":
+    """For a statement over deliveries and broadcasts: 1 for a participant of the group, 2 for its staff, None else; and the consent."""
+    member = (
+        sa.select(sa.func.max(sa.case((Membership.role == Role.PARTICIPANT.value, 1), else_=2)))
+        .where(Membership.group_id == Broadcast.group_id, Membership.person_id == Delivery.person_id, Membership.ended_at.is_(None))
+        .scalar_subquery()
+    )
+    consent = (
+        sa.select(ConsentGiven.id)
+        .where(ConsentGiven.course_id == Broadcast.course_id, ConsentGiven.person_id == Delivery.person_id, ConsentGiven.ended_at.is_(None))
+        .exists()
+    )
+    return member, consent
+
+
+def everything(tx: Tx, delivery_ids: Iterable[int]) -> list[Any]:
+    """All that the recheck looks at, in one statement."""
+    return _EVERYTHING.all(tx, ids=delivery_ids)
+
+
+def _build(dialect: str) -> list[Any]:
+    member, consent = standing()
+    statement = (
+        sa.select(
+            Delivery.id,
+            Delivery.person_id,
+            Delivery.broadcast_id,
+            Delivery.stale_at,
+            Delivery.attempts,
+            Delivery.priority,
+            Delivery.notified_at,
+            Delivery.reason.label("last_reason"),
+            Broadcast.state.label("broadcast_state"),
+            Broadcast.bot,
+            Broadcast.kind,
+            Broadcast.urgent,
+            Broadcast.group_id,
+            Broadcast.created_at,
+            Person.paused_at,
+            Person.language,
+            Person.zone,
+            Person.data_key_id,
+            DataKeyRow.wrapped,
+            DataKeyRow.master_version,
+            Identity.id.label("identity_id"),
+            Identity.unfollowed_at,
+            Identity.unreachable_code,
+            Identity.openid_sealed,
+            Allowance.identity_id.label("ledger_id"),
+            Allowance.typed_until,
+            Allowance.typed_left,
+            Allowance.tapped_until,
+            Allowance.tapped_left,
+            Course.zone.label("course_zone"),
+            Course.quiet_from,
+            Course.quiet_until,
+            Account.notice_id,
+            member.label("member"),
+            consent.label("consents"),
+            _in_doubt_since().label("in_doubt_since"),
+        )
+        .join(Broadcast, Broadcast.id == Delivery.broadcast_id)
+        .join(Account, Account.id == Delivery.account_id)
+        .join(Person, Person.id == Delivery.person_id)
+        .join(DataKeyRow, DataKeyRow.id == Person.data_key_id)
+        .outerjoin(Identity, sa.and_(Identity.person_id == Delivery.person_id, Identity.account_id == Delivery.account_id))
+        .outerjoin(Allowance, Allowance.identity_id == Identity.id)
+        .outerjoin(Course, Course.id == Broadcast.course_id)
+        .where(in_dialect("deliveries.id $ids", dialect))
+    )
+    return [statement]
+
+
+_EVERYTHING = Prepared(_build)
+
+
+def _in_doubt_since() -> "sa.ScalarSelect[datetime]":
+    """When the first notice left whose fate nobody knows: its client id is good for a few minutes only."""
+    doubtful = sa.or_(Attempt.outcome.is_(None), Attempt.outcome == Verdict.UNKNOWN.value, Attempt.outcome == Verdict.BUSY.value)
+    return (
+        sa.select(sa.func.min(Attempt.started_at))
+        .where(Attempt.delivery_id == Delivery.id, Attempt.route == Route.NOTICE.value, doubtful)
+        .scalar_subquery()
+    )
+
+
+def decide(row: Any, traffic: Traffic, rules: Rules, gates: Gates, now: datetime) -> Decision:
+    """Whether this message may still go to this person, and how. A way that is shut makes it due when the way opens."""
+    refusal = _no_longer(row, now)
+    if refusal is not None:
+        return refusal
+    answers = row.urgent or row.last_reason == "released"  # what the person's own message let out goes at any hour
+    quiet = None if answers or row.quiet_from is None else _quiet_until(now, row.course_zone, row.quiet_from, row.quiet_until)
+    if quiet is not None:
+        return Decision(None, State.READY, "quiet_hours", quiet)
+    way = reach.route(rules, traffic, now, notices=gates.notices)
+    if way.route is None:
+        state = State.UNREACHABLE if way.reason == "unfollowed" else State.WAITING
+        return Decision(None, state, row.last_reason if row.last_reason in {"allowance_used", "too_often"} else way.reason)
+    done = _needs_no_notice(row, rules, now) if way.route is Route.NOTICE else None
+    if done is not None:
+        return done
+    if way.route in gates.shut and way.route not in gates.probes:
+        return Decision(None, State.READY, "parked", gates.shut[way.route])
+    return Decision(way.route, State.CLAIMED, "")
+
+
+@lru_cache(maxsize=256)
+def _quiet_until(now: datetime, zone: str, quiet_from: str, quiet_until: str) -> datetime | None:
+    return reach.quiet_until(now, zone, quiet_from, quiet_until)
+
+
+def traffic_of(row: Any) -> Traffic:
+    """What the ledger says of the row's person."""
+    return Traffic(row.unfollowed_at is None, row.typed_until, row.typed_left or 0, row.tapped_until, row.tapped_left or 0)
+
+
+def _needs_no_notice(row: Any, rules: Rules, now: datetime) -> Decision | None:
+    """Nobody is notified of the same words twice, nor again once the platform has forgotten the id of a notice in doubt."""
+    if row.notified_at is not None:
+        return Decision(None, State.NOTIFIED, "notice")
+    if row.in_doubt_since is not None and now - row.in_doubt_since >= rules.notice_repeat:
+        return Decision(None, State.UNKNOWN, "answer_lost")
+    return None
+
+
+def _no_longer(row: Any, now: datetime) -> Decision | None:
+    unfollowed = row.identity_id is None or row.unfollowed_at is not None or row.openid_sealed is None
+    checks = (
+        (row.broadcast_state == "cancelled", State.CANCELLED, "cancelled_by_author"),
+        (row.wrapped is None, State.CANCELLED, "erased"),
+        (row.stale_at is not None and row.stale_at <= now, State.EXPIRED, "stale"),
+        (row.paused_at is not None and not row.urgent, State.CANCELLED, "paused"),
+        (row.group_id is not None and row.member is None, State.CANCELLED, "not_member"),
+        (row.group_id is not None and row.member == 1 and not row.consents, State.CANCELLED, "no_consent"),
+        (unfollowed, State.UNREACHABLE, "unfollowed"),
+        (row.unreachable_code is not None, State.UNREACHABLE, "blocked"),
+    )
+    return next((Decision(None, state, reason) for applies, state, reason in checks if applies), None)
+
+
+def group_by_decision(decisions: Mapping[int, Decision]) -> dict[Decision, list[int]]:
+    """The deliveries that get the same answer, together."""
+    found: dict[Decision, list[int]] = {}
+    for delivery, decision in decisions.items():
+        found.setdefault(decision, []).append(delivery)
+    return found
