@@ -91,12 +91,18 @@ def change(
     secret: str | None = None,
     mode: str | None = None,
     api_base: str | None = None,
+    token: str | None = None,
 ) -> None:
-    """Take a new AppSecret, mode or API address; None keeps what there is. A new secret makes the stored access token worthless."""
+    """Take a new AppSecret, mode, API address or webhook token; None keeps what there is.
+
+    A new secret makes the stored access token worthless. Of webhook tokens only the newest counts.
+    """
     values: dict[str, Any] = {name: value for name, value in {"mode": mode, "api_base": api_base}.items() if value is not None}
+    fresh = {name: value for name, value in {"secret_sealed": secret, "token_sealed": token}.items() if value is not None}
+    if fresh:
+        key = keyring.open(tx, tx.execute(sa.select(Account.data_key_id).where(Account.id == account_id)).scalar_one())
+        values |= {name: key.seal(Place("accounts", name, account_id), value) for name, value in fresh.items()}
     if secret is not None:
-        key_id = tx.execute(sa.select(Account.data_key_id).where(Account.id == account_id)).scalar_one()
-        values["secret_sealed"] = keyring.open(tx, key_id).seal(Place("accounts", "secret_sealed", account_id), secret)
         tx.execute(sa.update(AccessToken).where(AccessToken.account_id == account_id).values(token_sealed=None, expires_at=None))
         tx.execute(sa.delete(Pace).where(Pace.account_id == account_id))  # parked because of the old secret
     if values:

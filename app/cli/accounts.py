@@ -82,8 +82,11 @@ def change(
     secret_stdin: Annotated[bool, typer.Option("--secret-stdin", help="Read a new AppSecret from standard input.")] = False,
     mode: Annotated[str, typer.Option(help="plaintext, compatible or safe, as set in WeChat's console.")] = "",
     api_base: Annotated[str, typer.Option(help="Address of the API.")] = "",
+    new_token: Annotated[
+        bool, typer.Option("--new-token", help="Make a new webhook token (令牌) and print it, for WeChat's console.")
+    ] = False,
 ) -> None:
-    """Take a new AppSecret, mode or API address; running processes notice within seconds.
+    """Take a new AppSecret, mode, API address or webhook token; running processes notice within seconds.
 
     Example: tongban account change msc --secret-stdin < secret.txt
     """
@@ -92,8 +95,9 @@ def change(
         raise Invalid("secret", "There was no AppSecret on standard input; pipe a file with it into --secret-stdin.")
     if mode and mode not in _MODES:
         raise Invalid("mode", f"The mode is one of {', '.join(_MODES)}; take the one that WeChat's console shows.")
-    if secret is None and not mode and not api_base:
-        raise Invalid("change", "Say what changes: --secret-stdin, --mode or --api-base.")
+    if secret is None and not mode and not api_base and not new_token:
+        raise Invalid("change", "Say what changes: --secret-stdin, --mode, --api-base or --new-token.")
+    token = accounts.new_token() if new_token else None
     with desk.at_work() as assembly:
         assembly.database.write_now(
             lambda tx: accounts.change(
@@ -104,8 +108,11 @@ def change(
                 secret=secret,
                 mode=mode or None,
                 api_base=api_base.rstrip("/") or None,
+                token=token,
             )
         )
+    if token is not None:
+        typer.echo(f"Copy this token into WeChat's console at once; pushes under the former one are refused:\n{token}")
     typer.echo("Changed. See whether all is well: tongban check")
 
 

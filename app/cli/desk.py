@@ -43,6 +43,8 @@ def _problem(name: str, kind: str, message: str) -> str:
 def require_newest(url: str) -> None:
     """Raise `Unavailable` where the database does not answer or is not on the newest revision."""
     found, newest = revision(url), migrations.head()
+    if found is not None and found > newest:
+        raise Unavailable("revision", f"The database stands at {found}, ahead of the program at {newest}; install the newer program.")
     if found != newest:
         raise Unavailable("revision", f"The database stands at {found or 'nothing'} and the program at {newest}; run `tongban migrate`.")
 

@@ -1,5 +1,6 @@
 """What can be changed later: an account's secret and mode, a group's door, the master key; and what operators are told."""
 
+import json
 import re
 
 import pytest
@@ -43,6 +44,15 @@ def test_the_mode_is_changed_and_written_down(course: Tongban, sqlite_url: str) 
     with Database(sqlite_url) as database:
         actions = database.read_now(lambda tx: list(tx.execute(sa.select(Audit.action)).scalars()))
     assert "account.change" in actions
+
+
+def test_a_new_webhook_token_is_made_printed_and_used(course: Tongban) -> None:
+    former = json.loads(course("account", "show", "msc", "--json").out)["token"]
+    said = course("account", "change", "msc", "--new-token").out
+    shown = json.loads(course("account", "show", "msc", "--json").out)
+    assert shown["token"] in said
+    assert shown["token"] != former
+    assert shown["secret"] == "s3cret"
 
 
 def test_a_closed_group_lets_nobody_in(course: Tongban, sqlite_url: str) -> None:

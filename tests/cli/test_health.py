@@ -99,12 +99,13 @@ def test_health_ends_with_1_while_no_worker_lives_and_with_0_while_one_does(cour
 
 
 def test_a_database_that_is_not_there_or_not_ready_is_said_and_needs_somebody(tongban: Tongban, course: Tongban, sqlite_url: str) -> None:
-    file = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))
-    file.execute("UPDATE alembic_version SET version_num = '0001'")
-    file.commit()
-    file.close()
-    done = tongban("health")
-    assert (done.code, "ACT" in done.out, "tongban migrate" in done.out) == (1, True, True)
+    for revision, remedy in (("9999", "install the newer program"), ("0001", "tongban migrate")):
+        file = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))
+        file.execute("UPDATE alembic_version SET version_num = ?", (revision,))
+        file.commit()
+        file.close()
+        done = tongban("health")
+        assert (done.code, "ACT" in done.out, remedy in done.out) == (1, True, True)
     told = tongban("health", "--json")
     assert (told.code, json.loads(told.out)["needs_somebody"], json.loads(told.out)["database"]) == (1, True, None)
 
