@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from app import audit, flags
 from app.channels import Verdict
 from app.db import Tx
-from app.models import Attempt, Broadcast, Course, Delivery, Flag, Group, Schedule
+from app.models import Attempt, Broadcast, Course, Delivery, Flag, Group, Schedule, stands
 from app.states import State
 
 #: Deliveries that one call decides.
@@ -141,7 +141,7 @@ def resume_alerts(tx: Tx, now: datetime) -> int:
 
 
 def _meant(choice: Choice, states: Sequence[State]) -> tuple[Any, ...]:
-    found: list[Any] = [Delivery.state.in_(states), Delivery.state.in_(["held", "unknown"]), Delivery.reason != WRITTEN_OFF]
+    found: list[Any] = [Delivery.state.in_(states), stands((State.HELD.value, State.UNKNOWN.value)), Delivery.reason != WRITTEN_OFF]
     if choice.ids:
         found.append(Delivery.id.in_(choice.ids))
     if choice.schedule_id is not None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DataError, IntegrityError
 
 import migrations
 from app.backup import aftermath, files, rows, writing
@@ -54,6 +55,8 @@ def restore(url: str, keyring: Keyring, path: Path, now: datetime, *, replace: b
             return alone(url, lambda tx: _restore(tx, keyring, archive, listed, now, replace=replace))
         except Unavailable as away:
             raise _in_use() if _is_locked(away) else away from None
+        except (IntegrityError, DataError):
+            raise _loose_ends() from None
 
 
 def _restore(tx: Tx, keyring: Keyring, archive: Archive, listed: Sequence[dict[str, Any]], now: datetime, *, replace: bool) -> Restored:
@@ -135,4 +138,8 @@ def _count_on(tx: Tx, contents: Contents) -> None:
 def _refuse_loose_ends(tx: Tx) -> None:
     """SQLite's foreign keys slept while rows came in; PostgreSQL's did not."""
     if tx.dialect.name == "sqlite" and tx.exec_driver_sql("PRAGMA foreign_key_check").first() is not None:
-        raise Invalid("damaged", "Rows of this backup refer to rows that it does not hold; take another copy of it.")
+        raise _loose_ends()
+
+
+def _loose_ends() -> Invalid:
+    return Invalid("damaged", "Rows of this backup do not fit together; nothing was changed, take another copy of it.")

@@ -30,6 +30,7 @@ from app.models import (
 )
 from app.retention import Keep
 from app.states import State
+from app.worker import Worker
 from bots.turns import OccasionKind
 from tests.delivery.scene import NOW, Desk, at, incoming, push, says
 
@@ -214,3 +215,20 @@ def test_an_erased_person_does_not_stop_it(database_url: str) -> None:
         says(desk, 1, "你好", at=OLD, key="old")
         desk.write(lambda tx: people.erase(tx, desk.keyring, known.id, NOW, actor="operator"))
         assert run(desk)["pushes"] == 1
+
+
+def test_a_worker_does_it_by_itself(sqlite_url: str) -> None:
+    async def play(desk: Desk) -> None:
+        worker = Worker(desk.assembly)
+        worker.start()
+        try:
+            assert "retention" in {job.id for job in worker._ticker.get_jobs()}
+            await worker._retain()
+        finally:
+            await worker.stop()
+
+    with Desk(sqlite_url) as desk:
+        says(desk, 1, "旧", at=OLD, key="old")
+        with at(NOW):
+            asyncio.run(play(desk))
+        assert value(desk, InboxItem.id) == []

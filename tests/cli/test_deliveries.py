@@ -208,3 +208,17 @@ def test_a_leader_reads_why(database_url: str) -> None:
         said = desk.read(lambda tx: schedules.progress(tx, desk.keyring, words, schedule, schedules.Reader("zh"))).unreached
         reasons = {each.reason for each in said}
         assert reasons == {"已取消 · 恢复备份后由工作人员了结，没有再发", "不确定到了没有 · 可能已到，工作人员已了结，不再补发"}
+
+
+def test_what_is_in_doubt_is_found_without_looking_at_everything(sqlite_url: str) -> None:
+    with Desk(sqlite_url) as desk:
+        for choice in (Choice(), Choice(course_id=1)):
+            query = sa.select(Delivery.id).where(*doubts._meant(choice, BOTH))
+            plan = desk.read(lambda tx, query=query: explained(tx, query))  # type: ignore[misc]
+            assert "ix_deliveries_in_doubt" in plan
+
+
+def explained(tx: Any, query: Any) -> str:
+    compiled = query.compile(tx, compile_kwargs={"render_postcompile": True})
+    values = tuple(compiled.params[name] for name in compiled.positiontup)
+    return "\n".join(row[3] for row in tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled.string}", values))
