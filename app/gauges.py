@@ -15,6 +15,7 @@ from app import audit, heartbeat, ids
 from app.channels import Rules
 from app.db import Tx
 from app.models import AccessToken, Account, Broadcast, Course, Delivery, Flag, InboxItem, Pace, Quarantined, Schedule, stands
+from app.outbox.pace import CIRCUIT
 from app.states import DUE, OPEN, State
 
 #: Pushes are counted over this many seconds.
@@ -27,8 +28,7 @@ _DOUBTFUL = (State.HELD, State.UNKNOWN)
 _LEASED = (State.CLAIMED, State.SENDING)
 #: An unknown delivery that somebody has closed waits for nobody (app/doubts.py).
 _WRITTEN_OFF = "written_off"
-#: As app/outbox parks and counts: while calls fail one after the other; the platform's day turns in Beijing.
-_CIRCUIT = "circuit"
+#: The platform's day turns in Beijing (app/outbox/pace.py counts by it).
 _PLATFORM_ZONE = ZoneInfo("Asia/Shanghai")
 
 
@@ -43,7 +43,7 @@ class Api:
     @property
     def circuit_open(self) -> bool:
         """Whether calls fail one after the other, so that only single ones probe the road."""
-        return self.parked_code == _CIRCUIT
+        return self.parked_code == CIRCUIT
 
 
 @dataclass(frozen=True)

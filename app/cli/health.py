@@ -16,6 +16,7 @@ from app.cli import desk
 from app.db import Tx
 from app.errors import AppError, Invalid
 from app.gauges import AccountGauges, Gauges
+from app.outbox.pace import QUOTA
 from app.settings import Settings
 from app.spool import Waiting, waiting
 
@@ -23,8 +24,8 @@ from app.spool import Waiting, waiting
 _DUE_SECONDS, _ROAD_SECONDS, _SPOOL_SECONDS = 60, 600, 60
 #: After so many a flag's next person has been called, and nobody has answered (docs/alarms.md).
 _FLAG_SECONDS = 900
-#: The platform's words for a day's and a minute's limit, and ours for a day's that we saw coming.
-_LIMITS = ("45009", "45011", "quota")
+#: The platform's words for a day's and a minute's limit, and ours for the day's that we saw coming.
+_LIMITS = ("45009", "45011", QUOTA)
 _FORCED_A_DAY = 10
 _SHOWN_ALARMS = 5
 
