@@ -61,8 +61,8 @@ class Contest:
         ours, limit = (assemble(self._town.settings(self._urls[side])) for side in ("ours", "limit"))
         with ours.database, limit.database:
             paths = {"ours": partial(self._ours, ours), "limit": partial(self._bare, limit)}
-            for side in paths:  # the first statement of its kind is prepared, not measured
-                paths[side](min(self._groups))
+            for path in paths.values():  # the first statement of its kind is prepared, not measured
+                path(min(self._groups))
             for number in range(self._rounds):
                 for case in self._cases:
                     for again in range(_OFTEN if case.size < _QUICK else 1):
