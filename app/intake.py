@@ -7,9 +7,9 @@ once. Whoever has a push lying there lines up behind it, in whatever process; ev
 import asyncio
 import errno
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -40,6 +40,8 @@ _PAUSE_SECONDS, _LONGEST_PAUSE = 0.05, 0.4
 _LOOK_SECONDS = 0.5
 #: After a push that waited in vain the database is asked for nothing: if it says nothing for so long, it is away for everybody.
 _DOUBT_SECONDS = 0.5
+#: So many pushes in a row that waited in vain need no asking: a disk that is full, say, still answers questions.
+_ENOUGH = 3
 _STOP_SECONDS = 3.0
 #: Writers of spool files: the disk syncs what waits together.
 _HANDS = 4
@@ -79,6 +81,7 @@ class Intake:
         self._news = _News()
         self._away_since: float | None = None
         self._asking: asyncio.Task[None] | None = None
+        self._in_vain = 0
         self._hesitating: Counter[str] = Counter()
         self._wake = asyncio.Event()
         self._stopping = False
@@ -123,15 +126,18 @@ class Intake:
             return await self._keep_push(incoming, until)
         attempt = _Attempt()
         try:
-            return await self._write(partial(self._take, incoming=incoming, attempt=attempt), until, person)
+            taken = await self._write(partial(self._take, incoming=incoming, attempt=attempt), until, person)
         except Unavailable:
             attempt.given_up = True
             self._doubt()
-            return await self._keep_push(incoming, until)
+            with self._hesitates(person):
+                return await self._keep_push(incoming, until)
         except Exception as bug:  # noqa: BLE001 - a push that breaks us would come back twice: kept, alarmed, answered
             log.error("push_failed", kind=type(bug).__name__, where=place_of(bug))  # noqa: TRY400 - a traceback may hold what somebody wrote
             kept = await self._keep_bad(incoming.account_id, f"push: {type(bug).__name__}", incoming.push.raw, until)
             return Taken(0, None) if kept else None
+        self._in_vain = 0
+        return taken
 
     async def quarantine(self, account_id: int, reason: str, raw: bytes, until: float) -> bool:
         """Keep what nobody understood for the operators; False where that is not possible now."""
@@ -156,14 +162,20 @@ class Intake:
 
     async def _write_again(self, work: Callable[[Tx], T], person: str) -> T:
         pause = _PAUSE_SECONDS
-        self._hesitating[person] += 1
-        try:
+        with self._hesitates(person):
             while not self.away:
                 await asyncio.sleep(pause)
                 with suppress(Unavailable):
                     return await self._database.write_short(work)
                 pause = min(2 * pause, _LONGEST_PAUSE)
-            raise Unavailable("database", "The database does not answer just now; please try again in a minute.")
+        raise Unavailable("database", "The database does not answer just now; please try again in a minute.")
+
+    @contextmanager
+    def _hesitates(self, person: str) -> Iterator[None]:
+        """What this person writes now waits until we know what becomes of what they wrote before."""
+        self._hesitating[person] += 1
+        try:
+            yield
         finally:
             self._hesitating -= Counter([person])  # a count of zero goes
 
@@ -214,6 +226,9 @@ class Intake:
 
     def _doubt(self) -> None:
         """Find out whether the database is away, or somebody else just holds one person's row."""
+        self._in_vain += 1
+        if self._in_vain >= _ENOUGH:
+            self._gone()
         if self._asking is None and not self.away:
             self._asking = asyncio.create_task(self._ask())
 
@@ -232,6 +247,11 @@ class Intake:
             self._away_since, self._news.away = clock.steady(), True
             log.warning("database_away")
 
+    def _back(self) -> None:
+        if self._away_since is not None:
+            log.warning("database_back", seconds=round(clock.steady() - self._away_since, 1))
+        self._away_since, self._in_vain = None, 0
+
     # -- the way back
 
     async def _look_after(self) -> None:
@@ -249,10 +269,12 @@ class Intake:
     async def _look(self) -> None:
         if self._asking is not None:
             await asyncio.wait({self._asking})
-        if self._away_since is not None:
+        if self.away:
             await self._write_nothing(PATIENCE_SECONDS)
-            log.warning("database_back", seconds=round(clock.steady() - self._away_since, 1))
-            self._away_since = None
+        if await self._file(self._folder.names):
+            await self._drain()
+        if self.away:
+            self._back()
         if self._news:
             news, self._news = self._news, _News()
             try:
@@ -260,11 +282,15 @@ class Intake:
             except Unavailable:
                 self._news = _News(away=news.away or self._news.away, refused=news.refused + self._news.refused)
                 raise
-        if await self._file(self._folder.names):
-            count = await self._replay.run()
-            if count:
-                log.info("spool_replayed", count=count)
-                self._wake.set()  # there may be more
+
+    async def _drain(self) -> None:
+        """Replay what waits. The first push that is taken says that the database is back. Raises `Unavailable` where none is."""
+        replayed = await self._replay.run(self._back)
+        if replayed:
+            log.info("spool_replayed", count=replayed)
+            self._wake.set()  # there may be more
+        if replayed == 0 and self.away:
+            raise Unavailable("database", "The database does not answer just now; please try again in a minute.")
 
     async def _write_nothing(self, seconds: float) -> None:
         await self._write_soon(lambda tx: tx.exec_driver_sql("SELECT 1"), seconds)

@@ -51,15 +51,15 @@ class Replay:
         self._hands = hands
         self._link_for = link_for
 
-    async def run(self) -> int:
-        """Replay the oldest of what waits, as far as the database takes it; returns how many.
+    async def run(self, first: Callable[[], None]) -> int | None:
+        """Replay the oldest of what waits, as far as the database takes it; returns how many, or None where another process is at it.
 
-        There may be more then. Another process that is at it is left alone.
+        There may be more then. `first` is called as soon as one was taken.
         """
         with self._folder.alone() as ours:
-            return await self._run() if ours else 0
+            return await self._run(first) if ours else None
 
-    async def _run(self) -> int:
+    async def _run(self, first: Callable[[], None]) -> int:
         await self._tidy()
         replayed = 0
         stuck: set[str] = set()
@@ -69,6 +69,8 @@ class Replay:
             tried = [name for name in batch if person_in(name) not in stuck]
             outcomes = await asyncio.gather(*map(self._replay, tried))
             failed = {person_in(name) for name, taken in zip(tried, outcomes, strict=True) if not taken}
+            if any(outcomes) and not replayed:
+                first()
             replayed += sum(outcomes)
             if failed and not any(outcomes):
                 await self._database_answers()

@@ -427,3 +427,25 @@ async def _one_locked(postgres_url: str, folder: Path) -> None:
         assert len(stage.read(lambda tx: tx.execute(mine).all())) == 3
         assert late_answers(stage) == ["sent", "sent"]
         assert wire.alarms() == {}  # it was never away
+
+
+def test_a_database_that_answers_questions_but_takes_nothing_is_away(postgres_url: str, tmp_path: Path) -> None:
+    asyncio.run(_takes_nothing(postgres_url, tmp_path))
+
+
+async def _takes_nothing(postgres_url: str, folder: Path) -> None:
+    names = ["小雨", "王芳", "李老师", "张明"]
+    async with Stage(postgres_url, folder) as stage:
+        wire, openids = Wire(stage), await people_of(stage, *names)
+        with psycopg.connect(postgres_url.replace("+psycopg", "")) as other:
+            other.execute("SELECT id FROM persons FOR UPDATE")
+            for openid in openids[:3]:
+                assert await wire.says(openid, "你好") == ""
+            assert stage.hooks._intake.away
+            began = clock.steady()
+            assert "12356" in await wire.says(openids[3], "我不想活了")
+            assert clock.steady() - began < intake.PATIENCE_SECONDS  # nobody waits for it again
+        await drained(stage)
+        assert wire.count(InboxItem) == 8
+        assert not stage.hooks._intake.away
+        await until(lambda: wire.alarms().get(("database_away", "spooled")) == 1)
