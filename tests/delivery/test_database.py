@@ -6,6 +6,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from app import audit, db
-from app.db import Database, Tx
+from app.db import Database, Tx, short
 from app.errors import Unavailable
 from app.models import Alarm, Conversation
 from tests.delivery.scene import NOW, run
@@ -41,9 +42,12 @@ def _counted(database: Database) -> Iterator[list[str]]:
         if statement.startswith("BEGIN"):
             begun.append(statement)
 
-    sa.event.listen(database._writers, "before_cursor_execute", note)
+    engines = {database._writers, database._impatient}
+    for engine in engines:
+        sa.event.listen(engine, "before_cursor_execute", note)
     yield begun
-    sa.event.remove(database._writers, "before_cursor_execute", note)
+    for engine in engines:
+        sa.event.remove(engine, "before_cursor_execute", note)
 
 
 def _held(database: Database) -> tuple[threading.Event, "asyncio.Future[Any]"]:
@@ -53,16 +57,22 @@ def _held(database: Database) -> tuple[threading.Event, "asyncio.Future[Any]"]:
     return go, future
 
 
-def test_writers_that_wait_share_a_commit(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(db, "_TOGETHER_SECONDS", 5.0)
-    run(_shared(sqlite_url))
+#: Short jobs run on the loop, all others in the writer's thread; what holds for the ones holds for the others.
+both_verbs = pytest.mark.parametrize("verb", ["write", "write_short"])
 
 
-async def _shared(url: str) -> None:
+@both_verbs
+def test_writers_that_wait_share_a_commit(sqlite_url: str, verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(db, "TOGETHER_SECONDS", 5.0)
+    monkeypatch.setattr(short, "TOGETHER_SECONDS", 5.0)
+    run(_shared(sqlite_url, verb))
+
+
+async def _shared(url: str, verb: str) -> None:
     with Database(url) as database, _counted(database) as begun:
         go, first = _held(database)
         await asyncio.sleep(0.05)
-        rest = [asyncio.ensure_future(database.write(_alarm(f"kind{number}"))) for number in range(64)]
+        rest = [asyncio.ensure_future(getattr(database, verb)(_alarm(f"kind{number}"))) for number in range(64)]
         await asyncio.sleep(0)
         go.set()
         done = await asyncio.gather(first, *rest)
@@ -71,25 +81,27 @@ async def _shared(url: str) -> None:
         assert len(_kinds(database)) == 65
 
 
-def test_a_transaction_stays_open_for_ten_milliseconds_only(sqlite_url: str) -> None:
-    run(_short(sqlite_url))
+@both_verbs
+def test_a_transaction_stays_open_for_ten_milliseconds_only(sqlite_url: str, verb: str) -> None:
+    run(_short(sqlite_url, verb))
 
 
-async def _short(url: str) -> None:
+async def _short(url: str, verb: str) -> None:
     def slow(tx: Tx) -> None:
         audit.alarm(tx, NOW, "slow", "x")
         time.sleep(0.02)
 
     with Database(url) as database, _counted(database) as begun:
-        await asyncio.gather(*(database.write(slow) for _ in range(4)))
+        await asyncio.gather(*(getattr(database, verb)(slow) for _ in range(4)))
         assert len(begun) == 4
 
 
-def test_a_job_that_fails_hurts_no_other(database_url: str) -> None:
-    run(_failing(database_url))
+@both_verbs
+def test_a_job_that_fails_hurts_no_other(database_url: str, verb: str) -> None:
+    run(_failing(database_url, verb))
 
 
-async def _failing(url: str) -> None:
+async def _failing(url: str, verb: str) -> None:
     def bug(tx: Tx) -> None:
         audit.alarm(tx, NOW, "half", "done")
         raise KeyError("bug")
@@ -112,7 +124,7 @@ async def _failing(url: str) -> None:
 
     with Database(url) as database:
         jobs = [_alarm("good"), bug, nested, wrong, twice, _alarm("better")]
-        done = await asyncio.gather(*(database.write(job) for job in jobs), return_exceptions=True)
+        done = await asyncio.gather(*(getattr(database, verb)(job) for job in jobs), return_exceptions=True)
         assert [type(each).__name__ for each in done] == [
             "str",
             "KeyError",
@@ -131,15 +143,16 @@ def _orphan(tx: Tx) -> None:
     tx.execute(sa.insert(Conversation).values(id=1, person_id=1, account_id=1, busy=False, recent={}, changed_at=NOW))
 
 
-def test_a_commit_that_fails_is_tried_again_for_each_alone(sqlite_url: str) -> None:
-    run(_uncommitted(sqlite_url))
+@both_verbs
+def test_a_commit_that_fails_is_tried_again_for_each_alone(sqlite_url: str, verb: str) -> None:
+    run(_uncommitted(sqlite_url, verb))
 
 
-async def _uncommitted(url: str) -> None:
+async def _uncommitted(url: str, verb: str) -> None:
     with Database(url) as database, _counted(database) as begun:
         go, first = _held(database)
         await asyncio.sleep(0.05)
-        rest = [asyncio.ensure_future(database.write(job)) for job in (_alarm("one"), _orphan, _alarm("two"))]
+        rest = [asyncio.ensure_future(getattr(database, verb)(job)) for job in (_alarm("one"), _orphan, _alarm("two"))]
         await asyncio.sleep(0)
         go.set()
         done = await asyncio.gather(first, *rest, return_exceptions=True)
@@ -148,17 +161,18 @@ async def _uncommitted(url: str) -> None:
         assert len(begun) >= 4, "the shared one, and one for each good job"
 
 
-def test_a_locked_database_is_unavailable_after_its_patience(sqlite_url: str) -> None:
-    run(_locked(sqlite_url))
+@both_verbs
+def test_a_locked_database_is_unavailable_after_its_patience(sqlite_url: str, verb: str) -> None:
+    run(_locked(sqlite_url, verb))
 
 
-async def _locked(url: str) -> None:
+async def _locked(url: str, verb: str) -> None:
     other = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
     with Database(url, patience=0.3) as database:
         await database.write(_alarm("before"))
         other.execute("BEGIN IMMEDIATE")
         began = time.monotonic()
-        answers = await asyncio.gather(*(database.write(_alarm(f"while{number}")) for number in range(5)), return_exceptions=True)
+        answers = await asyncio.gather(*(getattr(database, verb)(_alarm(f"while{number}")) for number in range(5)), return_exceptions=True)
         took = time.monotonic() - began
         assert {type(each) for each in answers} == {Unavailable}
         assert 0.25 < took < 2.5, "all wait for the same lock, not one after the other for ever"
@@ -195,15 +209,16 @@ def test_by_default_three_seconds_are_waited(sqlite_url: str) -> None:
         assert database.read_now(lambda tx: tx.exec_driver_sql("PRAGMA foreign_keys").scalar_one()) == 1
 
 
-def test_who_has_gone_away_is_not_written_for(sqlite_url: str) -> None:
-    run(_gone(sqlite_url))
+@both_verbs
+def test_who_has_gone_away_is_not_written_for(sqlite_url: str, verb: str) -> None:
+    run(_gone(sqlite_url, verb))
 
 
-async def _gone(url: str) -> None:
+async def _gone(url: str, verb: str) -> None:
     with Database(url) as database:
         go, first = _held(database)
         await asyncio.sleep(0.05)
-        waits = asyncio.ensure_future(database.write(_alarm("gone")))
+        waits = asyncio.ensure_future(getattr(database, verb)(_alarm("gone")))
         await asyncio.sleep(0)
         waits.cancel()
         await asyncio.sleep(0)
@@ -213,12 +228,81 @@ async def _gone(url: str) -> None:
         assert _kinds(database) == {"first", "last"}
 
 
+def _patient(go: threading.Event) -> "db.Work[str]":
+    def work(tx: Tx) -> str:
+        go.wait(10)
+        return _alarm("kind49")(tx)
+
+    return work
+
+
 def test_what_is_queued_is_finished_before_the_end(sqlite_url: str) -> None:
     database = Database(sqlite_url)
     database.start()
-    futures = [database._enqueue(_alarm(f"kind{number}")) for number in range(50)]
-    database.stop()
-    assert [future.result(0) for future in futures] == [f"kind{number}" for number in range(50)]
+    go = threading.Event()
+    with ThreadPoolExecutor(50) as callers:
+        waits = [callers.submit(database.write_now, _alarm(f"kind{number}")) for number in range(49)]
+        waits.append(callers.submit(database.write_now, _patient(go)))
+        while database._jobs.qsize() + 1 < 50 and not any(each.done() for each in waits):
+            time.sleep(0.001)
+        go.set()
+        database.stop()
+        assert [each.result(10) for each in waits] == [f"kind{number}" for number in range(50)]
+
+
+def test_short_jobs_and_long_ones_never_write_at_the_same_time(sqlite_url: str) -> None:
+    run(_in_turn(sqlite_url))
+
+
+async def _in_turn(url: str) -> None:
+    inside = 0
+
+    def work(tx: Tx) -> None:
+        nonlocal inside
+        inside += 1
+        assert inside == 1
+        tx.exec_driver_sql("UPDATE alarms SET count = count + 1")
+        time.sleep(0.002)
+        inside -= 1
+
+    with Database(url, patience=5) as database:
+        await database.write(_alarm("counted"))
+        verbs = [database.write, database.write_short] * 40
+        await asyncio.gather(*(verb(work) for verb in verbs))
+        assert database.read_now(lambda tx: tx.execute(sa.select(Alarm.count)).scalar_one()) == 81
+
+
+def test_a_loop_that_ends_leaves_the_pen_to_others(sqlite_url: str) -> None:
+    with Database(sqlite_url, patience=1) as database:
+
+        async def given_up() -> None:
+            await database.write_short(_alarm("first"))
+            committing = asyncio.ensure_future(database.write_short(_alarm("committing")))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # it has begun, and the loop does not wait for its commit
+            assert not committing.done()
+
+        run(given_up())
+        assert database.write_now(_alarm("after")) == "after"
+        run(_again(database))
+        assert _kinds(database) == {"first", "committing", "after", "again"}
+
+
+async def _again(database: Database) -> None:
+    await database.write_short(_alarm("again"))
+
+
+def test_a_caller_that_blocks_the_loop_finds_no_transaction_open_on_it(sqlite_url: str) -> None:
+    run(_blocking(sqlite_url))
+
+
+async def _blocking(url: str) -> None:
+    with Database(url, patience=1) as database:
+        short = [asyncio.ensure_future(database.write_short(_alarm(f"short{number}"))) for number in range(200)]
+        while not all(each.done() for each in short):
+            database.write_now(_alarm("blocking"))
+            await asyncio.sleep(0)
+        assert len(_kinds(database)) == 201
 
 
 def test_a_moment_without_a_zone_is_refused_and_one_with_comes_back_in_utc(database_url: str) -> None:

@@ -1,0 +1,56 @@
+"""Hides whose turn it is to write into SQLite: one transaction of this process at a time, whichever thread or loop holds it."""
+
+import threading
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.db.engines import Away
+from app.db.jobs import Tx
+from app.errors import Unavailable
+
+#: Jobs that share a transaction, and for how long it may stay open for them: other processes want the lock too.
+TOGETHER = 32
+TOGETHER_SECONDS = 0.010
+
+
+class Pen:
+    """What this process writes with. Whoever begins has it until they commit or drop."""
+
+    def __init__(self, engine: sa.Engine, lock: threading.Lock, patience: float) -> None:
+        self._engine = engine
+        self._lock = lock
+        self._patience = patience
+
+    def begin(self) -> Tx:
+        """Begin, when it is our turn. Raises `Unavailable` where that takes longer than our patience."""
+        held = self._lock.acquire(timeout=self._patience) if self._patience else self._lock.acquire(blocking=False)
+        if not held:
+            raise Unavailable("database", "The database does not answer just now; please try again in a minute.")
+        try:
+            with Away():
+                tx = self._engine.connect()
+                tx.begin()
+        except BaseException:
+            self._lock.release()
+            raise
+        return tx
+
+    def commit(self, tx: Tx) -> None:
+        """Make it durable. Raises `Unavailable`, and what else keeps a commit from happening."""
+        driver: Any = tx.connection.dbapi_connection
+        try:
+            with Away():
+                tx.commit()
+        except BaseException:
+            driver.rollback()  # SQLite keeps the transaction of a commit that failed, and SQLAlchemy thinks it is over
+            raise
+        finally:
+            self.drop(tx)
+
+    def drop(self, tx: Tx) -> None:
+        """Let go of a transaction; what was not committed is undone."""
+        try:
+            tx.close()
+        finally:
+            self._lock.release()

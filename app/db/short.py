@@ -1,0 +1,92 @@
+"""Hides how short jobs get through SQLite without a change of thread: they run on their event loop; only a commit is waited for elsewhere.
+
+A thread that runs Python beside the loop's takes turns with it for the interpreter, at every statement; that cost more than the
+statements themselves (docs/decisions/016). Where somebody else is writing just now, the jobs go to the writer's thread, which can wait.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
+
+from app import clock
+from app.db.engines import Away
+from app.db.jobs import BROKEN, Answer, Job, Tx, Work, hand_out, in_savepoint
+from app.db.shared import TOGETHER, TOGETHER_SECONDS, Pen
+from app.errors import Unavailable
+
+T = TypeVar("T")
+
+
+class ShortJobs:
+    """The short jobs of one event loop. `pen` never waits; `hand_over` gives a job to the writer's thread."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, pen: Pen, hand_over: Callable[[Job], None]) -> None:
+        self.loop = loop
+        self._pen = pen
+        self._hand_over = hand_over
+        self._waiting: deque[Job] = deque()
+        self._hand = ThreadPoolExecutor(1, thread_name_prefix="db-commit")
+        self._called = self._committing = False
+
+    async def write(self, work: Work[T]) -> T:
+        """Run `work` on this loop and return when it is durable. Raises what `work` raises, or `Unavailable`."""
+        result: asyncio.Future[T] = self.loop.create_future()
+        self._waiting.append(Job(work, result, self.loop))
+        if not self._called and not self._committing:  # whoever else is about to come in this round comes along
+            self._called = True
+            self.loop.call_soon(self._write_together)
+        return await result
+
+    def stop(self) -> None:
+        """Let the thread go."""
+        self._hand.shutdown(wait=True)
+
+    def _write_together(self) -> None:
+        self._called = False
+        done: list[Answer] = []
+        try:
+            tx = self._pen.begin()
+        except Unavailable:  # somebody else writes
+            while self._waiting:
+                self._hand_over(self._waiting.popleft())
+            return
+        try:
+            with Away():
+                self._run(tx, done)
+        except Exception as error:  # noqa: BLE001 - whatever broke the shared transaction, each job is tried again
+            self._pen.drop(tx)
+            self._broken(done, error)
+            return
+        self._committing = True
+        committed = self.loop.run_in_executor(self._hand, self._pen.commit, tx)
+        committed.add_done_callback(partial(self._committed, done))
+
+    def _run(self, tx: Tx, done: list[Answer]) -> None:
+        until = clock.steady() + TOGETHER_SECONDS
+        while self._waiting and len(done) < TOGETHER and clock.steady() < until:
+            job = self._waiting.popleft()
+            if job.result.cancelled():  # whoever asked has gone; nothing was promised
+                continue
+            done.append((job, None, BROKEN))
+            done[-1] = (job, *in_savepoint(tx, job.work))
+
+    def _committed(self, done: list[Answer], committed: "asyncio.Future[None]") -> None:
+        self._committing = False
+        error = None if committed.cancelled() else committed.exception()
+        if error is None:
+            hand_out(done)
+        else:
+            self._broken(done, error)
+        if self._waiting:
+            self._write_together()
+
+    def _broken(self, done: list[Answer], error: BaseException) -> None:
+        if isinstance(error, Unavailable):  # who waits behind would fare no better
+            hand_out([(job, None, error) for job in (*(job for job, _, _ in done), *self._waiting)])
+            self._waiting.clear()
+            return
+        for job, _, _ in done:
+            self._hand_over(job)
