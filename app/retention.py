@@ -24,7 +24,7 @@ from bots.turns import OccasionKind
 log = structlog.get_logger()
 
 #: Rows that one transaction looks at.
-CHUNK = 1_000
+CHUNK = 500
 #: Between two chunks the others have the database to themselves for this long.
 _PAUSE_SECONDS = 0.02
 #: A process that has not gone on for this long is dead, and another one takes over.

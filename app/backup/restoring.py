@@ -19,7 +19,6 @@ from app.keyring import Keyring
 from app.models import Table
 from migrations import running
 
-_REVISIONS = "alembic_version"
 #: What living processes write of themselves: those of the backup are not these.
 _OF_PROCESSES = frozenset({"heartbeats"})
 
@@ -118,8 +117,8 @@ def _clear(tx: Tx, *, replace: bool) -> list[dict[str, Any]]:
     erased = writing.erasures_of(tx) if writing.ERASURES in there else []
     for table in reversed(tables):
         tx.execute(sa.schema.DropTable(table))
-    if _REVISIONS in there:
-        tx.exec_driver_sql(f"DROP TABLE {_REVISIONS}")
+    if rows.REVISIONS in there:
+        tx.exec_driver_sql(f"DROP TABLE {rows.REVISIONS}")
     return erased
 
 

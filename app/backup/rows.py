@@ -13,6 +13,8 @@ from app.models import Moment
 
 #: Rows that are read or written at once.
 BATCH = 1_000
+#: Where Alembic notes the revision.
+REVISIONS = "alembic_version"
 
 _TYPES: dict[str, Callable[[], sa.types.TypeEngine[Any]]] = {
     "int": sa.BigInteger,
@@ -40,6 +42,7 @@ def kind_of(column: "sa.Column[Any]") -> str:
     """The word for a column's type in the file. Raises `LookupError` for a type that has none yet."""
     kinds: tuple[tuple[str, type[Any]], ...] = (
         ("moment", Moment),
+        ("moment", sa.DateTime),
         ("date", sa.Date),
         ("bool", sa.Boolean),
         ("int", sa.Integer),
@@ -52,6 +55,18 @@ def kind_of(column: "sa.Column[Any]") -> str:
         if isinstance(column.type, known):
             return kind
     raise LookupError(f"{column.table.name}.{column.name}: a backup knows no {column.type!r}; add it to app/backup/rows.py")
+
+
+def tables_of(tx: Tx) -> list[sa.Table]:
+    """Every table of the database as it stands, whichever revision that is, those that others refer to first."""
+    found = sa.MetaData()
+    found.reflect(tx)
+    ours = [table for table in found.sorted_tables if table.name != REVISIONS]
+    return [_plain(table.name, columns_of(table)) for table in ours]
+
+
+def _plain(name: str, columns: Sequence[tuple[str, str]]) -> sa.Table:
+    return sa.Table(name, sa.MetaData(), *(sa.Column(column, _TYPES[kind]()) for column, kind in columns))
 
 
 def columns_of(table: sa.Table) -> list[tuple[str, str]]:
@@ -72,7 +87,7 @@ def dump(tx: Tx, table: sa.Table) -> Iterator[list[Any]]:
 
 def load(tx: Tx, name: str, listed: Listed, lines: Iterable[Sequence[Any]]) -> None:
     """Insert the rows of a table as the file describes it: the revision that it comes from may have had other columns than today's."""
-    table = sa.Table(name, sa.MetaData(), *(sa.Column(column, _TYPES[kind]()) for column, kind in listed.columns))
+    table = _plain(name, listed.columns)
     decode = [(column, _DECODE.get(kind)) for column, kind in listed.columns]
     batch: list[dict[str, Any]] = []
     for line in lines:

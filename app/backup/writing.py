@@ -10,23 +10,23 @@ import migrations
 from app.backup import files, rows
 from app.backup.files import Contents, Sink
 from app.db import Database, Tx
-from app.models import DataKey, Erasure, Table
+from app.models import DataKey, Erasure
 from app.sealing import Vault
 
 ERASURES = "erasures"
 
 
 def backup(database: Database, vault: Vault, path: Path, now: datetime) -> Contents:
-    """Write everything, as it stood at one moment, to a file. Raises `Conflict`, `Invalid` or `Unavailable`."""
+    """Write everything, as it stood at one moment, to a file, whichever revision that is. Raises `Conflict`, `Invalid` or `Unavailable`."""
 
     def fill(tx: Tx, sink: Sink) -> None:
-        for table in Table.metadata.sorted_tables:
+        for table in rows.tables_of(tx):
             sink.table(table.name, rows.columns_of(table), rows.dump(tx, table))
 
     def work(tx: Tx) -> Contents:
         _stand_still(tx)
         versions = tx.execute(sa.select(DataKey.master_version).where(DataKey.wrapped.is_not(None)).distinct()).scalars()
-        about = _about("backup", vault, set(versions), now)
+        about = _about("backup", vault, set(versions), now, migrations.standing(tx) or "")
         return files.write(path, vault, about, lambda sink: fill(tx, sink))
 
     return database.read_now(work)
@@ -66,6 +66,6 @@ def _stand_still(tx: Tx) -> None:
         tx.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
 
-def _about(kind: str, vault: Vault, master_keys: set[int], now: datetime) -> Contents:
+def _about(kind: str, vault: Vault, master_keys: set[int], now: datetime, revision: str = "") -> Contents:
     index_key, masters = files.marks(vault, master_keys)
-    return Contents(kind, migrations.head(), now, index_key, masters, {})
+    return Contents(kind, revision or migrations.head(), now, index_key, masters, {})

@@ -6,11 +6,13 @@ from typing import Annotated
 
 import typer
 
+import migrations
 from app import audit, clock
 from app.backup import aftermath, restoring, writing
 from app.backup.files import Contents
 from app.cli import desk
-from app.db import Tx
+from app.db import Database, Tx
+from app.errors import Invalid
 from app.keyring import Keyring
 
 File = Annotated[Path, typer.Argument(help="The file.", show_default=False, dir_okay=False)]
@@ -35,7 +37,8 @@ def backup(file: File) -> None:
     Example: tongban backup /backups/tongban-2026-11-26.backup
     """
     settings = desk.read_settings()
-    with desk.migrated(settings) as database:
+    _require_known(settings.database_url)
+    with Database(settings.database_url) as database:
         now = clock.now()
         contents = writing.backup(database, settings.vault(), file, now)
         size = file.stat().st_size
@@ -102,6 +105,13 @@ def apply_erasures(file: File) -> None:
     with desk.migrated(settings) as database:
         count = database.write_now(work)
     typer.echo(f"{count} of {len(listed)} people were readable here and have been erased.")
+
+
+def _require_known(url: str) -> None:
+    """A database may stand at an older revision: before an upgrade is the very moment for a backup. Raises `Invalid` or `Unavailable`."""
+    found = desk.revision(url)
+    if found not in migrations.known():
+        raise Invalid("revision", f"The database stands at {found or 'nothing'}, which this program does not know; nothing was written.")
 
 
 def _say_what_next(after: aftermath.Aftermath, *, knew_erasures: bool) -> None:

@@ -23,7 +23,7 @@ import sqlalchemy as sa
 from alembic import command
 
 import migrations
-from app import audit
+from app import accounts, audit, people
 from app.backup import files, restoring, rows, writing
 from app.backup.files import Contents
 from app.cli.keys import new_key
@@ -32,6 +32,7 @@ from app.errors import AppError, Conflict, Invalid
 from app.keyring import Keyring
 from app.models import Audit, Table
 from app.sealing import Vault
+from app.settings import Settings
 from bots.turns import Role
 from migrations import running
 from tests.cli.conftest import Tongban, refused
@@ -92,9 +93,12 @@ def test_a_restored_database_goes_on_counting(database_url: str, empty_database_
     assert len(numbers) == len(set(numbers))
 
 
-def test_every_column_has_a_kind() -> None:
+def test_every_column_has_a_kind_and_it_is_the_same_on_both_databases(database_url: str) -> None:
     kinds = {(table.name, column.name): rows.kind_of(column) for table in Table.metadata.sorted_tables for column in table.columns}
     assert set(kinds.values()) == set(rows._TYPES)
+    with Database(database_url) as database:
+        found = database.read_now(rows.tables_of)
+    assert {(table.name, name): kind for table in found for name, kind in rows.columns_of(table)} == kinds
 
 
 def test_what_is_written_meanwhile_is_in_it_whole_or_not_at_all(database_url: str, empty_database_url: str, tmp_path: Path) -> None:
@@ -245,6 +249,17 @@ def test_an_older_revision_is_migrated_after_it_was_loaded(copy: tuple[Path, Key
     assert len(after["memberships"]) == 4
 
 
+def test_a_database_that_is_not_migrated_yet_is_backed_up_as_it_stands(
+    course: Tongban, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command.downgrade(running.config(os.environ["TONGBAN_DATABASE_URL"]), "0001")
+    assert "revision 0001" in course("backup", "b").out
+    monkeypatch.setenv("TONGBAN_DATABASE_URL", f"sqlite:///{tmp_path}/new/fresh.db")
+    assert "not know" in refused(course("backup", "c"))  # nothing is there yet
+    assert course("restore", "b").code == 0
+    assert "dawn" in course("group", "list").out
+
+
 def test_a_newer_revision_is_refused(copy: tuple[Path, Keyring], empty_database_url: str, tmp_path: Path) -> None:
     path, keyring = copy
     every = {table.name: {column.name for column in table.columns} for table in Table.metadata.sorted_tables}
@@ -376,3 +391,33 @@ def test_the_operator_backs_up_checks_and_restores(course: Tongban, tmp_path: Pa
     assert "dawn" in course("group", "list").out
     monkeypatch.setenv("TONGBAN_INDEX_KEY", new_key())
     assert "TONGBAN_INDEX_KEY" in refused(course("restore", "b", "--check"))
+
+
+def test_the_operator_keeps_a_list_of_erasures(course: Tongban, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings()  # type: ignore[call-arg]  # from the environment of the test
+    keyring = Keyring(settings.vault())
+
+    def meet(tx: Any) -> None:
+        people.rename(tx, people.meet(tx, keyring, accounts.by_name(tx, "msc"), "oXiaoyu_1", NOW), "小雨")
+
+    with Database(settings.database_url) as database:
+        database.write_now(meet)
+    assert course("backup", "b").code == 0
+    assert "0 erasures" in course("erasures", "export", "list").out
+    assert course("person", "erase", "小雨", "--yes").code == 0
+    assert "1 erasures" in course("erasures", "export", "list").out
+    assert "not a backup" in refused(course("restore", "list"))
+    monkeypatch.setenv("TONGBAN_DATABASE_URL", f"sqlite:///{tmp_path}/fresh.db")
+    assert course("restore", "b").code == 0
+    assert course("person", "find", "小雨").code == 0
+    assert "1 of 1 people" in course("erasures", "apply", "list").out
+    assert "Nobody" in refused(course("person", "find", "小雨"))
+    assert "0 of 1 people" in course("erasures", "apply", "list").out
+
+
+def test_the_operator_sees_what_retention_would_throw_away(course: Tongban) -> None:
+    with Database(os.environ["TONGBAN_DATABASE_URL"]) as database:
+        database.write_now(lambda tx: audit.record(tx, NOW - timedelta(days=3000), "system", "old", "x"))
+    assert "audit  1" in course("retention", "--dry-run").out
+    assert "audit  1" in course("retention").out
+    assert "Nothing is past its time" in course("retention", "--dry-run").out
