@@ -11,9 +11,10 @@ from app import broadcasts, clock, ids, schedules
 from app.assembly import Assembly, assemble
 from app.models import Broadcast, Delivery
 from benchmarks import history
+from benchmarks.founding import found, settings
 from benchmarks.grounds import Grounds
 from benchmarks.report import Figure, Goal
-from benchmarks.town import Town, found
+from benchmarks.town import Town
 
 _WORDS = "今晚七点半上第三课，请提前十分钟进入会议室，带上这一周的练习记录。"
 #: An audience of this size and above must stay within twice the bare statement.
@@ -58,7 +59,7 @@ class Contest:
 
     def run(self) -> list[Figure]:
         """Every round, then the figures."""
-        ours, limit = (assemble(self._town.settings(self._urls[side])) for side in ("ours", "limit"))
+        ours, limit = (assemble(settings(self._town, self._urls[side])) for side in ("ours", "limit"))
         with ours.database, limit.database:
             paths = {"ours": partial(self._ours, ours), "limit": partial(self._bare, limit)}
             for path in paths.values():  # the first statement of its kind is prepared, not measured

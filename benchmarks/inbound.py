@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks import history
+from benchmarks.founding import counted, found
 from benchmarks.grounds import SQLITE, Grounds
 from benchmarks.processes import Running, Yard, ask, free_ports
 from benchmarks.report import Figure, Goal
-from benchmarks.town import Town, counted, found
+from benchmarks.town import Town
 
 CONNECTIONS, RATE = 16, 200.0
 #: So many people write that nobody is stopped for writing too fast.

@@ -14,11 +14,12 @@ from app.channels import Rules
 from app.db import Tx
 from app.models import Account, Allowance, Course, Delivery, Identity
 from benchmarks import imitation
+from benchmarks.founding import found, settings
 from benchmarks.grounds import Grounds
 from benchmarks.imitation import CUSTOM, TEMPLATE
 from benchmarks.processes import Running, Yard, ask, free_ports
 from benchmarks.report import Figure, Goal
-from benchmarks.town import Town, found
+from benchmarks.town import Town
 from bots.turns import OccasionKind
 
 #: Messages of one round.
@@ -59,7 +60,7 @@ class Contest:
         yard.start("imitation", "benchmarks.imitation", str(self._port), port=self._port)
         url = ground.new("outbound")
         self._town: Town = found(url, PEOPLE, self._address)
-        self._assembly = assemble(self._town.settings(url))
+        self._assembly = assemble(settings(self._town, url))
         ground.settle(url)
         self._worker: Running = yard.start("worker", "app", "worker", env=self._town.environment(url))
         self._cases = [Case(path, latency, PEOPLE // (2 if latency else 1)) for path in (CUSTOM, TEMPLATE) for latency in (0.0, 0.02)]

@@ -15,10 +15,10 @@ from app.groups import Refused
 from app.models import Broadcast, Delivery
 from app.states import SETTLED
 from benchmarks import imitation
+from benchmarks.founding import counted, found, settings
 from benchmarks.grounds import Grounds
 from benchmarks.processes import Yard, ask, free_ports
 from benchmarks.report import Figure, Goal
-from benchmarks.town import counted, found
 
 AUDIENCE, RATE = 10_000, 50.0
 _CONNECTIONS = 64
@@ -40,7 +40,7 @@ class Contest:
         ground.settle(self._url)
         environment = self._town.environment(self._url)
         self._web = [yard.start("web", "app", "web", env=environment | {"TONGBAN_PORT": str(port)}, port=port) for port in ports]
-        self._assembly = assemble(self._town.settings(self._url))
+        self._assembly = assemble(settings(self._town, self._url))
         yard.start("worker", "app", "worker", env=environment)
         self._seed = 0
         self._acknowledged = 0

@@ -14,12 +14,13 @@ from app.keyring import Keyring, Place
 from app.main import create_app
 from app.models import Allowance, Conversation, Identity, InboxItem, Person
 from app.models.columns import Table
+from benchmarks.founding import found, settings
 from benchmarks.minimal import postgres, sqlite
 from benchmarks.minimal.__main__ import Application
 from benchmarks.minimal.envelope import Wire
 from benchmarks.minimal.turn import Turn
 from benchmarks.pushes import decrypted, requests
-from benchmarks.town import Town, found
+from benchmarks.town import Town
 
 ROUNDS = 3
 
@@ -81,7 +82,7 @@ def test_the_hand_tuned_server_leaves_the_same_rows_as_the_program(database_url:
     town = found(database_url, 2)
     pushes = list(requests(town, 1, 2 * ROUNDS))
     ours, theirs = ([push for push in pushes if push[0] == openid] for openid in town.openids)
-    assembly = assemble(town.settings(database_url))
+    assembly = assemble(settings(town, database_url))
     keyring = assembly.tools.keyring
     grown: list[Counter[str]] = []
 
