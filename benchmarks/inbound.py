@@ -145,11 +145,18 @@ class Contest:
         for old in self._plan.old:
             if old:
                 yield self._slowdown(old)
-        for contender in self.contenders:
+        for old in self._plan.old:
+            yield from self._counts(old)
+
+    def _counts(self, old: int) -> Iterator[Figure]:
+        """What must be exact: every acknowledged push is a row, and every one got an encrypted reply."""
+        pair, name = self._pair(old), f"inbound, {self._ground.database}, {old:,} old pushes"
+        exactly = (Goal(1.0, at_least=True), Goal(1.0, at_least=False))
+        for contender in pair:
             stored = next(counted(contender.url, ["inbox"])) - contender.stored_before
-            exactly = (Goal(1.0, at_least=True), Goal(1.0, at_least=False))
-            words = f"inbound, {name}, {contender.old:,} old rows, {contender.side}: stored beside acknowledged"
-            yield Figure(words, "pushes", [stored], [contender.acknowledged], exactly)
+            yield Figure(f"{name}, {contender.side}: stored beside acknowledged", "pushes", [stored], [contender.acknowledged], exactly)
+        ours, limit = (sum(each["refused"] + each["silent"] for each in contender.rounds) for contender in pair)
+        yield Figure(f"{name}: refused, or answered without words", "pushes", [ours], [limit], [Goal(0, at_least=False, of_ratio=False)])
 
     def _pair(self, old: int) -> tuple[Contender, Contender]:
         ours, limit = (next(each for each in self.contenders if each.side == side and each.old == old) for side in (OURS, LIMIT))
