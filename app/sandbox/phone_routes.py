@@ -81,6 +81,11 @@ class Send(Deed):
     kind: str
 
 
+class Writers(BaseModel):
+    appid: str
+    openids: list[str]
+
+
 def phone_routes(world: World, pusher: Pusher) -> APIRouter:
     """The phones' endpoints, as one router."""
     router = APIRouter(prefix="/sandbox/people")
@@ -103,6 +108,15 @@ def _add_people(router: APIRouter, world: World) -> None:
     async def create_many(given: People) -> list[dict[str, Any]]:
         account = account_or_404(world, given.appid)
         return [_listed(_make(world, account, each)) for each in given.people]
+
+    @router.post("/wrote")
+    async def wrote(given: Writers) -> dict[str, Any]:
+        """These wrote something just now, without a push: five messages for 48 h each (wechat-platform.md 194)."""
+        people = account_or_404(world, given.appid).people
+        for openid in given.openids:
+            _person(world, openid)
+            world.commit("acted", o=people[openid].openid, grant="typed")
+        return {"wrote": len(given.openids)}
 
     @router.patch("/{openid}")
     async def change(openid: str, given: PersonChanges) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import random
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -30,17 +30,17 @@ from app import accounts, clock, courses, groups, schedules
 from app.assembly import Assembly, assemble
 from app.channels import Rules
 from app.db import Tx
-from app.models import Broadcast, Delivery, Schedule
+from app.models import Allowance, Broadcast, Delivery, Identity, Schedule
 from app.settings import Settings
-from app.states import SETTLED, UNDER_WAY, Route
+from app.states import SETTLED, UNDER_WAY, Route, State
 from tests.faults.members import Seat, seat
 from tests.faults.processes import PATIENCE, Nursery, Process, address_of, listening
 from tests.stage import KEY
 
 T = TypeVar("T")
 
-#: Dead processes are taken for dead after this many seconds.
-LEASE_SECONDS = 1.0
+#: Dead processes are taken for dead after this many seconds; a living one that two busy cores let wait is not.
+LEASE_SECONDS = 2.0
 #: What makes a process of the program quick to notice; nothing that it decides.
 QUICK: Mapping[str, Any] = {"app.worker:_TICK_SECONDS": 0.05, "app.worker:_REAP_SECONDS": 0.2}
 #: Seconds after which the sandbox delivers a push again.
@@ -87,6 +87,7 @@ class Arena:
         self.lines: list[Line] = []
         self.circles: list[Circle] = []
         self.planned: dict[int, Circle] = {}  # schedules that shall become one broadcast each
+        self.touched: set[int] = set()  # whoever wrote again meanwhile
         self.kills = 0
         self.in_doubt = 0  # service messages that killed processes had under way
         self._marks = itertools.count(1)
@@ -156,6 +157,14 @@ class Arena:
         self.circles.append(circle)
         return circle
 
+    def touch(self, circle: Circle) -> None:
+        """Everybody of a group has written just now, as both sides know: five messages may go again."""
+        self.ask("POST", "/sandbox/people/wrote", {"appid": circle.line.appid, "openids": list(circle.openids)})
+        mine = sa.select(Identity.id).where(Identity.person_id.in_(circle.people))
+        window = {"typed_until": clock.now() + timedelta(hours=47), "typed_left": 5}
+        self.write(lambda tx: tx.execute(sa.update(Allowance).where(Allowance.identity_id.in_(mine)).values(**window)))
+        self.touched.update(circle.people)
+
     def announce(self, circle: Circle, *, at: datetime | None = None) -> int:
         """Plan an announcement to everybody of a group; its words carry a mark of its own. Returns the schedule's id."""
         text = f"今晚见〔{next(self._marks)}〕"
@@ -204,9 +213,9 @@ class Arena:
         process.kill()
         self._bury(process)
 
-    def crash(self, point: str, nth: int, program: str = "worker", **more: Any) -> None:
+    def crash(self, point: str, nth: int, program: str = "worker", words: Sequence[str] = (), **more: Any) -> None:
         """Start a process that kills itself at the n-th hit of a point, and wait until it has. Fails where it never comes there."""
-        process = self.start(program, points={point: nth}, **more)
+        process = self.start(program, *words, points={point: nth}, **more)
         self.crashed(process)
 
     def crashed(self, process: Process) -> None:
@@ -222,7 +231,7 @@ class Arena:
     def _bury(self, process: Process) -> None:
         """Count what a dead process had under way: with one account never more than eight service messages."""
         self.kills += 1
-        left = self.leased("sending", process.pid, Route.SERVICE)
+        left = self.under_way(process)
         most = Rules().service_in_flight * len(self.lines)
         assert left <= most, f"{process.name} had {left} service messages under way, at most {most} may be"
         self.in_doubt += left
@@ -234,6 +243,17 @@ class Arena:
         fresh = self.clock_file.with_suffix(".new")
         fresh.write_text(f"{ahead.total_seconds():.3f}", encoding="ascii")
         fresh.replace(self.clock_file)
+
+    @staticmethod
+    def seconds() -> float:
+        """The machine's own time."""
+        return clock.steady()
+
+    def later(self, seconds: float) -> None:
+        """Let so much of the machine's time pass: where a lease must end, which nobody can hasten."""
+        end = clock.machine_seconds() + seconds
+        while clock.machine_seconds() < end:
+            time.sleep(0.01)
 
     def until(self, true: Callable[[], T], seconds: float = PATIENCE, *, living: tuple[Process, ...] = ()) -> T:
         """Wait for something that comes by itself; `living` must not end meanwhile. Returns its value."""
@@ -287,10 +307,13 @@ class Arena:
         """Wait until nothing is left to do; these processes do it and must live."""
         self.until(self.at_rest, seconds, living=living)
 
-    def leased(self, state: str, pid: int, route: Route) -> int:
-        """How many deliveries of a route one process holds in a state."""
-        query = sa.select(sa.func.count()).select_from(Delivery).where(Delivery.state == state, Delivery.route == route.value)
-        query = query.where(Delivery.lease_owner.like(f"%.{pid}.%"))
+    def under_way(self, process: Process) -> int:
+        """How many service messages a process has committed to write and not settled."""
+        query = (
+            sa.select(sa.func.count())
+            .select_from(Delivery)
+            .where(Delivery.state == State.SENDING, Delivery.route == Route.SERVICE.value, Delivery.lease_owner.like(f"%.{process.pid}.%"))
+        )
         return int(self.read(lambda tx: tx.execute(query).scalar_one()))
 
     # -- the platform
@@ -305,13 +328,13 @@ class Arena:
         """Let the platform misbehave: see `app.sandbox.faults.Fault`."""
         self.ask("POST", "/sandbox/faults", order)
 
-    def calm(self) -> None:
-        """End every fault."""
-        self.ask("DELETE", "/sandbox/faults")
+    def calm(self, name: str | None = None) -> None:
+        """End every fault, or those of a name."""
+        self.ask("DELETE", "/sandbox/faults" if name is None else f"/sandbox/faults?name={name}")
 
-    def ledger(self) -> list[dict[str, Any]]:
-        """What the platform accepted, oldest first."""
-        rows: list[dict[str, Any]] = self.ask("GET", "/sandbox/ledger?limit=100000")
+    def ledger(self, after: int = 0) -> list[dict[str, Any]]:
+        """What the platform accepted after so many, oldest first."""
+        rows: list[dict[str, Any]] = self.ask("GET", f"/sandbox/ledger?limit=100000&after={after}")
         return rows
 
     def calls(self, line: Line | None = None) -> dict[str, dict[str, int]]:

@@ -122,12 +122,23 @@ def _connect_sqlite(*words: Any, **options: Any) -> Any:
 
 
 def _watch_psycopg() -> None:
-    execute, executemany, commit, rollback = (
-        psycopg.Cursor.execute,
-        psycopg.Cursor.executemany,
-        psycopg.Connection.commit,
-        psycopg.Connection.rollback,
-    )
+    for kind in (psycopg.Cursor, psycopg.ServerCursor):
+        _watch_cursors(kind)
+    commit, rollback = psycopg.Connection.commit, psycopg.Connection.rollback
+
+    def committed(connection: Any) -> None:
+        _commits(connection, lambda: commit(connection))
+
+    def rolled_back(connection: Any) -> None:
+        rollback(connection)
+        _open.pop(id(connection), None)
+
+    psycopg.Connection.commit = committed  # type: ignore[method-assign, assignment]
+    psycopg.Connection.rollback = rolled_back  # type: ignore[method-assign, assignment]
+
+
+def _watch_cursors(kind: Any) -> None:
+    execute, executemany = kind.execute, kind.executemany
 
     def executed(cursor: Any, query: Any, params: Any = None, **options: Any) -> Any:
         result = execute(cursor, query, params, **options)
@@ -139,17 +150,7 @@ def _watch_psycopg() -> None:
         executemany(cursor, query, kept, **options)
         _executed(cursor.connection, query, kept, cursor.rowcount)
 
-    def committed(connection: Any) -> None:
-        _commits(connection, lambda: commit(connection))
-
-    def rolled_back(connection: Any) -> None:
-        rollback(connection)
-        _open.pop(id(connection), None)
-
-    psycopg.Cursor.execute = executed  # type: ignore[method-assign, assignment]
-    psycopg.Cursor.executemany = executed_many  # type: ignore[method-assign, assignment]
-    psycopg.Connection.commit = committed  # type: ignore[method-assign, assignment]
-    psycopg.Connection.rollback = rolled_back  # type: ignore[method-assign, assignment]
+    kind.execute, kind.executemany = executed, executed_many
 
 
 def _states(text: str, many: Sequence[Any]) -> frozenset[str]:
