@@ -16,6 +16,9 @@ WRITERS = [f"oFuzz_{number:03d}" for number in range(150)]
 #: Whoever is only named in forged pushes is known to nobody afterwards.
 FORGERS = [f"oForged_{number:03d}" for number in range(20)]
 
+#: Seconds by which a rightly signed request is too old or too new.
+_TOO_FAR = (-302, -3600, -(10**8), 400, 10**6, 10**9)
+
 Query = list[tuple[str, str]]
 
 NOBODY = frozenset({400, 403, 404, 405, 408, 411, 413, 414, 431})
@@ -34,7 +37,7 @@ TAKEN = Want(frozenset({200}), "inbox")
 KEPT = Want(frozenset({200}), "quarantine")
 EITHER = Want(frozenset({200}), "either")
 REPEATED = Want(frozenset({200}))
-JUNK = Want(frozenset({200, 403}), "either")  # a spoilt envelope is refused, and what it opens to lies in quarantine
+JUNK = Want(frozenset({200, 403}), "either")  # a spoilt envelope is refused; what it opens to nevertheless, or is no envelope, is kept
 FORGED = Want(frozenset({403}))
 ECHOED = Want(frozenset({200}))
 ELSEWHERE = Want(frozenset({403, 404, 405}))
@@ -93,22 +96,22 @@ class Draft:
         """Something that somebody writes."""
         return utterances.words(self.chance)
 
-    def query(self, **more: str) -> list[tuple[str, str]]:
-        """Signed parameters."""
-        stamp, nonce = str(self.stamp), f"n{self.number}x{self._made}"
+    def query(self, shift: int = 0, **more: str) -> Query:
+        """Signed parameters of a request that was written so many seconds after now."""
+        stamp, nonce = str(self.stamp + shift), f"n{self.number}x{self._made}"
         return [("signature", sha1(self.known.token, stamp, nonce)), ("timestamp", stamp), ("nonce", nonce), *more.items()]
 
-    def around(self, encrypted: str, want: Want) -> Request:
+    def around(self, encrypted: str, want: Want, shift: int = 0) -> Request:
         """A signed request around this `Encrypt`."""
-        query = self.query()
+        query = self.query(shift)
         signature = sha1(self.known.token, query[1][1], query[2][1], encrypted)
         query += [("encrypt_type", "aes"), ("msg_signature", signature)]
         body = document({"ToUserName": self.known.original_id, "Encrypt": encrypted})
         return self.posted(query, body, want)
 
-    def sealed(self, plain: bytes, want: Want) -> Request:
+    def sealed(self, plain: bytes, want: Want, shift: int = 0) -> Request:
         """A signed request around this inner XML."""
-        return self.around(aes(padded(layout(plain, self.known.appid)), self.known.aes_key), want)
+        return self.around(aes(padded(layout(plain, self.known.appid)), self.known.aes_key), want, shift)
 
     def posted(self, query: Query, body: bytes, want: Want) -> Request:
         headers = (("Host", "service.example"), ("Content-Type", "text/xml"))
@@ -119,7 +122,9 @@ class Draft:
         return self.sealed(self.inner(), TAKEN)
 
     def forged(self) -> Request:
-        """A push that nobody signed, or not for this."""
+        """A push that nobody signed, or not for this, or not for now."""
+        if self.chance.random() < 0.1:
+            return self.sealed(self.inner(self.chance.choice(FORGERS)), FORGED, self.chance.choice(_TOO_FAR))
         made = self.sealed(self.inner(self.chance.choice(FORGERS)), FORGED)
         return self.posted(self.chance.choice(FORGERIES)(self, pairs_of(made)), made.body, FORGED)
 

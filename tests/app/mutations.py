@@ -236,21 +236,24 @@ def _spoilt_envelope(draft: Draft) -> Made:
     whole = padded(layout(plain, appid))
     good = aes(whole, key)
     place = draft.chance.randrange(len(good))
-    encrypted = draft.chance.choice(
+    another = draft.chance.choice(("", "wx0", appid + "x", appid[:-1], appid.upper()))
+    length = draft.chance.choice((0, 0xFFFFFFFF, len(plain) + 10**4, len(plain) // 2, len(plain) + 1, len(plain) - 1))
+    encrypted, want = draft.chance.choice(
         [
-            good[:place] + draft.chance.choice("Aa0+/=-_ 密") + good[place + 1 :],
-            good[:place],
-            good + "====",
-            "A" * draft.chance.choice((0, 1, 22, 43, 44, 4000, 43 * 1000)),
-            aes(whole[:-1] + bytes([draft.chance.randrange(256)]), key),
-            aes(padded(layout(plain, appid, draft.chance.choice((0, 1, 0xFFFFFFFF, len(plain) + 10**4, len(plain) // 2)))), key),
-            aes(padded(layout(plain, draft.chance.choice(("", "wx0", appid + "x", appid[:-1], appid.upper())))), key),
-            aes(padded(layout(b"", appid)), key),
-            aes(padded(draft.garbage(600)), key),
-            aes(whole, "Z" * 42 + "A"),
+            (good + "====", FORGED),
+            (good[:-1], FORGED),
+            (aes(padded(layout(plain, appid, length)), key), FORGED),
+            (aes(padded(layout(plain, another)), key), FORGED),
+            (aes(padded(layout(b"", appid)), key), FORGED),
+            (aes(whole[:-1] + bytes([draft.chance.choice((0, 33, 255))]), key), FORGED),
+            (aes(whole, "Z" * 42 + "A"), FORGED),
+            (good[:place] + draft.chance.choice("+/-_ 密=") + good[place + 1 :], JUNK),
+            (good[: place // 4 * 4], JUNK),
+            ("A" * draft.chance.choice((0, 1, 22, 43, 44, 4000, 43 * 1000)), JUNK),
+            (aes(padded(draft.garbage(600)), key), JUNK),
         ]
     )
-    return _one(draft.around(encrypted, JUNK))
+    return _one(draft.around(encrypted, want))
 
 
 def _spoilt_outside(draft: Draft) -> Made:
