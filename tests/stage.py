@@ -28,7 +28,6 @@ import sqlalchemy as sa
 import time_machine
 import uvicorn
 from pydantic import SecretStr
-from starlette.routing import Mount
 
 from app import accounts, clock, courses, flags, groups, people, sandbox
 from app.assembly import Assembly, assemble
@@ -154,7 +153,7 @@ class Stage:
         self.assembly.database.start()
         self.account_id = self.write(self._add_account)
         service = create_app(self.assembly, worker=self._with_worker)
-        self.hooks: Hooks = next(route.app for route in service.routes if isinstance(route, Mount) and isinstance(route.app, Hooks))
+        self.hooks: Hooks = service.hooks
         self._service_server = Server(service)
         await self._service_server.start()
         self.worker = Worker(self.assembly)

@@ -31,6 +31,8 @@ T = TypeVar("T")
 Query = Sequence[tuple[str, str]]
 Account = tuple[int, Credentials]
 
+#: Where the account's name begins in a path.
+HOOKS = "/hooks/wechat/"
 #: Most bytes of a push (platform reference; bad-inputs.md A11), and seconds that its body may take (A12).
 MOST_BYTES = 64 * 1024
 _BODY_SECONDS = 10.0
@@ -92,7 +94,7 @@ class Hooks:
                 return 408, b"", None
         if content is None:
             return 413, b"", None
-        name = scope["path"].removeprefix(scope.get("root_path", "")).strip("/")
+        name = scope["path"].removeprefix(HOOKS).strip("/")
         query = _query(scope["query_string"])
         until = clock.steady() + intake.PATIENCE_SECONDS
         try:
