@@ -78,11 +78,12 @@ def _deed(random: Random, openid: str, kind: str, code: str, number: int, place:
 
 def broken(tx: Tx, vault: Vault, account_id: int, posted: Sequence[Posted]) -> list[str]:
     """What is not as it must be after these pushes, nothing left in a spool; empty where all is well."""
-    order: dict[str, int] = {row.dedupe_key: row.id for row in tx.execute(sa.select(InboxItem.dedupe_key, InboxItem.id))}
+    inbox = sa.select(InboxItem.dedupe_key, InboxItem.id).where(InboxItem.account_id == account_id)
+    order: dict[str, int] = {row.dedupe_key: row.id for row in tx.execute(inbox)}
     wrong = [f"acknowledged and lost: {each.deed}" for each in posted if each.acknowledged and each.key not in order]
     if strange := len(set(order) - {each.key for each in posted}):
         wrong.append(f"{strange} rows in the inbox that nobody posted")
-    if spoilt := tx.execute(sa.select(Quarantined.reason)).scalars().all():
+    if spoilt := tx.execute(sa.select(Quarantined.reason).where(Quarantined.account_id == account_id)).scalars().all():
         wrong.append(f"in quarantine: {Counter(spoilt)}")
     wrong += [f"unequal replies: {each.deed}, {len(each.replies)} of them" for each in posted if len(each.replies - {b""}) > 1]
     people = _people(tx, vault, account_id, posted)
