@@ -97,7 +97,7 @@ class Torment:
             self.memory[process.name].append((clock.steady() - self.began, seen.memory_info().rss, seen.num_fds()))
 
     def grown(self) -> dict[str, tuple[float, int]]:
-        """How the last minute stands to those before, but for the first: memory as a ratio to the second, the most descriptors at a time."""
+        """How the last minute stands to the second (memory, as a ratio) and to all before it but the first (most descriptors)."""
         found = {}
         for name, seen in self.memory.items():
             second = [memory for at, memory, _ in seen if MINUTE <= at < 2 * MINUTE]
