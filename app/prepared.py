@@ -1,7 +1,7 @@
 """Hides how a statement that every push needs runs at the driver's own speed: compiled once a dialect, bound and read by its types.
 
 SQLAlchemy's own execution costs ten times what SQLite itself needs for a row (benchmarks/). The statements stay SQLAlchemy Core on
-typed columns; only the road to the driver is shorter (docs/decisions/016). Errors come out as everywhere else.
+typed columns; only the road to the driver is shorter (docs/decisions/017). Errors come out as everywhere else.
 """
 
 from collections import namedtuple

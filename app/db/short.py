@@ -1,7 +1,7 @@
 """Hides how short jobs get through SQLite without a change of thread: they run on their event loop; only a commit is waited for elsewhere.
 
 A thread that runs Python beside the loop's takes turns with it for the interpreter, at every statement; that cost more than the
-statements themselves (docs/decisions/016). Where somebody else is writing just now, the jobs go to the writer's thread, which can wait.
+statements themselves (docs/decisions/017). Where somebody else is writing just now, the jobs go to the writer's thread, which can wait.
 """
 
 import asyncio
