@@ -106,6 +106,12 @@ class _Connection(sqlite3.Connection):
     def cursor(self, factory: Any = _Cursor) -> Any:
         return super().cursor(factory)
 
+    def execute(self, text: str, parameters: Any = (), /) -> Any:  # the driver's own makes a cursor that nobody watches
+        return self.cursor().execute(text, parameters)
+
+    def executemany(self, text: str, many: Any, /) -> Any:
+        return self.cursor().executemany(text, many)
+
     def commit(self) -> None:
         _commits(self, super().commit)
 
