@@ -14,6 +14,7 @@ from typer.main import get_command
 from app import heartbeat
 from app.cli import build
 from app.settings import Settings
+from app.web import hooks, patience
 from tests.docs.test_docs import ROOT, _paths, read
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
@@ -70,13 +71,19 @@ def test_nothing_secret_is_written_down() -> None:
 
 
 def test_the_proxy_knows_nobody_and_shows_no_metrics() -> None:
-    assert "lb_policy round_robin" in PROXY
-    assert not {"cookie", "ip_hash", "uri_hash", "header"} & set(PROXY.split())
-    assert "respond /metrics 404" in PROXY
-    assert re.search(r"name web\s+port 8000", PROXY)
-    assert environment("web")["TONGBAN_PORT"] == "8000"
+    assert "set $$web web;" in PROXY  # a name that is asked again: whoever is there now
+    assert f"proxy_pass http://$$web:{environment('web')['TONGBAN_PORT']};" in PROXY
+    assert not {"ip_hash", "hash", "sticky", "least_conn"} & set(PROXY.split())
+    assert re.search(r"location = /metrics \{\s+return 404;", PROXY)
     assert "/health/ready" not in PROXY  # while the database is away, pushes still go to the spool
     assert "/health/live" in read("Dockerfile")
+
+
+def test_the_proxy_lets_through_what_a_push_may_have_and_waits_as_long_as_the_platform() -> None:
+    assert f"client_max_body_size {hooks.MOST_BYTES // 1024}k;" in PROXY
+    assert f"client_header_timeout {patience.HEADER_SECONDS:.0f}s;" in PROXY
+    assert "proxy_read_timeout 5s;" in PROXY
+    assert "proxy_next_upstream error non_idempotent;" in PROXY  # a repeat is recognised
 
 
 def test_a_worker_that_hangs_is_seen(tmp_path: Path) -> None:
