@@ -28,7 +28,18 @@ _MOST_CONTENTS = 4 * 1024 * 1024
 _LINES = 1_000
 _SIGNATURE = 43
 #: What reading a damaged zip raises, besides its own.
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError, TypeError, NotImplementedError, RuntimeError, struct.error)
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    OSError,
+    EOFError,
+    ValueError,
+    KeyError,
+    TypeError,
+    NotImplementedError,
+    RuntimeError,
+    struct.error,
+)
 
 
 @dataclass(frozen=True)
