@@ -447,5 +447,5 @@ async def _takes_nothing(postgres_url: str, folder: Path) -> None:
             assert clock.steady() - began < intake.PATIENCE_SECONDS  # nobody waits for it again
         await drained(stage)
         assert wire.count(InboxItem) == 8
-        assert not stage.hooks._intake.away
+        await until(lambda: not stage.hooks._intake.away)
         await until(lambda: wire.alarms().get(("database_away", "spooled")) == 1)
