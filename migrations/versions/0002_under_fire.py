@@ -28,6 +28,7 @@ def upgrade() -> None:
         sqlite_where=sa.text("state IN ('held', 'unknown')"),
         postgresql_where=sa.text("state IN ('held', 'unknown')"),
     )
+    op.execute("UPDATE deliveries SET state = 'ready' WHERE state = 'planned'")  # rows no longer wait for their audience to be complete
     # Whose turn it is among the broadcasts of an account is found by stepping from one to the next (app/outbox/turns.py).
     op.drop_index("ix_deliveries_due", table_name="deliveries")
     _index_due("broadcast_id", "due_at")

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from app import broadcasts, clock, forecast, groups, people, schedules
 from app.db import Tx
-from app.models import Allowance, Delivery, Identity
+from app.models import Allowance, Broadcast, Delivery, Identity
 from app.outbox import claims
 from app.states import DUE, OPEN, REACHED, SETTLED, STOPPABLE, Route, State
 from bots.facts import ReachForecast
@@ -169,7 +169,9 @@ def test_what_is_past_its_use_expires_and_the_broadcast_can_be_closed(database_u
         assert desk.write(broadcasts.close_finished) == 1
 
 
-def test_an_audience_larger_than_a_chunk_goes_out_whole_or_not_at_all(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_audience_larger_than_a_chunk_is_written_chunk_by_chunk_and_goes_at_once(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(broadcasts, "CHUNK", 3)
     with Desk(database_url) as desk:
         author = desk.person("李老师", Role.LEADER)
@@ -177,16 +179,48 @@ def test_an_audience_larger_than_a_chunk_goes_out_whole_or_not_at_all(database_u
         desk.write(lambda tx: groups.enter(tx, desk.group, members[0].id, Role.ASSISTANT, NOW))  # two roles are one recipient
         schedule = desk.announced(author=author)
         seen = [desk.read(lambda tx: Counter(row.state for row in deliveries(tx, schedule).values()))]
-        assert desk.write(lambda tx: claims.claim(tx, desk.account_id, scene.lease(), desk.tools.rules, NOW).posts) == []
+        assert len(desk.write(lambda tx: claims.claim(tx, desk.account_id, scene.lease(), desk.tools.rules, NOW)).posts) == 3
         while desk.write(lambda tx: broadcasts.expand_next(tx, NOW)):
             seen.append(desk.read(lambda tx: Counter(row.state for row in deliveries(tx, schedule).values())))
-        assert seen == [{"planned": 3}, {"planned": 6}, {"ready": 7}]
+        assert seen == [{"ready": 3}, {"claimed": 3, "ready": 3}, {"claimed": 3, "ready": 4}]
         rows = desk.read(lambda tx: deliveries(tx, schedule))
         assert set(rows) == {member.id for member in members}
         second = desk.announced("第二条", author=author)
         desk.write(lambda tx: schedules.cancel(tx, second, author.id, NOW))
         assert not desk.write(lambda tx: broadcasts.expand_next(tx, NOW))
         assert {row.word for row in desk.read(lambda tx: deliveries(tx, second)).values()} == {("cancelled", "cancelled_by_author")}
+
+
+def test_an_expansion_that_broke_off_goes_on_and_writes_nobody_twice(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broadcasts, "CHUNK", 2)
+    with Desk(database_url) as desk:
+        members = [desk.person(f"同学{number}") for number in range(6)]
+        schedule = desk.announced()
+
+        def die(tx: Tx) -> None:
+            broadcasts.expand_next(tx, NOW)
+            raise RuntimeError("killed before the commit")
+
+        with pytest.raises(RuntimeError):
+            desk.write(die)
+        assert len(desk.read(lambda tx: deliveries(tx, schedule))) == 2
+        late = desk.person("来晚的同学")  # the audience is whoever is there when a chunk is written
+        while desk.write(lambda tx: broadcasts.expand_next(tx, NOW)):
+            pass
+        assert set(desk.read(lambda tx: deliveries(tx, schedule))) == {late.id, *(member.id for member in members)}
+        assert desk.read(lambda tx: tx.execute(sa.select(Broadcast.state)).scalar_one()) == "going"
+
+
+def test_of_two_unfinished_audiences_the_one_that_is_least_far_goes_on(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broadcasts, "CHUNK", 2)
+    with Desk(database_url) as desk:
+        for number in range(6):
+            desk.person(f"同学{number}")
+        first = desk.announced("一")
+        desk.write(lambda tx: broadcasts.expand_next(tx, NOW))
+        second = desk.announced("二")
+        desk.write(lambda tx: broadcasts.expand_next(tx, NOW))
+        assert [len(desk.read(lambda tx, each=each: deliveries(tx, each))) for each in (first, second)] == [4, 4]  # type: ignore[misc]
 
 
 def test_the_groups_of_states_fit_together() -> None:
