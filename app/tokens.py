@@ -21,6 +21,7 @@ _MARGIN = timedelta(minutes=2)  # both tokens are valid in the last five minutes
 _FORCED_A_DAY = 10
 _FORCED_APART = timedelta(seconds=30)
 _WAIT_SECONDS = 0.05
+_HOPELESS = timedelta(seconds=2)  # whoever else was refused the same token need not ask again
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,9 @@ class Keeper:
         self._turn = asyncio.Lock()
         self._token: str | None = None
         self._until = 0.0
+        self._hopeless: tuple[str, datetime] | None = (
+            None  # the platform gave it again after it had refused it, and nothing may be forced yet
+        )
         self.channel: Channel | None = None
 
     async def current(self) -> str:
@@ -57,6 +61,8 @@ class Keeper:
         async with self._turn:
             if self._token is not None and self._token != token and clock.steady() < self._until:
                 return self._token
+            if self._hopeless is not None and self._hopeless[0] == token and abs(clock.now() - self._hopeless[1]) < _HOPELESS:
+                raise _keeps_giving()
             return await self._fresh(refused=token)
 
     async def _fresh(self, refused: str | None) -> str:
@@ -100,7 +106,8 @@ class Keeper:
             raise
         if token == refused:
             await self._database.write(self._let_go)
-            raise SendError(Verdict.TOKEN, "40001", "the platform keeps giving the token that it refuses")
+            self._hopeless = (token, clock.now())
+            raise _keeps_giving()
         await self._database.write(lambda tx: self._store(tx, token, lives))
         return self._remember(token, lives - _MARGIN)
 
@@ -138,6 +145,10 @@ class Keeper:
 
     def _key_id(self, tx: Tx) -> int:
         return tx.execute(sa.select(Account.data_key_id).where(Account.id == self._account_id)).scalar_one()
+
+
+def _keeps_giving() -> SendError:
+    return SendError(Verdict.TOKEN, "40001", "the platform keeps giving the token that it refuses")
 
 
 def _may_force(forced_at: datetime | None, forced_day: object, forced_count: int, now: datetime) -> bool:

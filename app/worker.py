@@ -27,6 +27,12 @@ log = structlog.get_logger()
 _JUMP = timedelta(minutes=2)
 _TICK_SECONDS = 0.5
 _REAP_SECONDS = 5
+#: What one tick spends on large audiences, and how long others get the database between two chunks.
+_EXPANDING_SECONDS, _BREATH_SECONDS = 2.0, 0.002
+#: A clock that is set back further than this keeps APScheduler waiting for moments that were to come soon.
+_SET_BACK_SECONDS = 1.0
+#: What a stop takes at most: calls end by themselves within ten seconds, and what came of them is written down.
+_STOP_SECONDS = 13.0
 _MOST_MOMENTS = 5_000
 
 
@@ -44,6 +50,7 @@ class Worker:
         self._senders: dict[int, asyncio.Task[None]] = {}
         self._moving = asyncio.Lock()
         self._jumping = False
+        self._clock_watch: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begin to tick."""
@@ -57,14 +64,37 @@ class Worker:
         at_once = datetime.fromtimestamp(clock.machine_seconds(), UTC)
         self._ticker.add_job(self._guarded(self._beat), seconds=heartbeat.BEAT_SECONDS, id="beat", next_run_time=at_once, **often)
         self._ticker.start()
+        self._clock_watch = asyncio.create_task(self._watch_clock())
 
     async def stop(self) -> None:
-        """Stop ticking, let what is in flight end, close the connections."""
+        """Begin nothing more, let what is in flight end, write down what came of it, close the connections: within `_STOP_SECONDS`.
+
+        What cannot be written down by then, because the database is away, the reaper of another process settles.
+        """
         if self._ticker.running:
             self._ticker.shutdown(wait=False)
-        async with self._moving:
-            await self._quiet()
-            await self._channels.close()
+        if self._clock_watch is not None:
+            self._clock_watch.cancel()
+        self._postman.stop(_STOP_SECONDS - 2)
+        try:
+            async with asyncio.timeout(_STOP_SECONDS), self._moving:
+                await self._quiet()
+        except TimeoutError:
+            log.warning("stopped_hard")
+        for sender in self._senders.values():
+            sender.cancel()
+        await asyncio.gather(*self._senders.values(), return_exceptions=True)
+        await self._channels.close()
+
+    async def _watch_clock(self) -> None:
+        """When the machine's clock is set back, tick on at once: rows decide what is due, not the ticker."""
+        ahead = clock.machine_seconds() - clock.steady()
+        while True:
+            await asyncio.sleep(_TICK_SECONDS)
+            before, ahead = ahead, clock.machine_seconds() - clock.steady()
+            if ahead < before - _SET_BACK_SECONDS:
+                for job in self._ticker.get_jobs():
+                    job.modify(next_run_time=datetime.fromtimestamp(clock.machine_seconds(), UTC))
 
     async def tick(self) -> None:
         """Fire what is due now; after a jump of the clock, every moment in between in its order."""
@@ -84,9 +114,16 @@ class Worker:
         while await self._fire_next(now):
             pass
         await write(lambda tx: flags.call_due(tx, tools, now))
-        while await write(lambda tx: broadcasts.expand_next(tx, now)):
-            pass
+        await self._expand(now)
         await write(broadcasts.close_finished)
+
+    async def _expand(self, now: datetime) -> None:
+        """Go on with large audiences; outside a jump not for longer than a moment, because the next tick has people to call."""
+        began = clock.steady()
+        while await self._assembly.database.write(lambda tx: broadcasts.expand_next(tx, now)):
+            if not self._jumping and clock.steady() - began > _EXPANDING_SECONDS:
+                return
+            await asyncio.sleep(_BREATH_SECONDS)
 
     async def send_due(self, now: datetime) -> int:
         """Send everything that is due at `now`, account by account at the same time; returns how many deliveries were dealt with."""
@@ -119,7 +156,7 @@ class Worker:
 
     async def _quiet(self) -> None:
         """Wait until no account sends."""
-        await asyncio.gather(*self._senders.values())
+        await asyncio.gather(*self._senders.values(), return_exceptions=True)
 
     async def _play_through(self, target: datetime) -> None:
         await self._quiet()

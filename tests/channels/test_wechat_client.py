@@ -139,7 +139,7 @@ def test_a_fresh_token_that_is_refused_too_ends_it(code: int) -> None:
     keeper, script = Keeper(), Script({"errcode": code, "errmsg": "invalid credential"})
     error = fails(script, sends, keeper)
     assert (error.verdict, error.code) == (Verdict.TOKEN, str(code))
-    assert (len(script.asked), len(keeper.refusals)) == (2, 1)
+    assert (len(script.asked), len(keeper.refusals)) == (3, 2), "a newer token from another process may be refused by then as well"
 
 
 UNREADABLE = {

@@ -30,6 +30,8 @@ _LONGEST_SCENE = 64
 #: A page of followers holds 10,000 openids of about 31 bytes.
 _PAGE_BYTES = 1024 * 1024
 _MOST_PAGES = 1_000
+#: How often one call is made again with a newer token.
+_NEWER_TOKENS = 2
 _TOKEN = re.compile("[!-~]{1,512}")  # platform reference 9: reserve 512
 _TICKET = re.compile("[!-~]{1,512}")
 
@@ -166,17 +168,34 @@ class WeChat:
         most_bytes: int | None = None,
         proof: Sequence[str] = (),
     ) -> Answer:
-        """One call with the current token; once more with a newer one where the platform refused that very token."""
+        """One call with the current token; again with a newer one where the platform refused that very token, which processed nothing.
+
+        Twice, because the newer token may come from another process and be refused by then as well; the keeper says when it is no use.
+        """
         call = Call(path, query or {}, body, proof=proof)
         if most_bytes is not None:
             call = replace(call, most_bytes=most_bytes)
-        token = await _granted(self._keeper.current())
+        token = await self._token(self._keeper.current())
+        for _ in range(_NEWER_TOKENS):
+            try:
+                return await self._with(token, call)
+            except SendError as error:
+                if error.verdict is not Verdict.TOKEN:
+                    raise
+            token = await self._token(self._keeper.refused(token))
+        return await self._with(token, call)
+
+    async def _token(self, asking: Awaitable[str]) -> str:
+        """The token that the keeper gives. A call that never had one was not sent, whatever became of the question for it."""
+        outcome: str | SendError
         try:
-            return await self._with(token, call)
+            outcome = await asking
         except SendError as error:
-            if error.verdict is not Verdict.TOKEN:
-                raise
-        return await self._with(await _granted(self._keeper.refused(token)), call)
+            in_doubt = error.verdict in (Verdict.UNKNOWN, Verdict.BUSY)
+            outcome = SendError(Verdict.NOT_SENT, error.code, error.detail) if in_doubt else error
+        if isinstance(outcome, SendError):
+            raise outcome
+        return outcome
 
     async def _with(self, token: str, call: Call) -> Answer:
         return await exchange(self._http, self._base, replace(call, query={"access_token": token, **call.query}))
