@@ -105,8 +105,7 @@ class Note:
 
 def keep(tx: Tx, note: Note, sender: Sender, action: Action, traffic: Traffic) -> None:
     """Write push and ledger down before anything that refers to them, or that others may hold, is touched."""
-    tx.execute(sa.insert(InboxItem).values(**note.values(), person_id=sender.known.id))
-    (_TYPED if action is Action.TYPED else _TAPPED).run(tx, **_ledger(sender, traffic))
+    _KEEP[action].run(tx, **_item_values(note, sender), **_ledger(sender, traffic))
     if sender.unreachable:  # whoever writes to us can be written to, whatever the platform said before
         tx.execute(sa.update(Identity).where(Identity.id == sender.known.identity_id).values(unreachable_code=None))
 
@@ -134,16 +133,18 @@ def finish(tx: Tx, note: Note, sender: Sender, left: Left, *, action: Action, tr
         "person": sender.known.id,
         "for_account": note.account_id,
     }
-    if not kept and not sender.unreachable and sender.conversation_id is not None:
-        whole = _ALL_TYPED if action is Action.TYPED else _ALL_TAPPED
-        item = {f"i_{name}": value for name, value in note.values().items()}
-        item |= {"i_person_id": sender.known.id, "i_reply": left.reply_sealed, "i_bot": left.bot}
-        whole.run(tx, **item, **remembered, **_ledger(sender, traffic))
+    answer = {"i_reply_sealed": left.reply_sealed, "i_bot": left.bot}
+    known = sender.conversation_id is not None
+    if not kept and not sender.unreachable:
+        _WHOLE[action, known].run(tx, **_item_values(note, sender), **answer, **remembered, **_ledger(sender, traffic))
         return
     if not kept:
         keep(tx, note, sender, action, traffic)
-    tx.execute(sa.update(InboxItem).where(InboxItem.id == note.id).values(reply_sealed=left.reply_sealed, bot=left.bot))
-    (_REMEMBER if sender.conversation_id is not None else _BEGIN).run(tx, **remembered)
+    _ANSWER[known].run(tx, i_id=note.id, **answer, **remembered)
+
+
+def _item_values(note: Note, sender: Sender) -> dict[str, Any]:
+    return {f"i_{name}": value for name, value in note.values().items()} | {"i_person_id": sender.known.id}
 
 
 def _ledger(sender: Sender, traffic: Traffic) -> dict[str, Any]:
@@ -177,9 +178,7 @@ def _sender(tx: Tx, vault: Vault, row: Any) -> Sender:
 
 
 def _view(tx: Tx, known: Known, memberships: Sequence[Any], numbers: Sequence[Any]) -> PersonView:
-    found = [
-        MembershipView(course, title, group, name, bool(large), Role(role)) for course, title, group, name, large, role in memberships
-    ]
+    found = [MembershipView(course, title, group, name, bool(large), Role(role)) for course, title, group, name, large, role in memberships]
     return people.as_bots_see(tx, known, sorted(found, key=lambda each: (each.large, each.group)), dict(numbers))
 
 
@@ -244,49 +243,58 @@ def _look(dialect: str) -> list[Any]:
     ]
 
 
-def _insert(table: Any, prefix: str, **names: str) -> Any:
-    """An INSERT of these columns from parameters with a prefix; `names` gives a column's parameter another name."""
-    columns = table.__table__.c
-    return sa.insert(table).values({name: sa.bindparam(prefix + given, type_=columns[name].type) for name, given in names.items()})
+def _value(column: Any, name: str) -> Any:
+    return sa.bindparam(name, type_=column.type)
 
 
-def _item(_dialect: str = "") -> Any:
-    same = ("id", "account_id", "person_id", "dedupe_key", "content_hash", "kind", "sent_at", "received_at", "bot")
-    return _insert(InboxItem, "i_", **{name: name for name in same}, reply_sealed="reply")
-
-
-def _action(*names: str) -> Any:
-    """Only what this action lifts: a claim may be spending from the other counter just now."""
-    columns = Allowance.__table__.c
-    return (
-        sa.update(Allowance)
-        .where(Allowance.identity_id == sa.bindparam("identity", type_=columns.identity_id.type))
-        .values({name: sa.bindparam(name, type_=columns[name].type) for name in names})
-    )
-
-
-_TYPED_COLUMNS, _TAPPED_COLUMNS = ("typed_until", "typed_left"), ("tapped_until", "tapped_left")
+_NOTED = ("id", "account_id", "person_id", "dedupe_key", "content_hash", "kind", "sent_at", "received_at")
+_ANSWERED = ("reply_sealed", "bot")
+#: Only what an action lifts: a claim may be spending from the other counter just now.
+_LIFTED = {Action.TYPED: ("typed_until", "typed_left"), Action.TAPPED: ("tapped_until", "tapped_left")}
 _REMEMBERED = {"floor_sealed": "floor", "busy": "busy", "recent": "recent", "changed_at": "now"}
+_BEGUN = {"id": "conversation", "person_id": "person", "account_id": "for_account"}
 
 
-def _remember() -> Any:
-    columns = Conversation.__table__.c
-    values = {name: sa.bindparam(given, type_=columns[name].type) for name, given in _REMEMBERED.items()}
-    return sa.update(Conversation).where(Conversation.id == sa.bindparam("conversation", type_=columns.id.type)).values(values)
+def _noted(*columns: str) -> Any:
+    item = InboxItem.__table__.c
+    return sa.insert(InboxItem).values({name: _value(item[name], f"i_{name}") for name in columns})
 
 
-def _all(*lifted: str) -> Prepared:
+def _answered() -> Any:
+    item = InboxItem.__table__.c
+    reply = {name: _value(item[name], f"i_{name}") for name in _ANSWERED}
+    return sa.update(InboxItem).where(item.id == _value(item.id, "i_id")).values(reply)
+
+
+def _lifted(action: Action) -> Any:
+    ledger = Allowance.__table__.c
+    mine = ledger.identity_id == _value(ledger.identity_id, "identity")
+    return sa.update(Allowance).where(mine).values({name: _value(ledger[name], name) for name in _LIFTED[action]})
+
+
+def _remembered(known: bool) -> Any:
+    talk = Conversation.__table__.c
+    values = {name: _value(talk[name], given) for name, given in _REMEMBERED.items()}
+    if known:
+        return sa.update(Conversation).where(talk.id == _value(talk.id, "conversation")).values(values)
+    return sa.insert(Conversation).values(values | {name: _value(talk[name], given) for name, given in _BEGUN.items()})
+
+
+def _steps(*steps: Any) -> Prepared:
+    """These steps in order; on PostgreSQL in one statement, and so in one round trip."""
+
     def build(dialect: str) -> list[Any]:
-        steps = [_item(), _action(*lifted)]
-        if dialect == "sqlite":
-            return [*steps, _remember()]
-        return [_remember().add_cte(*(step.cte(f"step_{place}") for place, step in enumerate(steps)))]  # one round trip
+        *first, last = steps
+        return [*steps] if dialect == "sqlite" else [last.add_cte(*(step.cte(f"step_{place}") for place, step in enumerate(first)))]
 
     return Prepared(build)
 
 
 _LOCK, _LOOK = Prepared(_lock), Prepared(_look)
-_TYPED, _TAPPED = Prepared(lambda _: [_action(*_TYPED_COLUMNS)]), Prepared(lambda _: [_action(*_TAPPED_COLUMNS)])
-_ALL_TYPED, _ALL_TAPPED = _all(*_TYPED_COLUMNS), _all(*_TAPPED_COLUMNS)
-_REMEMBER = Prepared(lambda _: [_remember()])
-_BEGIN = Prepared(lambda _: [_insert(Conversation, "", id="conversation", person_id="person", account_id="for_account", **_REMEMBERED)])
+_KEEP = {action: _steps(_noted(*_NOTED), _lifted(action)) for action in Action}
+_ANSWER = {known: _steps(_answered(), _remembered(known)) for known in (False, True)}
+_WHOLE = {
+    (action, known): _steps(_noted(*_NOTED, *_ANSWERED), _lifted(action), _remembered(known))
+    for action in Action
+    for known in (False, True)
+}
