@@ -7,6 +7,7 @@ quarantine, and somebody whose row is locked just now keeps nobody else waiting.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -119,14 +120,18 @@ class Replay:
     async def _tidy(self) -> None:
         """Save what a dead writer left whole, and move aside what is not ours."""
         for part in await self._file(self._folder.abandoned):
-            try:
-                self._seal.open(written_for(part), await self._file(part.read_bytes))
-            except Unreadable:  # not whole: its writer promised nothing
-                await self._file(partial(part.unlink, missing_ok=True))
-            else:
-                await self._file(partial(self._folder.adopt, part))
+            with suppress(OSError):  # what its disk keeps for itself holds nobody up
+                await self._tidy_one(part)
         for stranger in await self._file(self._folder.strangers):
             await self._put_aside(stranger, "stranger")
+
+    async def _tidy_one(self, part: Path) -> None:
+        try:
+            self._seal.open(written_for(part), await self._file(part.read_bytes))
+        except Unreadable:  # not whole: its writer promised nothing
+            await self._file(partial(part.unlink, missing_ok=True))
+        else:
+            await self._file(partial(self._folder.adopt, part))
 
     async def _put_aside(self, file: str | Path, why: str) -> bool:
         """Whether a file that cannot be read is out of the way, and the operators know."""

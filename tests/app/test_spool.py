@@ -299,12 +299,15 @@ async def _crashes(database_url: str, folder: Path) -> None:
                 if not whole:
                     part.write_bytes(part.read_bytes()[:100])
                 os.utime(part, (0, 0))
+            strange = named.with_name(f".{named.name}~4711.3")
+            strange.mkdir()  # it cannot be read, and holds nobody up
+            os.utime(strange, (0, 0))
             young = named.with_name(f".{named.name}~4711.2")
             young.write_bytes(named.read_bytes())
             os.utime(young, (clock.machine_seconds() - 5,) * 2)
         await drained(stage)
         assert wire.count(InboxItem) == 5  # of the torn one nothing was acknowledged
-        assert [each.name for each in stage.settings.spool.glob("??/.*")] == [young.name]
+        assert {each.name for each in stage.settings.spool.glob("??/.*")} == {young.name, strange.name}
         rows, sent = wire.rows(), await stage.ledger()
         named.write_bytes(before[named])
         await drained(stage)
