@@ -1,5 +1,6 @@
 """Puts one process together from its settings: database, keys, bots, accounts, channels, postman. Nothing else knows how they fit."""
 
+import asyncio
 import os
 import socket
 from collections.abc import Callable
@@ -113,12 +114,16 @@ async def warn_of_open_doors(assembly: Assembly) -> None:
             log.warning("account_not_in_safe_mode", account=account.account, mode=account.mode, remedy=remedy)
 
 
+#: Connections beside those for messages: for tokens, and what else is asked.
+_BESIDE = 4
+
+
 class Channels:
     """The channels of a process, one per account, made anew when its credentials change."""
 
     def __init__(self, assembly: Assembly) -> None:
         self._assembly = assembly
-        self._http: httpx.AsyncClient = open_http(IN_FLIGHT)
+        self._http: dict[int, httpx.AsyncClient] = {}  # each account's own: one that hangs takes no connection from another
         self._made: dict[int, tuple[object, Channel]] = {}
 
     async def all(self) -> dict[int, Channel]:
@@ -128,11 +133,12 @@ class Channels:
             made = self._made.get(account_id)
             if made is None or made[0] != credentials:
                 keeper = Keeper(self._assembly.database, self._assembly.tools.keyring, account_id, self._assembly.owner)
-                channel = WeChat(credentials, keeper, self._http, self._assembly.tools.rules)
+                http = self._http.setdefault(account_id, open_http(IN_FLIGHT + _BESIDE))
+                channel = WeChat(credentials, keeper, http, self._assembly.tools.rules)
                 keeper.channel = channel
                 self._made[account_id] = (credentials, channel)
         return {account_id: self._made[account_id][1] for account_id in accounts}
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._http.aclose()
+        await asyncio.gather(*(http.aclose() for http in self._http.values()))

@@ -32,7 +32,7 @@ _EXPANDING_SECONDS, _BREATH_SECONDS = 2.0, 0.002
 #: A clock that is set back further than this keeps APScheduler waiting for moments that were to come soon.
 _SET_BACK_SECONDS = 1.0
 #: What a stop takes at most: calls end by themselves within ten seconds, and what came of them is written down.
-_STOP_SECONDS = 13.0
+_STOP_SECONDS = 12.0
 _MOST_MOMENTS = 5_000
 
 

@@ -7,7 +7,6 @@ heads are found by stepping from one broadcast to the next: the cost grows with 
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from itertools import chain, zip_longest
 from typing import NamedTuple, TypeVar
 
 from app.db import Tx
@@ -28,11 +27,14 @@ _HEADS = statement(
             ORDER BY priority, broadcast_id, due_at, id LIMIT 1) AS first
         UNION ALL
         SELECT d.id, d.priority, d.broadcast_id, heads.step + 1
-        FROM heads JOIN deliveries AS d ON d.id = (
-            SELECT n.id FROM deliveries AS n
-            WHERE n.account_id = :account_id AND n.state IN ('ready', 'retry')
-                AND (n.priority, n.broadcast_id) > (heads.priority, heads.broadcast_id)
-            ORDER BY n.priority, n.broadcast_id, n.due_at, n.id LIMIT 1)
+        FROM heads JOIN deliveries AS d ON d.id = COALESCE(
+            (SELECT n.id FROM deliveries AS n
+             WHERE n.account_id = :account_id AND n.state IN ('ready', 'retry')
+                 AND n.priority = heads.priority AND n.broadcast_id > heads.broadcast_id
+             ORDER BY n.broadcast_id, n.due_at, n.id LIMIT 1),
+            (SELECT m.id FROM deliveries AS m
+             WHERE m.account_id = :account_id AND m.state IN ('ready', 'retry') AND m.priority > heads.priority
+             ORDER BY m.priority, m.broadcast_id, m.due_at, m.id LIMIT 1))
         WHERE heads.step < 1000  -- broadcasts that one look steps over
     )
     SELECT d.priority, d.broadcast_id, b.course_id
@@ -108,8 +110,9 @@ def _in_turn(level: Sequence[Head], served: Mapping[int, int]) -> list[Head]:
 
 
 def _alternating(lists: Sequence[Sequence[T]]) -> list[T]:
-    missing = object()
-    return [each for each in chain.from_iterable(zip_longest(*lists, fillvalue=missing)) if each is not missing]  # type: ignore[misc]
+    """The first of each, then the second of each, and so on."""
+    longest = max(map(len, lists), default=0)
+    return [each[place] for place in range(longest) for each in lists if place < len(each)]
 
 
 def _take(tx: Tx, account_id: int, head: Head, now: datetime, most: int) -> list[int]:
