@@ -25,7 +25,7 @@ class Size:
     answer_ms: int
 
 
-SHORT = Size(members=600, processes=2, answer_ms=130)
+SHORT = Size(members=600, processes=2, answer_ms=110)
 LONG = Size(members=5_000, processes=4, answer_ms=160)
 
 

@@ -149,3 +149,11 @@ def test_tokens_die_every_so_often_until_the_switch_is_off(desk: Desk) -> None:
     until(lambda: not desk.served.app.world.jobs)
     assert code_with(desk, former) in {0, 40001}
     assert code_with(desk, stable(desk)["access_token"]) == 0
+
+
+def test_many_people_can_have_written_just_now_without_a_push(desk: Desk) -> None:
+    people = [desk.follower() for _ in range(3)]
+    assert [desk.text(openid) for openid in people] == [45015] * 3
+    assert desk.post("/sandbox/people/wrote", {"appid": desk.appid, "openids": people[:2]}) == {"wrote": 2}
+    assert [desk.text(openid) for openid in people] == [0, 0, 45015]
+    assert desk.pushes() == []
