@@ -115,6 +115,14 @@ class Phone:
         return any(text in entry["text"] for entry in self.chat() if entry["side"] == "account")
 
 
+def ready(address: str) -> bool:
+    """Whether a web process answers, and reaches its database."""
+    try:
+        return httpx.get(f"{address}/health/ready", timeout=5, verify=False).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
 def test_one_dialogue_through_two_web_processes_in_turn(database_url: str, tmp_path: Path, nursery: Nursery) -> None:
     with Arena(database_url, tmp_path, nursery) as arena:
         line = arena.account("dawn")
@@ -128,8 +136,7 @@ def test_one_dialogue_through_two_web_processes_in_turn(database_url: str, tmp_p
         listeners = [listening() for _ in range(2)]
         try:
             processes = [arena.start("worker"), *(arena.start("web", listener=each) for each in listeners)]
-            for listener in listeners:
-                assert httpx.get(f"{address_of(listener)}/health/ready", timeout=60, verify=False).status_code == 200
+            arena.until(lambda: all(ready(address_of(each)) for each in listeners), living=tuple(processes))
             with turning(arena._web_socket, [address_of(each) for each in listeners]) as turnstile:
                 _play(arena, line, circle.openids)
             arena.drain(*processes)
