@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -31,6 +31,7 @@ from app.states import Route
 
 log = structlog.get_logger()
 
+T = TypeVar("T")
 Writing = Callable[[Callable[[Tx], Any]], Awaitable[Any]]
 
 #: What one claim takes at least and at most: about what goes out in a second.
@@ -125,9 +126,12 @@ class Round:
         return not self._finished or not self._calls or clock.steady() >= self._finished_at + _TOGETHER_SECONDS
 
     async def _end(self) -> None:
-        """Whatever happened: nothing of this round goes on without it."""
+        """Whatever happened: nothing of this round goes on without it, and what the platform said is written down."""
         left = [*self._tasks, *([self._claiming] if self._claiming is not None else [])]
         await asyncio.gather(*left, return_exceptions=True)
+        if self._finished:
+            finished, now = self._finished, self._moment()
+            await self._tools.insist(lambda tx: results.settle(tx, self._account_id, finished, self._rules, now))
 
     def _held(self) -> int:
         return sum(map(len, self._lines.values()))
@@ -211,7 +215,7 @@ class Round:
         self._tools.slots.take(self._account_id, len(handful))
         went = 0
         try:
-            going = await self._tools.insist(partial(self._settle_and_begin, finished, handful, look, self._moment()))
+            going = await self._try_to_settle(finished, partial(self._settle_and_begin, finished, handful, look, self._moment()))
             self._settled(finished)
             if going is None:
                 await self._step_back(handful)
@@ -223,6 +227,15 @@ class Round:
         if look:
             self._looked_at = clock.steady()
             await self._heed()
+
+    async def _try_to_settle(self, outcomes: list[Outcome], work: Callable[[Tx], T]) -> T:
+        """Commit what came back; where that fails it is not forgotten."""
+        try:
+            made: T = await self._tools.insist(work)
+        except BaseException:
+            self._finished = outcomes + self._finished
+            raise
+        return made
 
     def _settle_and_begin(self, finished: list[Outcome], handful: list[Parcel], look: bool, now: datetime, tx: Tx) -> set[int] | None:
         """The posts that are ours to send; None where something more urgent waits, and nothing of the handful has begun."""
@@ -274,7 +287,7 @@ class Round:
             results.settle(tx, self._account_id, unusual, self._rules, now, well)
             return pace.look(tx, self._account_id, now)
 
-        gates = await self._tools.insist(work)
+        gates = await self._try_to_settle(unusual, work)
         self._settled(unusual)
         self._exhausted = False  # some of these may be due again, another way
         await self._shut(gates)
@@ -283,7 +296,11 @@ class Round:
         """See what other processes were told."""
         if self._held():
             now = self._moment()
-            await self._shut(await self._tools.write(lambda tx: pace.look(tx, self._account_id, now)))
+            try:
+                gates = await self._tools.write(lambda tx: pace.look(tx, self._account_id, now))
+            except Unavailable:
+                return  # the next look comes in a moment
+            await self._shut(gates)
 
     async def _shut(self, gates: pace.Gates) -> None:
         """What was to go where nobody may call now waits in its row, but for the message that probes."""

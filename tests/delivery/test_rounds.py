@@ -6,7 +6,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
 from app import clock, courses, groups, people, schedules
@@ -61,6 +63,31 @@ def test_a_slow_answer_holds_up_nobody_and_never_are_more_than_eight_in_doubt(da
         assert max(in_doubt) == line.rules.service_in_flight
         assert len(set(line.sent)) == len(line.sent) == 30
         assert {row.word for row in desk.read(lambda tx: deliveries(tx, schedule)).values()} == {("sent", "service")}
+
+
+def test_a_defect_in_the_middle_of_a_round_loses_no_answer(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Desk(database_url) as desk:
+        for number in range(12):
+            desk.person(f"同学{number}")
+        schedule = desk.announced()
+        claim, claimed = claims.claim, asyncio.Event()
+
+        def fail_the_second_time(*words: Any) -> claims.Claim:
+            if claimed.is_set():
+                raise RuntimeError("a defect")
+            claimed.set()
+            return claim(*words)
+
+        async def wait(_: int) -> None:
+            await asyncio.sleep(0.05)
+
+        monkeypatch.setattr(claims, "claim", fail_the_second_time)
+        line = _Line(wait)
+        with pytest.raises(RuntimeError, match="a defect"):
+            run(desk.assembly.postman().send_due(desk.account_id, line, NOW))  # type: ignore[arg-type]
+        states = Counter(row.state for row in desk.read(lambda tx: deliveries(tx, schedule)).values())
+        assert states == {"sent": len(line.sent), "claimed": 12 - len(line.sent)}
+        assert line.sent
 
 
 def _sending(tx: Tx) -> int:
