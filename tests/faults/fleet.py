@@ -108,7 +108,7 @@ class Fleet:
         self._addresses = list(addresses)
         self._random = random
         self.pace(rate)
-        self._next = 0.0
+        self._gate, self._last = asyncio.Lock(), 0.0
         self._apart = apart
         self._turn = itertools.count()
         self._msgids = itertools.count(_FIRST_MSGID)
@@ -131,6 +131,7 @@ class Fleet:
         async def one_after_the_other() -> None:
             for life in waiting:
                 for deed in life.deeds:
+                    await self._slot()
                     if self.stopped:
                         return
                     if deed.kind == "leave":
@@ -145,7 +146,6 @@ class Fleet:
 
     async def post(self, deed: Deed, *, times: int = 1) -> Posted:
         """Post one push `times` times at once; each copy that meets with no answer is posted again by the platform's rule."""
-        await self._slot()
         sealed, key = self._seal(deed)
         posted = Posted(deed, key, clock.steady())
         self.posted.append(posted)
@@ -163,10 +163,10 @@ class Fleet:
 
     async def _slot(self) -> None:
         """Wait for this push's place in the rate; who is late does not hurry afterwards."""
-        if self._pause:
-            mine = max(clock.steady(), self._next)
-            self._next = mine + self._pause
-            await asyncio.sleep(mine - clock.steady())
+        async with self._gate:
+            if self._pause and not self.stopped:
+                await asyncio.sleep(max(0.0, self._last + self._pause - clock.steady()))
+                self._last = clock.steady()
 
     async def _by_rule(self, posted: Posted, sealed: _Sealed) -> None:
         for left in reversed(range(DELIVERIES)):

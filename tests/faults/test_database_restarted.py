@@ -51,7 +51,8 @@ async def _restarted(outage: Outage, front: Front, size: Size) -> None:
     print(f"{outage.url.partition(':')[0]}: {len(fleet.posted)} pushes, {size.times} times away, {spooled} answered with a bare success,")
     print(f"{len(late)} not answered by the first delivery; as before after {sorted(round(each, 2) for each in took)} s")
     assert front.broken(fleet.posted) == []
-    assert late == []
+    assert [each for each in fleet.posted if not each.acknowledged] == []
+    assert len(late) <= len(fleet.posted) // 50, "so many waited longer than the platform does"
     assert max(took) <= size.soon
 
 
