@@ -75,7 +75,7 @@ class Round:
         self._calls = 0  # under way
         self._tasks: set[asyncio.Task[None]] = set()
         self._finished: list[Outcome] = []
-        self._finished_at = 0.0  # when the first of these came back
+        self._waited = False  # long enough for others that come back with the first of these
         self._claiming: asyncio.Task[None] | None = None
         self._handy, self._claimed_at = claims.HANDY // 2, 0.0
         self._exhausted = False
@@ -123,7 +123,11 @@ class Round:
 
     def _ripe(self) -> bool:
         """Whether to go on with what has come back, rather than to wait a moment for what comes back with it."""
-        return not self._finished or not self._calls or clock.steady() >= self._finished_at + _TOGETHER_SECONDS
+        return not self._finished or not self._calls or self._waited
+
+    def _ripen(self) -> None:
+        self._waited = True
+        self._news.set()
 
     async def _end(self) -> None:
         """Whatever happened: nothing of this round goes on without it, and what the platform said is written down."""
@@ -357,8 +361,8 @@ class Round:
         if not self._calls:
             self._news.set()
         elif first:
-            self._finished_at = clock.steady()
-            asyncio.get_running_loop().call_later(_TOGETHER_SECONDS, self._news.set)
+            self._waited = False
+            asyncio.get_running_loop().call_later(_TOGETHER_SECONDS, self._ripen)
 
 
 def _call_id(parcel: Parcel, post: Post) -> str:
