@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from app.db import Tx
 from app.models import Alarm, Delivery
 from app.states import State
-from tests.faults.arena import Arena
+from tests.faults.arena import PATIENT, Arena
 from tests.faults.checker import Bounds, check
 from tests.faults.processes import Nursery
 
@@ -25,7 +25,7 @@ class Size:
     answer_ms: int
 
 
-SHORT = Size(members=600, processes=2, answer_ms=110)
+SHORT = Size(members=600, processes=2, answer_ms=160)
 LONG = Size(members=5_000, processes=4, answer_ms=160)
 
 
@@ -48,7 +48,7 @@ def _rotated(size: Size, database_url: str, tmp_path: Path, nursery: Nursery, se
         circle = arena.group(line, members=size.members)
         # Its answer is late, not its look at the token: what is refused is refused at once, as by the platform's own front.
         arena.fault(api="message/custom/send", after_ms=size.answer_ms, times=None)
-        workers = [arena.start("worker") for _ in range(size.processes)]
+        workers = [arena.start("worker", environment=PATIENT) for _ in range(size.processes)]
         arena.announce(circle)
         arena.until(lambda: arena.settled() > 0, living=tuple(workers))
         arena.ask("PATCH", f"/sandbox/accounts/{line.appid}", {"rotate_every": SECONDS})
