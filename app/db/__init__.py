@@ -31,6 +31,8 @@ T = TypeVar("T")
 #: How long we wait for a lock, a connection or a pool place before we say that the database is away.
 PATIENCE_SECONDS = 3.0
 _TRIES = 3
+#: Threads of PostgreSQL's short jobs: more of them take more turns for the interpreter than they save waiting (docs/decisions/017).
+SHORT_THREADS = 4
 
 
 class Database:
@@ -42,12 +44,13 @@ class Database:
         self.is_sqlite = url.startswith("sqlite")
         self._readers = open_sqlite(url, "BEGIN", patience) if self.is_sqlite else open_postgres(url, patience)
         self._writers = open_sqlite(url, "BEGIN IMMEDIATE", patience) if self.is_sqlite else self._readers
-        self._impatient = open_sqlite(url, "BEGIN IMMEDIATE", 0) if self.is_sqlite else self._readers
+        self._impatient = open_sqlite(url, "BEGIN IMMEDIATE", 0) if self.is_sqlite else open_postgres(url, patience, ping=False)
         self._lock = threading.Lock()
         self._pen = Pen(self._writers, self._lock, patience)
         self._short: ShortJobs | None = None
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="db")
+        self._short_pool = ThreadPoolExecutor(SHORT_THREADS, thread_name_prefix="db-short")
         self._writer: threading.Thread | None = None
 
     def __enter__(self) -> "Database":
@@ -71,6 +74,7 @@ class Database:
             self._writer = None
         self._stop_short()
         self._pool.shutdown(wait=True)
+        self._short_pool.shutdown(wait=True)
         for engine in {self._readers, self._writers, self._impatient}:
             engine.dispose()
 
@@ -88,10 +92,13 @@ class Database:
         return await result
 
     async def write_short(self, work: Work[T]) -> T:
-        """As `write`, for work of a few quick statements that comes often: SQLite runs it on the caller's loop, of which there is one."""
-        if not self.is_sqlite:
-            return await self.write(work)
+        """As `write`, for work of a few quick statements that comes often: SQLite runs it on the caller's loop, of which there is one.
+
+        PostgreSQL saves the question whether a connection still lives: after a restart of the server the first try is `Unavailable`.
+        """
         loop = asyncio.get_running_loop()
+        if not self.is_sqlite:
+            return await loop.run_in_executor(self._short_pool, self._write_alone, work, self._impatient)
         if self._short is None or self._short.loop is not loop:
             self._stop_short()
             self._short = ShortJobs(loop, Pen(self._impatient, self._lock, 0), self._jobs.put)
@@ -119,19 +126,19 @@ class Database:
         self._jobs.put(Job(work, result))
         return result.result()
 
-    def _write_alone(self, work: Work[T]) -> T:
+    def _write_alone(self, work: Work[T], engine: sa.Engine | None = None) -> T:
         for left in reversed(range(_TRIES)):
             try:
-                return self._write_once(work)
+                return self._write_once(work, engine)
             except (IntegrityError, Clash):
                 # Two processes made the same row, or waited for each other: the second try sees what the first left.
                 if not left:
                     raise
         raise AssertionError("the last try returns or raises")
 
-    def _write_once(self, work: Work[T]) -> T:
+    def _write_once(self, work: Work[T], engine: sa.Engine | None = None) -> T:
         if not self.is_sqlite:
-            with Away(), self._writers.begin() as tx:
+            with Away(), (engine or self._writers).begin() as tx:
                 return work(tx)
         tx = self._pen.begin()
         try:

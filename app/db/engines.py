@@ -10,6 +10,8 @@ from sqlalchemy.pool import QueuePool
 
 from app.errors import Unavailable
 
+#: A server that just became the copy of another takes no rows (PostgreSQL's appendix A).
+_READ_ONLY = "25006"
 #: Connections of one engine.
 THREADS = 8
 _SQLITE_AWAY = (
@@ -43,6 +45,8 @@ class Away:
 
 def is_away(error: BaseException | None) -> bool:
     """Whether an error means that the database is missing, locked or full, and not that a statement is wrong."""
+    if getattr(getattr(error, "orig", None), "sqlstate", None) == _READ_ONLY:
+        return True
     if isinstance(error, OperationalError | InterfaceError):
         word: str | None = getattr(error.orig, "sqlite_errorname", None)
         return word is None or word.startswith(_SQLITE_AWAY)
@@ -68,14 +72,14 @@ def open_sqlite(url: str, begin: str, patience: float) -> sa.Engine:
     return engine
 
 
-def open_postgres(url: str, patience: float) -> sa.Engine:
-    """An engine that says within `patience` seconds that the server is away."""
+def open_postgres(url: str, patience: float, *, ping: bool = True) -> sa.Engine:
+    """An engine that says within `patience` seconds that the server is away. Without `ping` a connection that died costs one failure."""
     return sa.create_engine(
         url,
         pool_size=THREADS,
         max_overflow=0,
         pool_timeout=patience,
-        pool_pre_ping=True,
+        pool_pre_ping=ping,
         connect_args={
             "application_name": "tongban",  # by which a restore sees that somebody still works here
             "connect_timeout": max(1, round(patience)),

@@ -200,6 +200,17 @@ async def _locked_row(url: str) -> None:
         assert await database.write(_alarm("kind")) == "kind"
 
 
+def test_a_server_that_takes_no_rows_is_away(postgres_url: str) -> None:
+    with Database(postgres_url) as database:
+
+        def read_only(tx: Tx) -> None:
+            tx.exec_driver_sql("SET TRANSACTION READ ONLY")
+            _alarm("kind")(tx)
+
+        with pytest.raises(Unavailable):
+            database.write_now(read_only)
+
+
 def test_by_default_three_seconds_are_waited(sqlite_url: str) -> None:
     with Database(sqlite_url) as database:
         waits = database.read_now(lambda tx: tx.exec_driver_sql("PRAGMA busy_timeout").scalar_one())
