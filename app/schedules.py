@@ -186,7 +186,7 @@ def give_up(tx: Tx, keyring: Keyring, schedule_id: int, now: datetime) -> None:
 
 
 def miss_passed(tx: Tx, keyring: Keyring, now: datetime) -> int:
-    """Let everything planned whose moment passed while it rested in a backup be missed, however late; returns how many. Authors are told."""
+    """Let everything whose moment passed while it rested in a backup be missed, however late; returns how many. Authors are told."""
     passed = tx.execute(sa.select(*Schedule.__table__.columns).where(Schedule.state == "planned", Schedule.fire_at <= now)).all()
     for row in passed:
         fired = upsert(tx, Firing).values(schedule_id=row.id, fire_at=row.fire_at, fired_at=now, outcome="missed")

@@ -7,6 +7,11 @@ from app.cli import desk
 from app.cli.stopping import stop_signal
 from app.worker import Worker
 
+try:
+    from uvloop import new_event_loop
+except ModuleNotFoundError:  # there is none for Windows
+    from asyncio import new_event_loop  # type: ignore[assignment]  # the other kind of loop
+
 
 def worker() -> None:
     """Start a worker only: it fires what is due and sends what waits, until it is told to stop.
@@ -15,7 +20,8 @@ def worker() -> None:
     """
     assembly = desk.prepare()
     desk.announce("worker")
-    asyncio.run(_work(assembly))
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(_work(assembly))
 
 
 async def _work(assembly: Assembly) -> None:

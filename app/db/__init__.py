@@ -44,7 +44,7 @@ class Database:
         self.is_sqlite = url.startswith("sqlite")
         self._readers = open_sqlite(url, "BEGIN", patience) if self.is_sqlite else open_postgres(url, patience)
         self._writers = open_sqlite(url, "BEGIN IMMEDIATE", patience) if self.is_sqlite else self._readers
-        self._impatient = open_sqlite(url, "BEGIN IMMEDIATE", 0) if self.is_sqlite else open_postgres(url, patience, ping=False)
+        self._impatient = open_sqlite(url, "BEGIN IMMEDIATE", 0) if self.is_sqlite else open_postgres(url, patience, short=True)
         self._lock = threading.Lock()
         self._pen = Pen(self._writers, self._lock, patience)
         self._short: ShortJobs | None = None

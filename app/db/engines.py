@@ -72,14 +72,18 @@ def open_sqlite(url: str, begin: str, patience: float) -> sa.Engine:
     return engine
 
 
-def open_postgres(url: str, patience: float, *, ping: bool = True) -> sa.Engine:
-    """An engine that says within `patience` seconds that the server is away. Without `ping` a connection that died costs one failure."""
+def open_postgres(url: str, patience: float, *, short: bool = False) -> sa.Engine:
+    """An engine that says within `patience` seconds that the server is away.
+
+    For `short` jobs a connection that died costs one failure instead of a question each time, and the few statements are planned once.
+    """
+    options = f"-c lock_timeout={round(patience * 1000)} -c idle_in_transaction_session_timeout=30000 -c timezone=UTC"
     return sa.create_engine(
         url,
         pool_size=THREADS,
         max_overflow=0,
         pool_timeout=patience,
-        pool_pre_ping=ping,
+        pool_pre_ping=not short,
         connect_args={
             "application_name": "tongban",  # by which a restore sees that somebody still works here
             "connect_timeout": max(1, round(patience)),
@@ -87,7 +91,7 @@ def open_postgres(url: str, patience: float, *, ping: bool = True) -> sa.Engine:
             "tcp_user_timeout": round(patience * 1000),
             "keepalives_idle": 5,
             "keepalives_interval": 2,
-            "options": f"-c lock_timeout={round(patience * 1000)} -c idle_in_transaction_session_timeout=30000 -c timezone=UTC",
+            "options": f"{options} -c plan_cache_mode=force_generic_plan" if short else options,
         },
     )
 

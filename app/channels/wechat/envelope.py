@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
@@ -20,6 +21,8 @@ from app.channels import Credentials, RefusedPush
 MOST_DRIFT = 300
 _BLOCK = 32  # the platform pads to the key's length, not to the cipher's block
 _RANDOM = 16
+#: Keys whose cipher is kept ready; a rotation has two of an account.
+_ACCOUNTS = 64
 _LENGTH = 4
 _SIGNATURE = re.compile("[0-9a-f]{40}")
 _TIMESTAMP = re.compile("[0-9]{10}")
@@ -100,6 +103,7 @@ def _strict_base64(encrypted: str) -> bytes:
     return ciphertext
 
 
+@lru_cache(maxsize=_ACCOUNTS)
 def _cipher(aes_key: str) -> Cipher[modes.CBC]:
     key = key_bytes(aes_key)
     return Cipher(algorithms.AES(key), modes.CBC(key[:16]))

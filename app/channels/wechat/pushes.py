@@ -159,19 +159,19 @@ def _meaning(fields: Fields) -> _Meaning:
     if not _MSGID.fullmatch(msgid):
         raise BadPush("no MsgId" if not msgid else "MsgId")
     if kind == "text":
-        return replace(_text(fields), msgid=msgid)
+        return _text(fields, msgid)
     return _Meaning(PushKind.SENT, _SENT_KINDS.get(kind, "other"), msgid=msgid)
 
 
-def _text(fields: Fields) -> _Meaning:
+def _text(fields: Fields, msgid: str) -> _Meaning:
     text_of(fields, "Content")  # before wechatpy sees elements in it
     text, controls = clean_text(_wechatpy(MESSAGE_TYPES, "text", fields, "content") or "")
     choice = text_of(fields, "bizmsgmenuid")  # wechatpy knows no such field
     if choice not in {"", "0"}:  # an id that cannot be ours is forged, and its words are not typed ones either
-        return _Meaning(PushKind.TAPPED, text, choice if _CHOICE.fullmatch(choice) else "", controls=controls)
+        return _Meaning(PushKind.TAPPED, text, choice if _CHOICE.fullmatch(choice) else "", msgid, controls)
     if is_blank(text):
-        return _Meaning(PushKind.SENT, "empty", controls=controls)
-    return _Meaning(PushKind.WROTE, text, controls=controls)
+        return _Meaning(PushKind.SENT, "empty", None, msgid, controls)
+    return _Meaning(PushKind.WROTE, text, None, msgid, controls)
 
 
 def _event(fields: Fields) -> _Meaning:
