@@ -93,6 +93,12 @@ class Delivery(Table):
             postgresql_where=text("state IN ('waiting', 'notified')"),
         ),
         Index(
+            "ix_deliveries_parked",
+            "broadcast_id",
+            sqlite_where=text("state IN ('waiting', 'notified')"),
+            postgresql_where=text("state IN ('waiting', 'notified')"),
+        ),
+        Index(
             "ix_deliveries_leased",
             "state",
             "lease_until",

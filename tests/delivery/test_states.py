@@ -251,3 +251,35 @@ def test_nobody_is_in_two_states_because_a_row_is_one_delivery(database_url: str
 
         with pytest.raises(sa.exc.IntegrityError):
             desk.write(again)
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_a_broadcast_is_done_when_its_last_delivery_has_settled(database_url: str, state: State) -> None:
+    with Desk(database_url) as desk:
+        desk.person("小雨"), desk.person("王芳")
+        desk.announced()
+        everything = sa.update(Delivery).values(state=State.SENT)
+        desk.write(lambda tx: tx.execute(everything))
+        one = sa.select(sa.func.max(Delivery.id)).scalar_subquery()
+        desk.write(lambda tx: tx.execute(sa.update(Delivery).where(Delivery.id == one).values(state=state)))
+        assert desk.write(broadcasts.close_finished) == (1 if state in SETTLED else 0)
+
+
+def test_whether_a_broadcast_is_done_is_seen_without_reading_its_audience(sqlite_url: str) -> None:
+    seen: list[str] = []
+    with Desk(sqlite_url) as desk:
+        desk.person("小雨")
+        desk.announced()
+
+        def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+            seen.append(statement)
+
+        def plan(tx: Tx) -> list[str]:
+            sa.event.listen(tx, "before_cursor_execute", note)
+            broadcasts.close_finished(tx)
+            sa.event.remove(tx, "before_cursor_execute", note)
+            return [str(row[3]) for row in tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {seen[-1]}", ("0",) * seen[-1].count("?"))]
+
+        looks = [line for line in desk.write(plan) if "deliveries" in line]
+        assert len(looks) == 4
+        assert not [line for line in looks if "SCAN" in line or "uq_deliveries" in line], looks
