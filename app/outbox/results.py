@@ -28,6 +28,8 @@ _ACCOUNT_WIDE = {
     Verdict.WAIT_MINUTE: "parked",
     Verdict.WAIT_DAY: "parked",
 }
+#: Refusals after which nothing may be sent until the person writes again.
+_EMPTYING = (Verdict.WINDOW_CLOSED, Verdict.ALLOWANCE_USED)
 #: Our own words for calls that we ended ourselves.
 _OURS = frozenset({"closed", "taken_back"})
 
@@ -40,6 +42,7 @@ class Outcome:
     msgid: str | None = None
     error: SendError | None = None
     unwritable: bool = False  # the words could not be made; nothing was called
+    aboard: int | None = None  # the delivery whose message it went in, where several went as one
 
     @property
     def usual(self) -> bool:
@@ -48,8 +51,28 @@ class Outcome:
 
     @property
     def plain(self) -> bool:
-        """Whether nothing follows from it for anybody else: it was taken, and was no probe."""
-        return self.usual and not self.post.probe
+        """Whether nothing follows from it for anybody else: it was taken, alone, and was no probe."""
+        return self.usual and not self.post.probe and self.aboard is None
+
+    @property
+    def spare(self) -> bool:
+        """Whether it went in another one's message, which counted once: what was reserved for it was not used."""
+        return self.aboard not in (None, self.post.id)
+
+    @property
+    def gives_back(self) -> bool:
+        """Whether the message that was reserved for it is still there."""
+        if self.post.route is not Route.SERVICE:
+            return False
+        if self.error is None:
+            return self.unwritable or self.spare
+        # Where the whole account was refused nothing counted against this person.
+        return self.spare or self.error.verdict is Verdict.NOT_SENT or self.error.verdict in _ACCOUNT_WIDE
+
+    @property
+    def empties(self) -> bool:
+        """Whether the platform said that nothing is left for this person."""
+        return self.error is not None and self.error.verdict in _EMPTYING
 
 
 @dataclass(frozen=True)
@@ -69,10 +92,12 @@ def settle(
     `well`: how many calls by each route went well since the last doubt was written down; they weigh against the doubts.
     """
     unusual = [each for each in outcomes if not each.usual]
-    if unusual:
-        ledger.hold(tx, [each.post.identity_id for each in unusual])
-        for outcome in unusual:
-            _settle_one(tx, account_id, outcome, rules, now)
+    concerned = [each for each in outcomes if not each.usual or each.spare]
+    if concerned:
+        ledger.hold(tx, [each.post.identity_id for each in concerned])
+        _give_back(tx, concerned, rules, now)
+    for outcome in unusual:
+        _settle_one(tx, account_id, outcome, rules, now)
     accept(tx, account_id, [each for each in outcomes if each.usual], now)
     for route in pace.APIS:
         mine = [each for each in outcomes if each.post.route is route and not each.unwritable]
@@ -127,9 +152,8 @@ def _settle_one(tx: Tx, account_id: int, outcome: Outcome, rules: Rules, now: da
         .values(ended_at=now, outcome=_word(outcome), code=code, msgid=outcome.msgid)
     )
     if error is not None:
-        _consequences(tx, account_id, post, error, rules, now)
+        _consequences(tx, account_id, post, error, now)
     if outcome.unwritable:
-        _give_back(tx, post, rules, now)
         audit.alarm(tx, now, "message_not_written", f"bot:{post.bot}")
 
 
@@ -186,21 +210,18 @@ def _refused(verdict: Verdict, now: datetime) -> _Next:
     return table.get(verdict, _Next(State.FAILED, "bad_message"))
 
 
-def _consequences(tx: Tx, account_id: int, post: Post, error: SendError, rules: Rules, now: datetime) -> None:
+def _consequences(tx: Tx, account_id: int, post: Post, error: SendError, now: datetime) -> None:
     """What a refusal means beyond this one delivery."""
     match error.verdict:
-        case Verdict.WINDOW_CLOSED | Verdict.ALLOWANCE_USED:
+        case verdict if verdict in _EMPTYING:
             tx.execute(sa.update(Allowance).where(Allowance.identity_id == post.identity_id).values(typed_left=0, tapped_left=0))
         case Verdict.RECIPIENT_CLOSED:
             tx.execute(sa.update(Identity).where(Identity.id == post.identity_id).values(unreachable_code=error.code))
         case verdict if verdict in _ACCOUNT_WIDE:
             pace.refused(tx, account_id, post.route, verdict, error.code, now)
-            _give_back(tx, post, rules, now)  # the whole account was refused, and nothing counted against this person
         case Verdict.BAD_MESSAGE:
             audit.alarm(tx, now, "message_refused", error.code)  # also where the code stands in no list of ours (bad-inputs.md L5)
             _stop_bad_broadcast(tx, post, error.code, now)
-        case Verdict.NOT_SENT:
-            _give_back(tx, post, rules, now)
         case _:
             pass
 
@@ -319,7 +340,10 @@ def _stop_bad_broadcast(tx: Tx, post: Post, code: str, now: datetime) -> None:
         audit.alarm(tx, now, "broadcast_refused", f"broadcast:{post.broadcast_id}.{code}")
 
 
-def _give_back(tx: Tx, post: Post, rules: Rules, now: datetime) -> None:
-    """The message never left this machine."""
-    if post.route is Route.SERVICE:
-        ledger.give_back(tx, [post.identity_id], rules, now)
+def _give_back(tx: Tx, outcomes: Sequence[Outcome], rules: Rules, now: datetime) -> None:
+    """What was reserved and not used is there again: once, also where a commit is tried again whose word of success was lost."""
+    emptied = {each.post.identity_id for each in outcomes if each.empties}
+    unused = {each.post.id: each.post.identity_id for each in outcomes if each.gives_back and each.post.identity_id not in emptied}
+    if unused:
+        ours = sa.select(Delivery.id).where(Delivery.id.in_(unused), Delivery.state == State.SENDING)
+        ledger.give_back(tx, [unused[each] for each in tx.execute(ours).scalars()], rules, now)

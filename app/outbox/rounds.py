@@ -281,17 +281,22 @@ class Round:
     # -- what did not go well
 
     async def _settle_unusual(self) -> None:
-        """Write down refusals, doubts and probes in a transaction of their own: it holds ledgers, and who does may wait for no delivery."""
+        """Write down refusals, doubts, probes and what went as one message in a transaction of their own.
+
+        It holds ledgers, and who does may wait for no delivery.
+        """
         unusual = [each for each in self._finished if not each.plain]
         self._finished = [each for each in self._finished if each.plain]
-        well, self._well = self._well, Counter()
-        now = self._moment()
+        troubled = any(each.error is not None for each in unusual)
+        well, now = self._well if troubled else None, self._moment()
 
         def work(tx: Tx) -> pace.Gates:
             results.settle(tx, self._account_id, unusual, self._rules, now, well)
             return pace.look(tx, self._account_id, now)
 
         gates = await self._try_to_settle(unusual, work)
+        if troubled:
+            self._well = Counter()  # weighed
         self._settled(unusual)
         self._exhausted = False  # some of these may be due again, another way
         await self._shut(gates)
@@ -355,7 +360,8 @@ class Round:
 
     def _came_back(self, parcel: Parcel, msgid: str | None = None, error: SendError | None = None) -> None:
         first = not self._finished
-        self._finished += [Outcome(post, msgid, error) for post in parcel.posts]
+        aboard = parcel.posts[0].id if len(parcel.posts) > 1 else None
+        self._finished += [Outcome(post, msgid, error, aboard=aboard) for post in parcel.posts]
         self._calls -= 1
         self._tools.slots.give_back(self._account_id)
         if not self._calls:

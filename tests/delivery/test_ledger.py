@@ -11,10 +11,10 @@ import pytest
 import sqlalchemy as sa
 
 from app import flags, inbox, people
-from app.channels import Accepted, Rules
+from app.channels import Accepted, Rules, SendError, Verdict
 from app.db import Database, Tx
 from app.models import Delivery
-from app.outbox import claims, ledger, pace
+from app.outbox import claims, ledger, pace, results
 from app.outbox.claims import Post
 from app.states import Route
 from bots.turns import Role
@@ -125,6 +125,43 @@ def test_what_a_dead_worker_had_reserved_is_given_back(database_url: str) -> Non
         assert {row.state for row in desk.read(lambda tx: deliveries(tx, schedule)).values()} == {"claimed"}
 
 
+@pytest.mark.parametrize(
+    ("verdict", "remain", "state"),
+    [
+        (None, 4, "sent"),
+        (Verdict.UNKNOWN, 4, "unknown"),
+        (Verdict.BAD_MESSAGE, 4, "failed"),
+        (Verdict.NOT_SENT, 5, "retry"),
+        (Verdict.ALLOWANCE_USED, 0, "waiting"),
+    ],
+)
+def test_announcements_that_go_as_one_message_use_one(database_url: str, verdict: Verdict | None, remain: int, state: str) -> None:
+    with Desk(database_url) as desk:
+        person, other = desk.person("小雨"), desk.person("王芳", Role.LEADER)  # who hears one of them, because she wrote the others
+        made = [desk.announced(f"第{number}条", author=other if number else None) for number in range(5)]
+        line = _Line(error=None if verdict is None else SendError(verdict, "1"))
+        run(desk.assembly.postman().send_due(desk.account_id, line, NOW))  # type: ignore[arg-type]
+        assert sorted(line.sent) == [desk.openid(1), desk.openid(2)]
+        assert {desk.read(lambda tx, each=each: deliveries(tx, each))[person.id].state for each in made} == {state}  # type: ignore[misc]
+        assert [desk.read(lambda tx, each=each: left(tx, each))[0] for each in (person.id, other.id)] == [remain, remain]  # type: ignore[misc]
+
+
+def test_an_outcome_that_is_written_down_twice_gives_back_once(database_url: str) -> None:
+    """The first commit succeeded, and the word of it was lost."""
+    with Desk(database_url) as desk:
+        person = desk.person("小雨")
+        for number in range(3):
+            desk.announced(f"第{number}条")
+        posts = desk.write(_claim(desk, "one"))
+        desk.write(lambda tx: claims.begin(tx, posts, {post.id: "call" for post in posts}, lease("one"), NOW))
+        assert desk.read(lambda tx: left(tx, person.id))[0] == 2
+        never = SendError(Verdict.NOT_SENT, "refused")
+        outcomes = [results.Outcome(posts[0], error=never), *(results.Outcome(post, aboard=posts[1].id) for post in posts[1:])]
+        for _ in range(2):
+            desk.write(lambda tx: results.settle(tx, desk.account_id, outcomes, desk.tools.rules, NOW))
+            assert desk.read(lambda tx: left(tx, person.id))[0] == 4, "of three that were reserved one was used"
+
+
 def test_a_rest_is_never_shortened(database_url: str) -> None:
     with Desk(database_url) as desk:
         hour, minute, day = NOW + timedelta(hours=1), NOW + timedelta(minutes=1), NOW + timedelta(days=1)
@@ -138,9 +175,10 @@ def test_a_rest_is_never_shortened(database_url: str) -> None:
 
 @dataclass
 class _Line:
-    """A channel that takes everything and lets something happen during the first call."""
+    """A channel that takes everything, or says what `error` is, and lets something happen during the first call."""
 
-    happens: Callable[[], object]
+    happens: Callable[[], object] = lambda: None
+    error: SendError | None = None
     rules: Rules = field(default_factory=Rules)
     sent: list[str] = field(default_factory=list)
 
@@ -148,6 +186,8 @@ class _Line:
         self.sent.append(openid)
         if len(self.sent) == 1:
             self.happens()
+        if self.error is not None:
+            raise self.error
         return Accepted()
 
 
