@@ -12,7 +12,7 @@ from app import ids
 from app.db import Tx, upsert
 from app.keyring import Keyring, Place
 from app.models import Broadcast, Delivery, Membership, stands
-from app.states import DUE, OPEN, STOPPABLE, State
+from app.states import DUE, IN_DOUBT, LEASED, OPEN, STOPPABLE, State
 from bots import Bot, Message
 from bots.texts import Words
 from bots.turns import Occasion, OccasionKind
@@ -109,8 +109,8 @@ def close_finished(tx: Tx) -> int:
     """
     mine = Delivery.broadcast_id == Broadcast.id
     due = sa.and_(Delivery.account_id == Broadcast.account_id, Delivery.priority == Broadcast.priority, mine)
-    held = sa.and_(mine, Delivery.state == State.HELD, stands((State.HELD, State.UNKNOWN)))
-    kinds = (sa.and_(due, stands(DUE)), sa.and_(mine, stands(OPEN)), sa.and_(mine, stands((State.CLAIMED, State.SENDING))), held)
+    held = sa.and_(mine, Delivery.state == State.HELD, stands(IN_DOUBT))
+    kinds = (sa.and_(due, stands(DUE)), sa.and_(mine, stands(OPEN)), sa.and_(mine, stands(LEASED)), held)
     open_left = sa.or_(*(sa.select(Delivery.id).where(kind).exists() for kind in kinds))
     return tx.execute(sa.update(Broadcast).where(Broadcast.state == "going", ~open_left).values(state="done")).rowcount
 

@@ -14,14 +14,10 @@ from app import audit, flags
 from app.channels import Verdict
 from app.db import Tx
 from app.models import Attempt, Broadcast, Course, Delivery, Flag, Group, Schedule, stands
-from app.states import State
+from app.states import IN_DOUBT, WRITTEN_OFF, State
 
 #: Deliveries that one call decides.
 CHUNK = 2_000
-#: The states in which a delivery waits for a person's decision.
-IN_DOUBT = (State.HELD, State.UNKNOWN)
-#: An unknown delivery that a person has closed: it stays unknown, since nobody learned more, and is listed no longer.
-WRITTEN_OFF = "written_off"
 
 
 @dataclass(frozen=True)
@@ -141,7 +137,7 @@ def resume_alerts(tx: Tx, now: datetime) -> int:
 
 
 def _meant(choice: Choice, states: Sequence[State]) -> tuple[Any, ...]:
-    found: list[Any] = [Delivery.state.in_(states), stands((State.HELD.value, State.UNKNOWN.value)), Delivery.reason != WRITTEN_OFF]
+    found: list[Any] = [Delivery.state.in_(states), stands(IN_DOUBT), Delivery.reason != WRITTEN_OFF]
     if choice.ids:
         found.append(Delivery.id.in_(choice.ids))
     if choice.schedule_id is not None:

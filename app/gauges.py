@@ -1,13 +1,12 @@
-"""Hides what is counted to see whether the programme runs: one reading of the database, fast whatever lies there from former years.
+"""Hides what is counted to see whether the service runs: one reading of the database, fast whatever lies there from former years.
 
 Each query is held by a partial index, a primary key or a small table; nothing counts all rows. Figures are ours: no name, openid or text.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
@@ -15,8 +14,8 @@ from app import audit, heartbeat, ids
 from app.channels import Rules
 from app.db import Tx
 from app.models import AccessToken, Account, Broadcast, Course, Delivery, Flag, InboxItem, Pace, Quarantined, Schedule, stands
-from app.outbox.pace import CIRCUIT
-from app.states import DUE, OPEN, State
+from app.outbox.pace import CIRCUIT, platform_day
+from app.states import DUE, IN_DOUBT, LEASED, OPEN, WRITTEN_OFF, State
 
 #: Pushes are counted over this many seconds.
 PUSHES_SECONDS = 300
@@ -24,12 +23,6 @@ PUSHES_SECONDS = 300
 OVERDUE = timedelta(seconds=60)
 #: The states that are shown; `ready` holds what is tried again too.
 SHOWN = (State.READY, State.CLAIMED, State.SENDING, State.WAITING, State.NOTIFIED, State.UNKNOWN, State.HELD)
-_DOUBTFUL = (State.HELD, State.UNKNOWN)
-_LEASED = (State.CLAIMED, State.SENDING)
-#: An unknown delivery that somebody has closed waits for nobody (app/doubts.py).
-_WRITTEN_OFF = "written_off"
-#: The platform's day turns in Beijing (app/outbox/pace.py counts by it).
-_PLATFORM_ZONE = ZoneInfo("Asia/Shanghai")
 
 
 @dataclass(frozen=True)
@@ -112,7 +105,7 @@ def _deliveries(tx: Tx) -> tuple[dict[tuple[int, State], int], dict[int, datetim
     rows = tx.execute(due.group_by(Delivery.account_id)).all()
     oldest = {row.account_id: row.first for row in rows}
     counts |= {(row.account_id, State.READY): row.number for row in rows}
-    for states, condition in ((_LEASED, sa.true()), (OPEN, sa.true()), (_DOUBTFUL, Delivery.reason != _WRITTEN_OFF)):
+    for states, condition in ((LEASED, sa.true()), (OPEN, sa.true()), (IN_DOUBT, Delivery.reason != WRITTEN_OFF)):
         query = sa.select(Delivery.account_id, Delivery.state, sa.func.count().label("number")).where(stands(states), condition)
         for each in tx.execute(query.group_by(Delivery.account_id, Delivery.state)):
             counts[each.account_id, State(each.state)] = each.number
@@ -144,7 +137,7 @@ def _apis(tx: Tx, rules: Rules, now: datetime) -> dict[int, dict[str, Api]]:
     most = {name: api.left for name, api in _untouched(rules).items()}
     for row in tx.execute(sa.select(Pace.account_id, Pace.api, Pace.day, Pace.calls, Pace.parked_until, Pace.parked_code)):
         if row.api in most:
-            used = row.calls if row.day == _platform_day(now) else 0
+            used = row.calls if row.day == platform_day(now) else 0
             parked = max(0.0, _age(now, row.parked_until) if row.parked_until else 0.0)
             api = Api(max(0, most[row.api] - used), parked, row.parked_code if parked else None)
             found.setdefault(row.account_id, _untouched(rules))[row.api] = api
@@ -170,6 +163,3 @@ def _first(moment: Any) -> sa.Label[datetime]:
 def _age(since: datetime | None, now: datetime) -> float:
     return 0.0 if since is None else max(0.0, (now - since).total_seconds())
 
-
-def _platform_day(now: datetime) -> date:
-    return now.astimezone(_PLATFORM_ZONE).date()

@@ -1,4 +1,4 @@
-"""The states of a delivery and which may follow which: a closed list (docs/states.md has a sentence for each)."""
+"""The states of a delivery and its ways out: closed lists (docs/states.md says what each means, and what may follow)."""
 
 from enum import StrEnum
 
@@ -6,7 +6,6 @@ from enum import StrEnum
 class State(StrEnum):
     """Where one message to one person stands. Exactly one at any time."""
 
-    PLANNED = "planned"
     READY = "ready"
     CLAIMED = "claimed"
     SENDING = "sending"
@@ -37,10 +36,16 @@ REACHED = frozenset({State.SENT, State.CONFIRMED})
 #: Nothing more happens by itself.
 SETTLED = frozenset({State.SENT, State.CONFIRMED, State.FAILED, State.UNKNOWN, State.EXPIRED, State.CANCELLED, State.UNREACHABLE})
 #: On its way right now: the next seconds decide.
-UNDER_WAY = (State.PLANNED, State.READY, State.CLAIMED, State.SENDING, State.RETRY)
+UNDER_WAY = (State.READY, State.CLAIMED, State.SENDING, State.RETRY)
 #: Not gone yet: a word of stop takes these back.
-STOPPABLE = (State.PLANNED, State.READY, State.CLAIMED, State.WAITING, State.NOTIFIED, State.RETRY, State.HELD)
+STOPPABLE = (State.READY, State.CLAIMED, State.WAITING, State.NOTIFIED, State.RETRY, State.HELD)
 #: What the outbox may claim.
 DUE = (State.READY, State.RETRY)
 #: What the person's next touch releases.
 OPEN = (State.WAITING, State.NOTIFIED)
+#: A process has these in hand, under a lease.
+LEASED = (State.CLAIMED, State.SENDING)
+#: These wait for a person's decision (app/doubts.py), but for what is unknown and `WRITTEN_OFF`.
+IN_DOUBT = (State.HELD, State.UNKNOWN)
+#: The reason of an unknown delivery that a person has closed: it stays unknown, since nobody learned more, and is listed no longer.
+WRITTEN_OFF = "written_off"

@@ -14,6 +14,7 @@ from app.cli.courses import InCourse
 from app.db import Tx
 from app.errors import Invalid
 from app.schedules import Reader
+from app.states import UNDER_WAY
 from bots.facts import Progress, ReachForecast
 from bots.staff.moments import Moment, read_moment
 
@@ -27,8 +28,6 @@ _REASONS = {
 }
 _MANY = 50
 _WATCH_SECONDS = 1.0
-#: In these states more happens by itself within seconds.
-_MOVING = ("planned", "ready", "claimed", "sending", "retry")
 
 
 def announce(
@@ -140,5 +139,5 @@ def _print(shown: Progress) -> None:
 
 def _moving(assembly: Assembly, shown: Progress) -> bool:
     """Whether something still moves by itself; what waits for a person or a later hour does not."""
-    words = {str(assembly.tools.words.fill(f"state.{state}", "en")) for state in _MOVING}
+    words = {str(assembly.tools.words.fill(f"state.{state}", "en")) for state in UNDER_WAY}
     return not shown.by_state or any(state in words for state, _ in shown.by_state)

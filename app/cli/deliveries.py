@@ -12,9 +12,9 @@ from app.assembly import Assembly
 from app.cli import desk
 from app.cli.courses import InCourse
 from app.db import Tx
-from app.doubts import IN_DOUBT, Choice
+from app.doubts import Choice
 from app.errors import Invalid
-from app.states import State
+from app.states import IN_DOUBT, State
 
 Ids = Annotated[
     list[int] | None, typer.Argument(help="Ids of deliveries; `tongban deliveries list --each` shows them.", show_default=False)

@@ -16,7 +16,7 @@ from app.outbox import batches, ledger, pace, recheck, turns
 from app.outbox.pace import Gates
 from app.outbox.recheck import Decision
 from app.reach import Traffic
-from app.states import DUE, OPEN, Route, State
+from app.states import DUE, LEASED, OPEN, Route, State
 
 #: A reply whose last byte was not noted after this many seconds may not have been handed over.
 REPLY_SECONDS = 20.0
@@ -25,7 +25,7 @@ HANDY = 128
 #: Where everything is parked, so many are looked at for one that can probe.
 _PROBES = 8
 #: As the index of leases has it: SQLite recognises no other words.
-_LEASED = stands((State.CLAIMED, State.SENDING))
+_LEASED = stands(LEASED)
 
 
 @dataclass(frozen=True)

@@ -82,11 +82,6 @@ def look(tx: Tx, account_id: int, now: datetime) -> Gates:
     return Gates(shut, probes, notices=bool(rows) and rows[0].notice_id is not None)
 
 
-def parked_apis(tx: Tx, account_id: int, now: datetime) -> dict[str, datetime]:
-    """Which APIs of an account must not be called now, and until when."""
-    return {route.value: until for route, until in look(tx, account_id, now).shut.items()}
-
-
 def next_opening(tx: Tx, after: datetime) -> datetime | None:
     """The first moment after `after` at which something that is parked may be called again."""
     moments = [
@@ -106,7 +101,7 @@ def park(tx: Tx, account_id: int, api: str, until: datetime, code: str, now: dat
     """Call this API of the account no more until then; a longer rest that was ordered before stays."""
     longer = Pace.parked_until > until
     insert = upsert(tx, Pace).values(
-        account_id=account_id, api=api, parked_until=until, parked_code=code, probe_at=probe_at, day=_platform_day(now), calls=0
+        account_id=account_id, api=api, parked_until=until, parked_code=code, probe_at=probe_at, day=platform_day(now), calls=0
     )
     later = {
         "parked_until": sa.case((longer, Pace.parked_until), else_=insert.excluded.parked_until),
@@ -139,7 +134,7 @@ def trouble(tx: Tx, account_id: int, api: Route, balance: int, now: datetime, *,
     if probe:
         _open_circuit(tx, account_id, now)
         return
-    insert = upsert(tx, Pace).values(account_id=account_id, api=api.value, day=_platform_day(now), calls=0, troubles=max(0, balance))
+    insert = upsert(tx, Pace).values(account_id=account_id, api=api.value, day=platform_day(now), calls=0, troubles=max(0, balance))
     weighed = sa.case((Pace.troubles + balance > 0, Pace.troubles + balance), else_=0)
     tx.execute(insert.on_conflict_do_update(index_elements=["account_id", "api"], set_={"troubles": weighed}))
     row = tx.execute(sa.select(Pace.troubles, Pace.parked_until).where(*mine)).one()
@@ -171,7 +166,7 @@ def recovered(tx: Tx, account_id: int, api: Route, now: datetime) -> None:
 
 def count_calls(tx: Tx, account_id: int, api: str, calls: int, most_a_day: int, now: datetime) -> None:
     """Count calls of the platform's day; at the day's quota the API is parked before the platform has to say so."""
-    today = _platform_day(now)
+    today = platform_day(now)
     insert = upsert(tx, Pace).values(account_id=account_id, api=api, day=today, calls=calls)
     total = sa.case((Pace.day == today, Pace.calls + calls), else_=calls)
     counted = insert.on_conflict_do_update(index_elements=["account_id", "api"], set_={"calls": total, "day": today})
@@ -181,7 +176,8 @@ def count_calls(tx: Tx, account_id: int, api: str, calls: int, most_a_day: int, 
         park(tx, account_id, api, _next_day(now), QUOTA, now)
 
 
-def _platform_day(now: datetime) -> date:
+def platform_day(now: datetime) -> date:
+    """The day by which the platform counts calls."""
     return now.astimezone(_PLATFORM_ZONE).date()
 
 

@@ -471,7 +471,7 @@ def test_the_days_quota_parks_the_account_before_the_platform_has_to(database_ur
         until = desk.read(lambda tx: parked(tx, desk.account_id))["service"]
         assert until == datetime.fromisoformat("2026-11-24T00:00:05+08:00")
         desk.write(lambda tx: pace.count_calls(tx, desk.account_id, "service", 8, 20, until))
-        assert desk.read(lambda tx: pace.parked_apis(tx, desk.account_id, until)) == {}, "a new day, a new count"
+        assert desk.read(lambda tx: pace.look(tx, desk.account_id, until)).shut == {}, "a new day, a new count"
 
 
 def test_several_messages_to_one_person_leave_as_one_where_they_fit(database_url: str, tmp_path: Path) -> None:

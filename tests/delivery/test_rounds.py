@@ -160,14 +160,13 @@ def test_more_urgent_messages_are_claimed_first(database_url: str) -> None:
         assert _claim(desk, 8, Counter()) == {answer: 6, bulk: 2}
 
 
-def test_what_is_held_or_planned_is_never_claimed(database_url: str) -> None:
+def test_what_is_held_is_never_claimed(database_url: str) -> None:
     with Desk(database_url) as desk:
         desk.person("小雨")
         desk.announced()
-        for state in ("held", "planned"):
-            desk.write(lambda tx, state=state: tx.execute(sa.update(Delivery).values(state=state)).rowcount)  # type: ignore[misc]
-            assert desk.write(lambda tx: claims.claim(tx, desk.account_id, lease(), desk.tools.rules, NOW)).posts == []
-            assert not desk.read(lambda tx: claims.any_due(tx, desk.account_id, NOW))
+        desk.write(lambda tx: tx.execute(sa.update(Delivery).values(state="held")).rowcount)
+        assert desk.write(lambda tx: claims.claim(tx, desk.account_id, lease(), desk.tools.rules, NOW)).posts == []
+        assert not desk.read(lambda tx: claims.any_due(tx, desk.account_id, NOW))
 
 
 def test_the_turns_are_found_by_stepping_over_broadcasts_and_not_over_rows(sqlite_url: str) -> None:
@@ -221,10 +220,10 @@ def test_now_and_then_a_lost_answer_opens_no_circuit(database_url: str) -> None:
         for _ in range(40):
             desk.write(lambda tx: pace.trouble(tx, desk.account_id, Route.SERVICE, 1 - 9, NOW))
             desk.write(lambda tx: pace.trouble(tx, desk.account_id, Route.SERVICE, 1, NOW))
-        assert not desk.read(lambda tx: pace.parked_apis(tx, desk.account_id, NOW))
+        assert not desk.read(lambda tx: pace.look(tx, desk.account_id, NOW)).shut
         for _ in range(pace.MOST_TROUBLES - 1):
             desk.write(lambda tx: pace.trouble(tx, desk.account_id, Route.SERVICE, 1, NOW))
-        assert desk.read(lambda tx: pace.parked_apis(tx, desk.account_id, NOW)).keys() == {"service", "notice"}
+        assert desk.read(lambda tx: pace.look(tx, desk.account_id, NOW)).shut.keys() == {"service", "notice"}
 
 
 def test_of_two_processes_one_probes(database_url: str) -> None:

@@ -24,7 +24,7 @@ _MARK = re.compile(r"〔\d+〕")
 #: States that say "the platform took it", and those that leave it open.
 _TAKEN = frozenset({State.SENT, State.CONFIRMED, State.NOTIFIED})
 #: States that only a living process may leave a row in, or that the next tick ends.
-_UNDER_WAY = frozenset({State.PLANNED, State.READY, State.CLAIMED, State.SENDING, State.RETRY})
+_UNDER_WAY = frozenset({State.READY, State.CLAIMED, State.SENDING, State.RETRY})
 #: Why a delivery may be unknown.
 _DOUBTS = frozenset({"answer_lost", "platform_busy", "reply_unconfirmed"})
 #: Refusals that the ledger of allowances exists to prevent.
