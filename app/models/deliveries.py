@@ -93,7 +93,7 @@ class Delivery(Table):
             postgresql_where=text("state IN ('waiting', 'notified')"),
         ),
         Index(
-            "ix_deliveries_parked",
+            "ix_deliveries_open_by_broadcast",
             "broadcast_id",
             sqlite_where=text("state IN ('waiting', 'notified')"),
             postgresql_where=text("state IN ('waiting', 'notified')"),

@@ -28,8 +28,15 @@ def upgrade() -> None:
         sqlite_where=sa.text("state IN ('held', 'unknown')"),
         postgresql_where=sa.text("state IN ('held', 'unknown')"),
     )
-    parked = sa.text("state IN ('waiting', 'notified')")  # whether a broadcast is finished is asked all the time
-    op.create_index("ix_deliveries_parked", "deliveries", ["broadcast_id"], unique=False, sqlite_where=parked, postgresql_where=parked)
+    unfinished = sa.text("state IN ('waiting', 'notified')")  # whether a broadcast is finished is asked all the time
+    op.create_index(
+        "ix_deliveries_open_by_broadcast",
+        "deliveries",
+        ["broadcast_id"],
+        unique=False,
+        sqlite_where=unfinished,
+        postgresql_where=unfinished,
+    )
     op.execute("UPDATE deliveries SET state = 'ready' WHERE state = 'planned'")  # rows no longer wait for their audience to be complete
     # Whose turn it is among the broadcasts of an account is found by stepping from one to the next (app/outbox/turns.py).
     op.drop_index("ix_deliveries_due", table_name="deliveries")
@@ -64,6 +71,6 @@ def downgrade() -> None:
         op.drop_column("paces", name)
     op.drop_index("ix_deliveries_due", table_name="deliveries")
     _index_due("due_at")
-    op.drop_index("ix_deliveries_parked", table_name="deliveries")
+    op.drop_index("ix_deliveries_open_by_broadcast", table_name="deliveries")
     op.drop_index("ix_deliveries_in_doubt", table_name="deliveries")
     op.drop_table("chores")
