@@ -49,7 +49,7 @@ class ShortJobs:
         done: list[Answer] = []
         try:
             tx = self._pen.begin()
-        except Unavailable:  # somebody else writes
+        except Exception:  # noqa: BLE001 - somebody else writes; whatever else it may be, the writer's thread tells each job its own error
             while self._waiting:
                 self._hand_over(self._waiting.popleft())
             return
@@ -57,8 +57,13 @@ class ShortJobs:
             with Away():
                 self._run(tx, done)
         except Exception as error:  # noqa: BLE001 - whatever broke the shared transaction, each job is tried again
-            self._pen.drop(tx)
-            self._broken(done, error)
+            try:
+                self._pen.drop(tx)
+            finally:
+                self._broken(done, error)
+            if self._waiting:  # who has not had a turn yet waits for nobody else to come
+                self._called = True
+                self.loop.call_soon(self._write_together)
             return
         self._committing = True
         committed = self.loop.run_in_executor(self._hand, self._pen.commit, tx)
@@ -75,7 +80,11 @@ class ShortJobs:
 
     def _committed(self, done: list[Answer], committed: "asyncio.Future[None]") -> None:
         self._committing = False
-        error = None if committed.cancelled() else committed.exception()
+        error: BaseException | None
+        if committed.cancelled():  # nobody knows what became of it
+            error = Unavailable("database", "The database does not answer just now; please try again in a minute.")
+        else:
+            error = committed.exception()
         if error is None:
             hand_out(done)
         else:

@@ -162,6 +162,24 @@ async def _uncommitted(url: str, verb: str) -> None:
 
 
 @both_verbs
+def test_who_waits_behind_a_broken_transaction_has_their_turn(sqlite_url: str, verb: str) -> None:
+    run(_behind(sqlite_url, verb))
+
+
+async def _behind(url: str, verb: str) -> None:
+    def breaks(tx: Tx) -> None:
+        tx.exec_driver_sql("ROLLBACK")
+        raise KeyError("bug")
+
+    with Database(url) as database:
+        jobs = [breaks, *(_alarm(f"kind{number}") for number in range(40))]
+        answers = asyncio.gather(*(getattr(database, verb)(job) for job in jobs), return_exceptions=True)
+        done = await asyncio.wait_for(answers, 10)
+        assert [type(each).__name__ for each in done] == ["KeyError", *["str"] * 40]
+        assert len(_kinds(database)) == 40
+
+
+@both_verbs
 def test_a_locked_database_is_unavailable_after_its_patience(sqlite_url: str, verb: str) -> None:
     run(_locked(sqlite_url, verb))
 
