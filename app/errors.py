@@ -51,3 +51,8 @@ class Unavailable(AppError):
     """The database did not answer in time."""
 
     status = 503
+
+
+def database_away() -> Unavailable:
+    """What is raised for whoever waited for the database in vain."""
+    return Unavailable("database", "The database does not answer just now; please try again in a minute.")

@@ -21,7 +21,7 @@ from app import audit, clock, ids, inbox
 from app.assembly import Assembly
 from app.channels import Push
 from app.db import Tx
-from app.errors import Unavailable
+from app.errors import Unavailable, database_away
 from app.inbox import Incoming, Taken
 from app.logs import place_of
 from app.situation import Tools
@@ -158,7 +158,7 @@ class Intake:
                 except Unavailable:
                     return await self._write_again(work, person)
         except TimeoutError:
-            raise Unavailable("database", "The database does not answer just now; please try again in a minute.") from None
+            raise database_away() from None
 
     async def _write_again(self, work: Callable[[Tx], T], person: str) -> T:
         pause = _PAUSE_SECONDS
@@ -168,7 +168,7 @@ class Intake:
                 with suppress(Unavailable):
                     return await self._database.write_short(work)
                 pause = min(2 * pause, _LONGEST_PAUSE)
-        raise Unavailable("database", "The database does not answer just now; please try again in a minute.")
+        raise database_away()
 
     @contextmanager
     def _hesitates(self, person: str) -> Iterator[None]:
@@ -290,7 +290,7 @@ class Intake:
             log.info("spool_replayed", count=replayed)
             self._wake.set()  # there may be more
         if replayed == 0 and self.away:
-            raise Unavailable("database", "The database does not answer just now; please try again in a minute.")
+            raise database_away()
 
     async def _write_nothing(self, seconds: float) -> None:
         await self._write_soon(lambda tx: tx.exec_driver_sql("SELECT 1"), seconds)
@@ -299,7 +299,7 @@ class Intake:
         try:
             await asyncio.wait_for(self._database.write(work), seconds)
         except TimeoutError:
-            raise Unavailable("database", "The database does not answer just now; please try again in a minute.") from None
+            raise database_away() from None
 
     def _file(self, work: Callable[[], T]) -> "asyncio.Future[T]":
         return asyncio.get_running_loop().run_in_executor(self._hands, work)

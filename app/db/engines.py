@@ -8,7 +8,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import QueuePool
 
-from app.errors import Unavailable
+from app.errors import database_away
 
 #: A server that just became the copy of another takes no rows (PostgreSQL's appendix A).
 _READ_ONLY = "25006"
@@ -40,7 +40,7 @@ class Away:
         if getattr(getattr(error, "orig", None), "sqlstate", None) in {"40001", "40P01"}:
             raise Clash from None
         if is_away(error):
-            raise Unavailable("database", "The database does not answer just now; please try again in a minute.") from error
+            raise database_away() from error
 
 
 def is_away(error: BaseException | None) -> bool:

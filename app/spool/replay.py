@@ -19,7 +19,7 @@ from app.channels import LinkMaker
 from app.channels.wechat.replies import split_text
 from app.channels.wechat.xml import parse, text_of
 from app.db import Database, Tx
-from app.errors import Unavailable
+from app.errors import Unavailable, database_away
 from app.inbox import Incoming, Late
 from app.keyring import Unreadable
 from app.logs import place_of
@@ -147,7 +147,7 @@ class Replay:
         try:
             return await asyncio.wait_for(self._database.write(work), _SECONDS)
         except TimeoutError:
-            raise Unavailable("database", "The database does not answer just now; please try again in a minute.") from None
+            raise database_away() from None
 
     def _file(self, work: Callable[[], T]) -> Awaitable[T]:
         return asyncio.get_running_loop().run_in_executor(self._hands, work)
