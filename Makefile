@@ -20,7 +20,7 @@ ifneq ($(shell cat $(STAMP) 2>/dev/null && $(BIN)/python -c "" 2>/dev/null || ec
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long bench bench-long check check-database check-locks lock format migration migration-0001 clean
+.PHONY: help setup run test test-long bench bench-long check check-database check-locks lock format migration clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -127,10 +127,3 @@ migration: setup ## draft a revision from app/models: make migration NAME="group
 	  $(BIN)/alembic revision --autogenerate -m "$(NAME)" --rev-id "$$(printf '%04d' $$(( $$(ls migrations/versions/0*.py | wc -l) + 1 )))"
 	@$(TIDY_REVISIONS)
 	@echo "Read it, then: make test ARGS=tests/migrations"
-
-# Until the first release the first revision is drafted anew when app/models changes.
-migration-0001: setup
-	rm -f migrations/versions/0001_spine.py
-	@$(BIN)/python -m tests.postgres -- $(BIN)/alembic revision --autogenerate --rev-id 0001 -m spine
-	@sed -i.old '1s/.*/"""The spine: accounts, people, groups, conversations, broadcasts and deliveries."""/' migrations/versions/0001_spine.py
-	@$(TIDY_REVISIONS)

@@ -162,4 +162,3 @@ def _first(moment: Any) -> sa.Label[datetime]:
 
 def _age(since: datetime | None, now: datetime) -> float:
     return 0.0 if since is None else max(0.0, (now - since).total_seconds())
-

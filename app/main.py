@@ -1,4 +1,4 @@
-"""The ASGI application: webhook, read page, health; with or without a worker in the same process."""
+"""The ASGI application: webhook, read page, health, metrics; with or without a worker in the same process."""
 
 import asyncio
 import threading

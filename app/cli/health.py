@@ -1,4 +1,4 @@
-"""`tongban health`: one screen that says whether the programme runs, and for everything that needs somebody, what to do."""
+"""`tongban health`: one screen that says whether the service runs, and for everything that needs somebody, what to do."""
 
 import dataclasses
 import json
@@ -39,7 +39,7 @@ class Finding:
 
 
 def health(*, as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
-    """Say whether the programme runs and what needs somebody; ends with 1 where something does. Needs the database, no running service.
+    """Say whether the service runs and what needs somebody; ends with 1 where something does. Needs the database, no running process.
 
     Example: tongban health
     """
@@ -62,7 +62,7 @@ def health(*, as_json: Annotated[bool, typer.Option("--json", help="For programs
         typer.echo(f"{finding.verdict:5} {finding.words}")
     if needed:
         raise Invalid("health", f"{needed} of {len(findings)} need somebody; the lines marked ACT say what to do.")
-    typer.echo("The programme runs.")
+    typer.echo("The service runs.")
 
 
 def judge(reading: Gauges) -> Iterator[Finding]:

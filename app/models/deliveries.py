@@ -123,7 +123,7 @@ class Delivery(Table):
     part: Mapped[int] = mapped_column(default=0)
     priority: Mapped[int]
     state: Mapped[str]
-    reason: Mapped[str] = mapped_column(default="")  # a key of the state's explanation, see app/reach.py
+    reason: Mapped[str] = mapped_column(default="")  # a key of the state's explanation (docs/states.md)
     code: Mapped[str | None]  # the platform's own errcode or status
     route: Mapped[str | None]
     due_at: Mapped[datetime]

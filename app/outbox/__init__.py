@@ -1,5 +1,7 @@
 """The one gate out: everything that is not a passive reply is a delivery, and leaves through here.
 
-`claims` takes what is due under a lease and decides its way; `results` writes down what the platform said; `riding` lets what
-waited go along with a reply; `postman` is the loop that calls the platform.
+`postman` sends for one process, `rounds` for one account, with a place for each call from `slots`. `claims` takes what is due under a
+lease: `turns` says whose turn it is, `recheck` whether and how a message may still go, `ledger` and `pace` what the person and the
+account allow. `parcels` puts it into words, `results` writes down what the platform said, `batches` holds the statements for many at
+once. `riding` lets what waited go along with a reply.
 """
