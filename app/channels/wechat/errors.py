@@ -61,11 +61,6 @@ def verdict(errcode: int, *, token_call: bool = False) -> Verdict:
     return Verdict.ACCOUNT_BROKEN if token_call and found is Verdict.TOKEN else found
 
 
-def is_listed(code: str) -> bool:
-    """Whether the code of a `SendError` stands in the table; one that does not deserves an alarm."""
-    return bool(re.fullmatch(r"-?[0-9]{1,9}", code)) and int(code) in VERDICTS
-
-
 def scrub(text: str, *known: str) -> str:
     """An errmsg that may be logged and stored: without addresses, tokens, secrets, openids and the `known` words, one line."""
     line = " ".join(clean_text(text)[0].split())
