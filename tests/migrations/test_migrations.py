@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -67,3 +68,52 @@ def test_a_revision_that_fails_halfway_leaves_nothing_of_itself(empty_database_u
         running.upgrade(empty_database_url)
     assert tables(empty_database_url) == set()
     assert migrations.current(empty_database_url) is None
+
+
+def _row(tx: sa.Connection, name: str, **given: object) -> None:
+    """A row of a table as it stands at this revision, with something in every column that needs it."""
+    table = sa.Table(name, sa.MetaData(), autoload_with=tx)
+    something: dict[type, object] = {
+        sa.Integer: 1,
+        sa.Boolean: False,
+        sa.LargeBinary: b"x",
+        sa.DateTime: datetime(2026, 11, 26, tzinfo=UTC),
+        sa.Date: date(2026, 11, 26),
+        sa.String: "x",
+    }
+    needed = {
+        column.name: next(value for kind, value in something.items() if isinstance(column.type, kind))
+        for column in table.columns
+        if not column.nullable and column.server_default is None
+    }
+    tx.execute(sa.insert(table).values({**needed, **given}))
+
+
+def test_rows_of_the_first_revision_come_through_the_second_and_back(empty_database_url: str) -> None:
+    command.upgrade(running.config(empty_database_url), "0001")
+    engine = sa.create_engine(empty_database_url, poolclass=sa.pool.NullPool)
+
+    def all_of(query: str) -> list[tuple[object, ...]]:
+        with engine.connect() as tx:
+            return [tuple(row) for row in tx.execute(sa.text(query))]
+
+    with engine.begin() as tx:
+        for name in ("data_keys", "accounts", "persons", "broadcasts"):
+            _row(tx, name, id=1)
+        for number, state in enumerate(("planned", "ready", "sent", "unknown", "waiting"), 1):
+            _row(tx, "persons", id=number + 1)
+            _row(tx, "deliveries", id=number, person_id=number + 1, state=state)
+        _row(tx, "paces", api="service", calls=7)
+        _row(tx, "quarantine", id=1)
+    command.upgrade(running.config(empty_database_url), "head")
+    command.check(running.config(empty_database_url))
+    states = [("ready",), ("ready",), ("sent",), ("unknown",), ("waiting",)]
+    assert all_of("SELECT state FROM deliveries ORDER BY id") == states, "nothing waits any more for its audience to be complete"
+    assert all_of("SELECT calls, pause, troubles, probe_at FROM paces") == [(7, 0, 0, None)]
+    with engine.begin() as tx:
+        tx.execute(sa.text("UPDATE paces SET pause = 4, troubles = 2"))
+    command.downgrade(running.config(empty_database_url), "0001")
+    assert all_of("SELECT state FROM deliveries ORDER BY id") == states
+    assert all_of("SELECT calls FROM paces") == [(7,)]
+    command.upgrade(running.config(empty_database_url), "head")
+    assert all_of("SELECT calls, pause, troubles FROM paces") == [(7, 0, 0)]
