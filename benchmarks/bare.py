@@ -14,6 +14,7 @@ import uvloop
 
 from app.channels.wechat.transport import open_http
 from benchmarks.imitation import CUSTOM
+from benchmarks.town import WORDS
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ async def post(order: Order) -> dict[str, Any]:
 
 def _body(path: str, openid: str) -> dict[str, Any]:
     if path == CUSTOM:
-        words = "【公告】正念自我关怀 · 大群\n组长：\n今晚七点半上第三课，请提前十分钟进入会议室，带上这一周的练习记录。"
+        words = f"【公告】正念自我关怀 · 大群\n组长：\n{WORDS}"
         return {"touser": openid, "msgtype": "text", "text": {"content": words}}
     fields = {"thing1": {"value": "公告"}, "thing2": {"value": "正念自我关怀"}, "time3": {"value": "2026年11月26日 19:30"}}
     url = "http://127.0.0.1:8000/read/1234567890123.abcdefghijklmnop"

@@ -14,9 +14,8 @@ from benchmarks import history
 from benchmarks.founding import found, settings
 from benchmarks.grounds import Grounds
 from benchmarks.report import Figure, Goal
-from benchmarks.town import Town
+from benchmarks.town import WORDS, Town
 
-_WORDS = "今晚七点半上第三课，请提前十分钟进入会议室，带上这一周的练习记录。"
 #: An audience of this size and above must stay within twice the bare statement.
 _LARGE = 10_000
 #: Below this a measurement is over in a moment: each round takes so many.
@@ -78,7 +77,7 @@ class Contest:
         database, keyring, now = assembly.database, assembly.tools.keyring, clock.now()
         group = self._groups[size]
         planned = database.write_now(
-            lambda tx: schedules.plan_announcement(tx, keyring, author_id=None, group_id=group, text=_WORDS, at=None, draft=None, now=now)
+            lambda tx: schedules.plan_announcement(tx, keyring, author_id=None, group_id=group, text=WORDS, at=None, draft=None, now=now)
         )
         began = time.perf_counter()
         database.write_now(lambda tx: schedules.fire_next(tx, keyring, now))
@@ -97,7 +96,7 @@ class Contest:
             "account_id": self._town.account_id,
             "course_id": self._town.course_id,
             "group_id": self._groups[size],
-            "data_key_id": 5,
+            "data_key_id": history.KEY_ID,
             "bot": "announcement",
             "kind": "announcement",
             "details_sealed": b"",

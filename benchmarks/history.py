@@ -19,6 +19,9 @@ _DELIVERIES, _AUDIT, _PEOPLE, _BROADCAST = 2, 10, 50, 500
 #: Seconds since 1970 of the oldest push, and between two pushes of the past.
 _OLDEST, _APART = 1_767_500_000, 2
 
+#: The data key of the audiences that `settle` writes; what it seals nobody opens.
+KEY_ID = 5
+
 #: What one database says otherwise than the other.
 _SQLITE = {
     "many": "WITH RECURSIVE many(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM many WHERE n < {count})",
@@ -69,9 +72,9 @@ def settle(url: str, town: Town, sizes: list[int]) -> dict[int, int]:
     say, most = _Dialect(_words(url)), max(sizes)
     groups = {size: 7 * _STEP + number for number, size in enumerate(sizes)}
     statements = [
-        f"""INSERT INTO data_keys (id, wrapped, master_version) {say.many(1)} SELECT 5, {say.blob(60)}, 1 FROM many""",
+        f"""INSERT INTO data_keys (id, wrapped, master_version) {say.many(1)} SELECT {KEY_ID}, {say.blob(60)}, 1 FROM many""",
         f"""INSERT INTO persons (id, data_key_id, language, zone, created_at)
-        {say.many(most)} SELECT n * {_STEP} + 1, 5, 'zh', 'Asia/Shanghai', {say.moment} FROM many""",
+        {say.many(most)} SELECT n * {_STEP} + 1, {KEY_ID}, 'zh', 'Asia/Shanghai', {say.moment} FROM many""",
     ]
     for size, group in groups.items():
         statements += [

@@ -19,14 +19,13 @@ from benchmarks.grounds import Grounds
 from benchmarks.imitation import CUSTOM, TEMPLATE
 from benchmarks.processes import Running, Yard, ask, free_ports
 from benchmarks.report import Figure, Goal
-from benchmarks.town import Town
+from benchmarks.town import WORDS, Town
 from bots.turns import OccasionKind
 
 #: Messages of one round.
 PEOPLE = 2_000
 _PATIENCE = 120.0
 _SHARE = Goal(0.8, at_least=True)
-_WORDS = "今晚七点半上第三课，请提前十分钟进入会议室，带上这一周的练习记录。"
 
 
 @dataclass
@@ -126,7 +125,7 @@ def draft(tx: Tx, town: Town) -> Draft:
         key_id=key_id,
         bot="announcement",
         kind=OccasionKind.ANNOUNCEMENT,
-        details={"text": _WORDS, "group_name": "大群", "author_name": "", "author_role": "operator", "course_title": "正念自我关怀"},
+        details={"text": WORDS, "group_name": "大群", "author_name": "", "author_role": "operator", "course_title": "正念自我关怀"},
         course_id=town.course_id,
         group_id=town.large_group,
     )

@@ -19,10 +19,10 @@ from benchmarks.founding import counted, found, settings
 from benchmarks.grounds import Grounds
 from benchmarks.processes import Yard, ask, free_ports
 from benchmarks.report import Figure, Goal
+from benchmarks.town import WORDS
 
 AUDIENCE, RATE = 10_000, 50.0
 _CONNECTIONS = 64
-_WORDS = "今晚七点半上第三课，请提前十分钟进入会议室，带上这一周的练习记录。"
 _SWIFT = Goal(200, at_least=False, of_ratio=False)
 #: Seconds until the first message of a broadcast must have gone out.
 _PATIENCE = 30.0
@@ -82,7 +82,7 @@ class Contest:
         """Announce to everybody at once; returns the schedule's id."""
         group, keyring, now = self._town.large_group, self._assembly.tools.keyring, clock.now()
         return self._assembly.database.write_now(
-            lambda tx: schedules.plan_announcement(tx, keyring, author_id=None, group_id=group, text=_WORDS, at=None, draft=None, now=now)
+            lambda tx: schedules.plan_announcement(tx, keyring, author_id=None, group_id=group, text=WORDS, at=None, draft=None, now=now)
         )
 
     def _open(self, schedule: int) -> int:

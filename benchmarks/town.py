@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 ACCOUNT = "demo"
+#: What is announced.
+WORDS = "今晚七点半上第三课，请提前十分钟进入会议室，带上这一周的练习记录。"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Starts one hand-tuned server: `python -m benchmarks.minimal sqlite|postgres PORT URL < town.json`."""
+"""Starts one hand-tuned server: `python -m benchmarks.minimal sqlite|postgresql PORT URL < town.json`."""
 
 import json
 import sys
