@@ -161,6 +161,12 @@ class Fleet:
                     return answered[0].began - since
                 await asyncio.sleep(0.05)
 
+    async def end_gently(self, rate: float) -> None:
+        """Go on at this rate until all is as before; then nobody begins anything more. Raises `TimeoutError`."""
+        self.pace(rate)
+        await self.as_before(clock.steady())
+        self.stopped = True
+
     async def _slot(self) -> None:
         """Wait for this push's place in the rate; who is late does not hurry afterwards."""
         async with self._gate:

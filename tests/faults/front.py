@@ -111,7 +111,11 @@ class Front:
         return self.read(lambda tx: lives.broken(tx, self.keyring.vault, self.account_id, posted) + checker.sound(tx))
 
     async def drained(self, posted: Sequence[Posted]) -> None:
-        """Wait until every acknowledged push is in the inbox: nothing is left in a spool. What never comes is told by `broken`."""
+        """Wait until every acknowledged push is in the inbox: nothing is left in a spool. What never comes is told by `broken`.
+
+        Fails where a web process has ended by itself.
+        """
+        self.must_live()
         owed = {each.key for each in posted if each.acknowledged}
         with contextlib.suppress(TimeoutError):
             await until(lambda: owed <= self.read(lambda tx: set(tx.execute(sa.select(InboxItem.dedupe_key)).scalars())), every=0.1)

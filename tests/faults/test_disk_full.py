@@ -9,7 +9,6 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from app import clock
 from migrations import running
 from tests import postgres
 from tests.faults.disks import limit_files, small_disk
@@ -91,10 +90,7 @@ async def _database_full(disk: Disk, front: Front) -> None:
         disk.fill(front)
         await until(lambda: sum(each.bare for each in fleet.posted) >= MOST)
         disk.make_room(front)
-        fleet.pace(GENTLE)
-        await fleet.as_before(clock.steady())
-        fleet.stopped = True
-    front.must_live()
+        await fleet.end_gently(GENTLE)
     await front.drained(fleet.posted)
     print(f"{len(fleet.posted)} pushes, {sum(each.bare for each in fleet.posted)} of them answered from the spool")
     assert [each for each in fleet.posted if not each.acknowledged] == []
@@ -114,10 +110,7 @@ def test_with_the_spools_disk_full_too_the_platform_is_told_to_come_back(kind: s
                 async with outage.away():
                     await until(lambda: sum(answer.status == 503 for each in fleet.posted for answer in each.answers) >= MOST)
                 disk.resize(1 << 26)
-                fleet.pace(GENTLE)
-                await fleet.as_before(clock.steady())
-                fleet.stopped = True
-            front.must_live()
+                await fleet.end_gently(GENTLE)
             await front.drained(fleet.posted)
             return fleet
 

@@ -35,10 +35,7 @@ async def _file_fails(front: Front, path: Path) -> None:
         files = [path, path.with_name(f"{path.name}-wal")]
         with failing(front.pids(), front.folder, "fsync,fdatasync,pwrite64", "5+11", files) as errors:
             await until(lambda: errors.count() >= ERRORS)
-        fleet.pace(GENTLE)
-        await fleet.as_before(clock.steady())
-        fleet.stopped = True
-    front.must_live()
+        await fleet.end_gently(GENTLE)
     await front.drained(fleet.posted)
     print(f"{len(fleet.posted)} pushes, {errors.count()} errors, {sum(each.bare for each in fleet.posted)} answered from the spool")
     assert [each for each in fleet.posted if not each.acknowledged] == []
@@ -59,10 +56,7 @@ async def _spool_fails(outage: Outage, front: Front) -> None:
         with failing(front.pids(), front.folder, "fsync,rename", "2+3") as errors:
             async with outage.away():
                 await until(lambda: errors.count() >= ERRORS)
-        fleet.pace(GENTLE)
-        await fleet.as_before(clock.steady())
-        fleet.stopped = True
-    front.must_live()
+        await fleet.end_gently(GENTLE)
     await front.drained(fleet.posted)
     refused = sum(answer.status == 503 for each in fleet.posted for answer in each.answers)
     print(f"{len(fleet.posted)} pushes, {errors.count()} errors, {sum(each.bare for each in fleet.posted)} answered from the spool")
@@ -88,10 +82,7 @@ async def _backends_die(front: Front, server: postgres.Server) -> None:
                 each for each in psutil.Process(server.process.pid).children() if "tongban postgres [local]" in " ".join(each.cmdline())
             ]
             os.kill(front.chance.choice(serving).pid, signal.SIGKILL)
-        fleet.pace(GENTLE)
-        await fleet.as_before(clock.steady())
-        fleet.stopped = True
-    front.must_live()
+        await fleet.end_gently(GENTLE)
     await front.drained(fleet.posted)
     print(f"{len(fleet.posted)} pushes, {sum(each.bare for each in fleet.posted)} answered from the spool")
     assert [each for each in fleet.posted if not each.acknowledged] == []

@@ -56,10 +56,7 @@ async def _killed(outage: Outage, front: Front, hits: tuple[int, ...]) -> None:
             front.start(0, points={BRINGING_BACK: nth})
             await _crashed(front, BRINGING_BACK)
         front.start(0)
-        fleet.pace(10)
-        await fleet.as_before(clock.steady())
-        fleet.stopped = True
-    front.must_live()
+        await fleet.end_gently(10)
     await front.drained(fleet.posted)
     given_up = sum(not each.acknowledged for each in fleet.posted)
     print(f"{len(fleet.posted)} pushes, {sum(each.bare for each in fleet.posted)} kept in the spool, {given_up} that the platform gave up")

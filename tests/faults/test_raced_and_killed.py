@@ -37,7 +37,6 @@ async def _raced(front: Front, size: Size) -> None:
     people = front.lives(size.pushes)
     async with front.fleet() as fleet, meanwhile(lambda: _kill_now_and_then(front, fleet, size)):
         await fleet.play(people, at_once=16, times=(1, 4))
-    front.must_live()
     await front.drained(fleet.posted)
     acknowledged = sum(each.acknowledged for each in fleet.posted)
     print(f"{front.url.partition(':')[0]}: {len(fleet.posted)} pushes in {_deliveries(fleet)} deliveries, {size.kills} kills,")
