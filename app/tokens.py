@@ -5,6 +5,7 @@ Forced only where the normal call returned the very token that was just refused:
 """
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,6 +14,7 @@ import sqlalchemy as sa
 from app import clock, ids
 from app.channels import Channel, SendError, Verdict
 from app.db import Database, Tx
+from app.errors import Unavailable
 from app.keyring import Keyring, Place
 from app.models import AccessToken, Account
 
@@ -66,6 +68,12 @@ class Keeper:
             return await self._fresh(refused=token)
 
     async def _fresh(self, refused: str | None) -> str:
+        with suppress(Unavailable):
+            return await self._looked_up(refused)
+        # Whoever has no token has not sent anything: that stays certain while the database is away.
+        raise SendError(Verdict.NOT_SENT, "no_database", "the database does not say which token is valid")
+
+    async def _looked_up(self, refused: str | None) -> str:
         give_up = clock.steady() + _LEASE_SECONDS
         while clock.steady() < give_up:
             stored = await self._database.write(lambda tx: self._look(tx, refused))

@@ -30,8 +30,8 @@ _ACCOUNT_WIDE = {
 }
 #: Refusals after which nothing may be sent until the person writes again.
 _EMPTYING = (Verdict.WINDOW_CLOSED, Verdict.ALLOWANCE_USED)
-#: Our own words for calls that we ended ourselves.
-_OURS = frozenset({"closed", "taken_back"})
+#: Our own words for calls that we ended ourselves; they say nothing of the road to the platform.
+_OURS = frozenset({"closed", "taken_back", "no_database"})
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,14 @@ import sqlalchemy as sa
 import time_machine
 
 from app import clock
+from app.assembly import Channels
 from app.channels import Channel, SendError, Verdict
 from app.db import Database
+from app.errors import Unavailable
 from app.models import AccessToken
 from app.tokens import Keeper
 from tests.app.conftest import logged  # noqa: F401 - a fixture
-from tests.delivery.scene import NOW, Desk, announce, calls, run, unpark, writers
+from tests.delivery.scene import NOW, Desk, announce, calls, deliveries, left, run, unpark, writers
 from tests.stage import Stage
 
 
@@ -60,6 +62,30 @@ async def _keepers(desk: Desk, platform: Platform, count: int = 2) -> AsyncItera
     yield made
     for database in databases:
         database.stop()
+
+
+def test_without_a_database_a_message_is_certainly_not_sent(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not in doubt: the call that needs the token was never made."""
+    with Desk(database_url) as desk:
+        person = desk.person("小雨")
+        schedule = desk.announced()
+        run(_without(desk, monkeypatch))
+        row = desk.read(lambda tx: deliveries(tx, schedule))[person.id]
+        assert (row.word, row.code) == (("retry", "network"), "no_database")
+        assert desk.read(lambda tx: left(tx, person.id))[0] == 5
+
+
+async def _without(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def away(_work: object) -> None:
+        raise Unavailable("database", "The database does not answer just now.")
+
+    channels = Channels(desk.assembly)
+    channel = (await channels.all())[desk.account_id]
+    async with _keepers(desk, Platform(), 1) as (keeper,):
+        monkeypatch.setattr(keeper._database, "write", away)
+        channel._keeper = keeper  # type: ignore[attr-defined]
+        await desk.assembly.postman().send_due(desk.account_id, channel, NOW)
+    await channels.close()
 
 
 def test_many_callers_in_two_processes_refresh_once(database_url: str) -> None:

@@ -236,14 +236,3 @@ class WeChat:
             return
         for openid in openids if refused else ():
             await self._tag_batch(path, tag, [openid])
-
-
-async def _granted(asked: Awaitable[str]) -> str:
-    """The token. Raises `SendError`; where it stays in doubt whether there is one, the call that needs it has certainly not been made."""
-    try:
-        return await asked
-    except SendError as error:
-        if error.verdict not in (Verdict.UNKNOWN, Verdict.BUSY):
-            raise
-        never = SendError(Verdict.NOT_SENT, error.code, error.detail)
-    raise never
