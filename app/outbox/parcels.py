@@ -39,8 +39,8 @@ class Parcel:
         return min(post.priority for post in self.posts)
 
 
-class Desk:
-    """Writes the parcels of one account; what a broadcast says in one language is composed once.
+class Packer:
+    """Makes the parcels of one account; what a broadcast says in one language is composed once.
 
     `link_for(person)` makes what a person taps; `read_url(delivery)` the address of a notice's words.
     """
@@ -55,7 +55,7 @@ class Desk:
         self._read_url = read_url
         self._composed: dict[tuple[int, str, str], Message] = {}
 
-    def write(self, posts: Sequence[Post], details: Mapping[int, Mapping[str, Any]], rules: Rules) -> tuple[list[Parcel], list[Post]]:
+    def pack(self, posts: Sequence[Post], details: Mapping[int, Mapping[str, Any]], rules: Rules) -> tuple[list[Parcel], list[Post]]:
         """Parcels in the order of the posts, and the posts that nobody can write; several service messages of one person become one
         where they fit together.
 

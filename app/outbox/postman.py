@@ -14,7 +14,7 @@ from app.errors import Unavailable
 from app.keyring import Keyring
 from app.outbox import claims, results
 from app.outbox.claims import Lease
-from app.outbox.parcels import Desk
+from app.outbox.parcels import Packer
 from app.outbox.rounds import Round, Tools
 from app.outbox.slots import Slots
 from bots.texts import Texts
@@ -46,7 +46,7 @@ class Postman:
             write=database.write,
             insist=self._insist,
             keyring=keyring,
-            desk=Desk(keyring, composer, words, link_for, read_url),
+            packer=Packer(keyring, composer, words, link_for, read_url),
             slots=Slots(),
             lease=self._lease,
             stopping=asyncio.Event(),

@@ -24,7 +24,7 @@ from app.keyring import Keyring
 from app.logs import place_of
 from app.outbox import claims, pace, results, turns
 from app.outbox.claims import Claim, Lease, Post
-from app.outbox.parcels import Desk, Parcel
+from app.outbox.parcels import Packer, Parcel
 from app.outbox.results import Outcome
 from app.outbox.slots import Slots
 from app.states import Route
@@ -54,7 +54,7 @@ class Tools:
     write: Writing
     insist: Writing
     keyring: Keyring
-    desk: Desk
+    packer: Packer
     slots: Slots
     lease: Callable[[], Lease]
     stopping: asyncio.Event
@@ -172,7 +172,7 @@ class Round:
             return
         self._exhausted = not claim.posts and not claim.passed_over
         self._note_turns(claim)
-        parcels, unwritable = self._tools.desk.write(claim.posts, details, self._rules)
+        parcels, unwritable = self._tools.packer.pack(claim.posts, details, self._rules)
         if unwritable:
             await self._tools.insist(lambda tx: self._fail(tx, unwritable, lease, now))
         self._dealt += claim.passed_over + len(unwritable)
