@@ -45,6 +45,8 @@ class Away:
 
 def is_away(error: BaseException | None) -> bool:
     """Whether an error means that the database is missing, locked or full, and not that a statement is wrong."""
+    if getattr(error, "connection_invalidated", False):  # ended by the server, whatever its reason (a process that was stopped for long)
+        return True
     if getattr(getattr(error, "orig", None), "sqlstate", None) == _READ_ONLY:
         return True
     if isinstance(error, OperationalError | InterfaceError):

@@ -18,6 +18,7 @@ from app import audit, db
 from app.db import Database, Tx, short
 from app.errors import Unavailable
 from app.models import Alarm, Conversation
+from app.prepared import Prepared
 from tests.delivery.scene import NOW, run
 
 
@@ -227,6 +228,28 @@ def test_a_server_that_takes_no_rows_is_away(postgres_url: str) -> None:
 
         with pytest.raises(Unavailable):
             database.write_now(read_only)
+
+
+@pytest.mark.parametrize("road", ["sqlalchemy", "prepared"])
+def test_a_connection_that_the_server_has_ended_is_away(postgres_url: str, road: str) -> None:
+    """As of a process that was stopped in the middle for longer than the server waits."""
+    look = Prepared(lambda _: [sa.select(Alarm.kind)])
+
+    def stopped(tx: Tx) -> None:
+        tx.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 50")
+        with psycopg.connect(postgres_url.replace("+psycopg", "")) as other:
+            me = tx.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+            for _ in range(200):
+                if other.execute("SELECT 1 FROM pg_stat_activity WHERE pid = %s", [me]).fetchone() is None:
+                    break
+                other.rollback()
+                time.sleep(0.02)
+        look.all(tx) if road == "prepared" else tx.execute(sa.select(Alarm.kind))
+
+    with Database(postgres_url) as database:
+        with pytest.raises(Unavailable):
+            database.write_now(stopped)
+        assert database.write_now(_alarm("after")) == "after"
 
 
 def test_by_default_three_seconds_are_waited(sqlite_url: str) -> None:
