@@ -38,6 +38,8 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 #: Named in the environment, so that the processes of pytest-xdist find the one server of the run.
 DESK = "TONGBAN_TEST_POSTGRES"
+#: Folders and files whose tests start processes, kill them and wait.
+_SLOW = {"faults", "benchmarks", "test_bad_crowds", "test_fuzz", "test_stopping"}
 _desk = pytest.StashKey["PostgresDesk"]()
 
 
@@ -104,6 +106,11 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         config.stash[_desk] = PostgresDesk()
         config.stash[_desk].open()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that take seconds come first: one process has most of them, and at the end nobody waits for a last long one."""
+    items.sort(key=lambda item: not _SLOW.intersection((item.path.parent.name, item.path.stem)))
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
