@@ -21,7 +21,7 @@ CHUNK = 2_000
 
 
 @dataclass(frozen=True)
-class Choice:
+class Chosen:
     """Which deliveries are meant: those with these ids, of this announcement, of this course; everything where nothing is said."""
 
     ids: tuple[int, ...] = ()
@@ -58,7 +58,7 @@ class One:
     since: datetime
 
 
-def lines(tx: Tx, choice: Choice, states: Sequence[State], now: datetime) -> list[Line]:
+def lines(tx: Tx, chosen: Chosen, states: Sequence[State], now: datetime) -> list[Line]:
     """What is in doubt, by broadcast, oldest first."""
     stale = sa.func.sum(sa.case((Delivery.stale_at <= now, 1), else_=0))
     query = (
@@ -79,53 +79,53 @@ def lines(tx: Tx, choice: Choice, states: Sequence[State], now: datetime) -> lis
         .outerjoin(Schedule, Schedule.id == Broadcast.schedule_id)
         .outerjoin(Course, Course.id == Broadcast.course_id)
         .outerjoin(Group, Group.id == Broadcast.group_id)
-        .where(*_meant(choice, states))
+        .where(*_meant(chosen, states))
         .group_by(Broadcast.id, Schedule.number, Broadcast.kind, Course.code, Group.name, Delivery.state, Delivery.reason)
         .order_by(Broadcast.id, Delivery.state)
     )
     return [Line(*row) for row in tx.execute(query)]
 
 
-def each(tx: Tx, choice: Choice, states: Sequence[State], most: int) -> list[One]:
+def each(tx: Tx, chosen: Chosen, states: Sequence[State], most: int) -> list[One]:
     """What is in doubt, one by one, at most so many."""
     columns = (Delivery.id, Delivery.person_id, Delivery.broadcast_id, Delivery.state, Delivery.reason, Delivery.code, Delivery.changed_at)
-    return [One(*row) for row in tx.execute(sa.select(*columns).where(*_meant(choice, states)).order_by(Delivery.id).limit(most))]
+    return [One(*row) for row in tx.execute(sa.select(*columns).where(*_meant(chosen, states)).order_by(Delivery.id).limit(most))]
 
 
-def release(tx: Tx, choice: Choice, now: datetime) -> int:
+def release(tx: Tx, chosen: Chosen, now: datetime) -> int:
     """Let held deliveries go: the claim rechecks each, and what is past its use expires. Returns how many; 0 when none is left."""
-    released = _some(tx, _meant(choice, (State.HELD,)))
+    released = _some(tx, _meant(chosen, (State.HELD,)))
     _make_due(tx, released, now)
-    return _noted(tx, "deliveries.release", choice, len(released), now)
+    return _noted(tx, "deliveries.release", chosen, len(released), now)
 
 
-def send_again(tx: Tx, choice: Choice, now: datetime) -> int:
+def send_again(tx: Tx, chosen: Chosen, now: datetime) -> int:
     """Send deliveries once more whose first answer was lost: a person takes it upon themself that they may arrive twice.
 
     Not what is past its use or was taken back. Returns how many; 0 when none is left.
     """
     taken_back = sa.select(Broadcast.id).where(Broadcast.state == "cancelled")
     of_use = sa.or_(Delivery.stale_at.is_(None), Delivery.stale_at > now)
-    again = _some(tx, (*_meant(choice, (State.UNKNOWN,)), of_use, Delivery.broadcast_id.not_in(taken_back)))
+    again = _some(tx, (*_meant(chosen, (State.UNKNOWN,)), of_use, Delivery.broadcast_id.not_in(taken_back)))
     lost = sa.or_(Attempt.outcome.is_(None), Attempt.outcome.in_([Verdict.UNKNOWN.value, Verdict.BUSY.value]))
     # Decided: an attempt in doubt no longer keeps a notice from being sent under the same id (app/outbox/claims.py).
     tx.execute(sa.update(Attempt).where(Attempt.delivery_id.in_(again), lost).values(outcome=WRITTEN_OFF))
     _make_due(tx, again, now)
-    return _noted(tx, "deliveries.send_again", choice, len(again), now)
+    return _noted(tx, "deliveries.send_again", chosen, len(again), now)
 
 
-def write_off(tx: Tx, choice: Choice, states: Sequence[State], now: datetime) -> int:
+def write_off(tx: Tx, chosen: Chosen, states: Sequence[State], now: datetime) -> int:
     """Give deliveries up: what is held is cancelled, what is unknown stays so and is closed. Returns how many; 0 when none is left."""
     closed = 0
     if State.HELD in states:
-        held = _some(tx, _meant(choice, (State.HELD,)))
+        held = _some(tx, _meant(chosen, (State.HELD,)))
         tx.execute(sa.update(Delivery).where(Delivery.id.in_(held)).values(state=State.CANCELLED, reason="not_released", changed_at=now))
         closed += len(held)
     if State.UNKNOWN in states:
-        unknown = _some(tx, _meant(choice, (State.UNKNOWN,)))
+        unknown = _some(tx, _meant(chosen, (State.UNKNOWN,)))
         tx.execute(sa.update(Delivery).where(Delivery.id.in_(unknown)).values(reason=WRITTEN_OFF, changed_at=now))
         closed += len(unknown)
-    return _noted(tx, "deliveries.write_off", choice, closed, now)
+    return _noted(tx, "deliveries.write_off", chosen, closed, now)
 
 
 def resume_alerts(tx: Tx, now: datetime) -> int:
@@ -136,14 +136,14 @@ def resume_alerts(tx: Tx, now: datetime) -> int:
     return count
 
 
-def _meant(choice: Choice, states: Sequence[State]) -> tuple[Any, ...]:
+def _meant(chosen: Chosen, states: Sequence[State]) -> tuple[Any, ...]:
     found: list[Any] = [Delivery.state.in_(states), stands(IN_DOUBT), Delivery.reason != WRITTEN_OFF]
-    if choice.ids:
-        found.append(Delivery.id.in_(choice.ids))
-    if choice.schedule_id is not None:
-        found.append(Delivery.broadcast_id.in_(sa.select(Broadcast.id).where(Broadcast.schedule_id == choice.schedule_id)))
-    if choice.course_id is not None:
-        found.append(Delivery.broadcast_id.in_(sa.select(Broadcast.id).where(Broadcast.course_id == choice.course_id)))
+    if chosen.ids:
+        found.append(Delivery.id.in_(chosen.ids))
+    if chosen.schedule_id is not None:
+        found.append(Delivery.broadcast_id.in_(sa.select(Broadcast.id).where(Broadcast.schedule_id == chosen.schedule_id)))
+    if chosen.course_id is not None:
+        found.append(Delivery.broadcast_id.in_(sa.select(Broadcast.id).where(Broadcast.course_id == chosen.course_id)))
     return tuple(found)
 
 
@@ -163,8 +163,8 @@ def _make_due(tx: Tx, delivery_ids: list[int], now: datetime) -> None:
     )
 
 
-def _noted(tx: Tx, action: str, choice: Choice, count: int, now: datetime) -> int:
+def _noted(tx: Tx, action: str, chosen: Chosen, count: int, now: datetime) -> int:
     if count:
-        subject = "all" if choice.schedule_id is None else f"schedule:{choice.schedule_id}"
-        audit.record(tx, now, "operator", action, subject, count=count, ids=list(choice.ids), course=choice.course_id)
+        subject = "all" if chosen.schedule_id is None else f"schedule:{chosen.schedule_id}"
+        audit.record(tx, now, "operator", action, subject, count=count, ids=list(chosen.ids), course=chosen.course_id)
     return count

@@ -12,7 +12,7 @@ from app.assembly import Assembly
 from app.cli import desk
 from app.cli.courses import InCourse
 from app.db import Tx
-from app.doubts import Choice
+from app.doubts import Chosen
 from app.errors import Invalid
 from app.states import IN_DOUBT, State
 
@@ -49,9 +49,9 @@ def list_doubts(
     """
     states = _states(state)
     with desk.at_work() as assembly:
-        choice = _choice(assembly, (), announcement, course)
-        found = assembly.database.read_now(lambda tx: doubts.lines(tx, choice, states, clock.now()))
-        single = assembly.database.read_now(lambda tx: doubts.each(tx, choice, states, _MOST)) if each else []
+        chosen = _chosen(assembly, (), announcement, course)
+        found = assembly.database.read_now(lambda tx: doubts.lines(tx, chosen, states, clock.now()))
+        single = assembly.database.read_now(lambda tx: doubts.each(tx, chosen, states, _MOST)) if each else []
     if not found:
         typer.echo("Nothing is held and nothing is in doubt.")
         return
@@ -109,7 +109,7 @@ def write_off(
     states = _states(state)
     question = "Write {count} messages off? They are never sent."
     asked = _Asked(ids, announcement, course, everything, yes)
-    _decide(asked, states, question, lambda tx, choice, now: doubts.write_off(tx, choice, states, now), "are written off")
+    _decide(asked, states, question, lambda tx, chosen, now: doubts.write_off(tx, chosen, states, now), "are written off")
 
 
 def resume_alerts(*, yes: Yes = False) -> None:
@@ -135,13 +135,13 @@ class _Asked:
     yes: bool
 
 
-def _decide(asked: _Asked, states: Sequence[State], question: str, decide: Callable[[Tx, Choice, datetime], int], done: str) -> None:
+def _decide(asked: _Asked, states: Sequence[State], question: str, decide: Callable[[Tx, Chosen, datetime], int], done: str) -> None:
     """Show what is meant, ask, and carry it out a chunk at a time."""
     if not (asked.ids or asked.announcement is not None or asked.course is not None or asked.everything):
         raise Invalid("which", "Which ones? Name ids, --announcement NUMBER, --course CODE, or say --all.")
     with desk.at_work() as assembly:
-        choice = _choice(assembly, tuple(asked.ids or ()), asked.announcement, asked.course)
-        found = assembly.database.read_now(lambda tx: doubts.lines(tx, choice, states, clock.now()))
+        chosen = _chosen(assembly, tuple(asked.ids or ()), asked.announcement, asked.course)
+        found = assembly.database.read_now(lambda tx: doubts.lines(tx, chosen, states, clock.now()))
         count, stale = sum(line.count for line in found), sum(line.stale for line in found)
         if not count:
             typer.echo("There is nothing of the kind; `tongban deliveries list` shows what is in doubt.")
@@ -149,16 +149,16 @@ def _decide(asked: _Asked, states: Sequence[State], question: str, decide: Calla
         if not asked.yes and not typer.confirm(question.format(count=count, stale=stale)):
             raise typer.Abort
         total = 0
-        while some := assembly.database.write_now(lambda tx: decide(tx, choice, clock.now())):
+        while some := assembly.database.write_now(lambda tx: decide(tx, chosen, clock.now())):
             total += some
     typer.echo(f"{total} messages {done}.")
 
 
-def _choice(assembly: Assembly, ids: tuple[int, ...], announcement: int | None, course: str | None) -> Choice:
-    def work(tx: Tx) -> Choice:
+def _chosen(assembly: Assembly, ids: tuple[int, ...], announcement: int | None, course: str | None) -> Chosen:
+    def work(tx: Tx) -> Chosen:
         if announcement is not None:
-            return Choice(ids, schedules.by_number(tx, announcement, course))
-        return Choice(ids, None, None if course is None else courses.by_code(tx, course))
+            return Chosen(ids, schedules.by_number(tx, announcement, course))
+        return Chosen(ids, None, None if course is None else courses.by_code(tx, course))
 
     return assembly.database.read_now(work)
 

@@ -15,7 +15,7 @@ from app.assembly import Assembly, assemble
 from app.backup import restoring, writing
 from app.backup.aftermath import Aftermath
 from app.db import Tx
-from app.doubts import Choice
+from app.doubts import Chosen
 from app.models import AccessToken, Alert, Broadcast, Delivery, Firing, Flag, Person
 from app.situation import Situation
 from app.states import State
@@ -108,12 +108,12 @@ def test_nothing_goes_out_after_a_restore_until_somebody_releases_it(sqlite_url:
                 await again.works()
                 assert len(await stage.ledger()) == before
                 assert again.states()["held", "restored"] == 5
-                assert again.write(lambda tx: doubts.release(tx, Choice(schedule_id=schedule), clock.now())) == 5
-                assert again.write(lambda tx: doubts.release(tx, Choice(schedule_id=schedule), clock.now())) == 0
+                assert again.write(lambda tx: doubts.release(tx, Chosen(schedule_id=schedule), clock.now())) == 5
+                assert again.write(lambda tx: doubts.release(tx, Chosen(schedule_id=schedule), clock.now())) == 0
                 await again.works()
                 assert again.states()["sent", "service"] == 5
                 assert len(await stage.ledger()) == before + 5
-                assert again.write(lambda tx: doubts.send_again(tx, Choice(), clock.now())) == 1
+                assert again.write(lambda tx: doubts.send_again(tx, Chosen(), clock.now())) == 1
                 await again.works()
                 assert again.states()["sent", "service"] == 6
                 assert len(await stage.ledger()) == before + 6

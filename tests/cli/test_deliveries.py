@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from app import clock, doubts, schedules
-from app.doubts import Choice
+from app.doubts import Chosen
 from app.keyring import Keyring
 from app.models import Attempt, Audit, Broadcast, Delivery
 from app.outbox import results
@@ -52,23 +52,23 @@ def test_only_what_is_held_or_unknown_is_decided(database_url: str) -> None:
     with Desk(database_url) as desk:
         every = [state.value for state in State]
         in_doubt(desk, *every)
-        assert desk.write(lambda tx: doubts.write_off(tx, Choice(), BOTH, NOW)) == 2
+        assert desk.write(lambda tx: doubts.write_off(tx, Chosen(), BOTH, NOW)) == 2
         expected = {"held": ("cancelled", "not_released"), "unknown": ("unknown", "written_off")}
         assert stand(desk) == [expected.get(state, (state, "x")) for state in every]
-        assert desk.read(lambda tx: doubts.lines(tx, Choice(), BOTH, NOW)) == []
+        assert desk.read(lambda tx: doubts.lines(tx, Chosen(), BOTH, NOW)) == []
         for decide in (doubts.release, doubts.send_again):
-            assert desk.write(lambda tx, decide=decide: decide(tx, Choice(), NOW)) == 0  # type: ignore[misc]
+            assert desk.write(lambda tx, decide=decide: decide(tx, Chosen(), NOW)) == 0  # type: ignore[misc]
 
 
 def test_a_choice_is_kept_to(database_url: str) -> None:
     with Desk(database_url) as desk:
         schedule, ids = in_doubt(desk, "held", "held", "unknown")
-        assert desk.write(lambda tx: doubts.release(tx, Choice(schedule_id=schedule + 1), NOW)) == 0
-        assert desk.write(lambda tx: doubts.release(tx, Choice(course_id=desk.course_id + 1), NOW)) == 0
-        assert desk.write(lambda tx: doubts.release(tx, Choice(ids=(ids[1], ids[2])), NOW)) == 1
+        assert desk.write(lambda tx: doubts.release(tx, Chosen(schedule_id=schedule + 1), NOW)) == 0
+        assert desk.write(lambda tx: doubts.release(tx, Chosen(course_id=desk.course_id + 1), NOW)) == 0
+        assert desk.write(lambda tx: doubts.release(tx, Chosen(ids=(ids[1], ids[2])), NOW)) == 1
         assert stand(desk) == [("held", "x"), ("ready", ""), ("unknown", "x")]
-        assert desk.write(lambda tx: doubts.release(tx, Choice(course_id=desk.course_id, schedule_id=schedule), NOW)) == 1
-        assert desk.write(lambda tx: doubts.send_again(tx, Choice(course_id=desk.course_id), NOW)) == 1
+        assert desk.write(lambda tx: doubts.release(tx, Chosen(course_id=desk.course_id, schedule_id=schedule), NOW)) == 1
+        assert desk.write(lambda tx: doubts.send_again(tx, Chosen(course_id=desk.course_id), NOW)) == 1
         assert {state for state, _ in stand(desk)} == {"ready"}
         assert desk.read(lambda tx: tx.execute(sa.select(Broadcast.state)).scalar_one()) == "going"
 
@@ -77,10 +77,10 @@ def test_what_is_past_its_use_or_was_taken_back_is_not_sent_again(database_url: 
     with Desk(database_url) as desk:
         in_doubt(desk, "unknown", "unknown")
         later = NOW + timedelta(days=8)
-        assert desk.read(lambda tx: [line.stale for line in doubts.lines(tx, Choice(), BOTH, later)]) == [2]
-        assert desk.write(lambda tx: doubts.send_again(tx, Choice(), later)) == 0
+        assert desk.read(lambda tx: [line.stale for line in doubts.lines(tx, Chosen(), BOTH, later)]) == [2]
+        assert desk.write(lambda tx: doubts.send_again(tx, Chosen(), later)) == 0
         desk.write(lambda tx: tx.execute(sa.update(Broadcast).values(state="cancelled")))
-        assert desk.write(lambda tx: doubts.send_again(tx, Choice(), NOW)) == 0
+        assert desk.write(lambda tx: doubts.send_again(tx, Chosen(), NOW)) == 0
         assert stand(desk) == [("unknown", "x")] * 2
 
 
@@ -104,7 +104,7 @@ def test_released_messages_are_rechecked(database_url: str, tmp_path: Path) -> N
             stage.write(lambda tx: put(tx, state="held", reason="restored"))
             await stage.says("乙", "停")  # who asked us to pause meanwhile gets nothing
             await stage._ask("POST", "/sandbox/clock", {"advance": timedelta(days=8).total_seconds()})
-            assert stage.write(lambda tx: doubts.release(tx, Choice(), clock.now())) == 1
+            assert stage.write(lambda tx: doubts.release(tx, Chosen(), clock.now())) == 1
             before = len(await stage.ledger())
             await stage.settle()
             assert stand(stage) == [("expired", "stale"), ("cancelled", "paused")]
@@ -131,7 +131,7 @@ def test_a_notice_in_doubt_goes_again_by_a_persons_word(database_url: str, tmp_p
             stage.write(lost)
             await stage.settle()
             assert stand(stage) == [("unknown", "answer_lost")]  # never by itself
-            assert stage.write(lambda tx: doubts.send_again(tx, Choice(), clock.now())) == 1
+            assert stage.write(lambda tx: doubts.send_again(tx, Chosen(), clock.now())) == 1
             await stage.settle()
             assert stand(stage)[0][0] == "notified"
             assert stage.read(lambda tx: tx.execute(sa.select(Attempt.outcome).where(Attempt.number == 1)).scalar_one()) == "written_off"
@@ -203,7 +203,7 @@ def test_the_operator_sees_counts_is_asked_and_decides(doubtful: Tongban, monkey
 def test_a_leader_reads_why(database_url: str) -> None:
     with Desk(database_url) as desk:
         schedule, _ = in_doubt(desk, "held", "unknown")
-        desk.write(lambda tx: doubts.write_off(tx, Choice(), BOTH, NOW))
+        desk.write(lambda tx: doubts.write_off(tx, Chosen(), BOTH, NOW))
         words = desk.tools.words
         said = desk.read(lambda tx: schedules.progress(tx, desk.keyring, words, schedule, schedules.Reader("zh"))).unreached
         reasons = {each.reason for each in said}
@@ -212,8 +212,8 @@ def test_a_leader_reads_why(database_url: str) -> None:
 
 def test_what_is_in_doubt_is_found_without_looking_at_everything(sqlite_url: str) -> None:
     with Desk(sqlite_url) as desk:
-        for choice in (Choice(), Choice(course_id=1)):
-            query = sa.select(Delivery.id).where(*doubts._meant(choice, BOTH))
+        for chosen in (Chosen(), Chosen(course_id=1)):
+            query = sa.select(Delivery.id).where(*doubts._meant(chosen, BOTH))
             plan = desk.read(lambda tx, query=query: explained(tx, query))  # type: ignore[misc]
             assert "ix_deliveries_in_doubt" in plan
 
