@@ -99,10 +99,14 @@ class TokenSpoilt(BaseModel):
 
 
 class Advance(BaseModel):
+    """Seconds by which the clock moves on."""
+
     advance: float
 
 
 class Consent(BaseModel):
+    """What the administrator says to a mass send."""
+
     confirm: bool
 
 
@@ -117,6 +121,7 @@ def control_routes(world: World, faults: Faults, pusher: Pusher) -> APIRouter:
 
 
 def account_or_404(world: World, appid: str) -> Account:
+    """The account. Raises a 404 where the sandbox has none."""
     try:
         return world.account(appid)
     except Refused:

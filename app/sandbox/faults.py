@@ -57,6 +57,7 @@ class _Order:
     seen: int = 0
 
     def matches(self, api: str, openid: str | None, appid: str | None) -> bool:
+        """Whether the order is about this call."""
         fault = self.fault
         named = fault.api in (api, "*") if api != PUSH else fault.api == PUSH
         begins = fault.api.endswith("/*") and api.startswith(fault.api[:-1])
@@ -93,6 +94,7 @@ class Faults:
         return any(order.fault.openid or order.fault.appid for order in self._orders)
 
     def add(self, fault: Fault) -> None:
+        """Open an order."""
         chance = random.Random(fault.seed)  # noqa: S311 - no secret: a run must be played again from its seed
         self._orders.append(_Order(fault, chance, fault.skip, fault.times))
 

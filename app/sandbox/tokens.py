@@ -49,11 +49,13 @@ def _by_secret(world: World, appid: object, secret: object) -> Account:
 
 
 def by_secret_in_query(asked: Asked) -> Account:
+    """The account whose secret stands in the address. Raises `Refused`."""
     _needs_grant_type(asked.query.get("grant_type"))
     return _by_secret(asked.world, asked.query.get("appid"), asked.query.get("secret"))
 
 
 def by_secret_in_body(asked: Asked) -> Account:
+    """The account whose secret stands in the body. Raises `Refused`."""
     body = asked.json()
     _needs_grant_type(body.get("grant_type"))
     return _by_secret(asked.world, body.get("appid"), body.get("secret"))
