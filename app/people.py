@@ -31,10 +31,11 @@ from app.models import (
     Person,
     Quarantined,
     Schedule,
+    stands,
 )
 from app.models import DataKey as DataKeyRow
 from app.sealing import DataKey, Vault
-from app.states import STOPPABLE
+from app.states import OPEN, STOPPABLE
 from bots.turns import Membership as MembershipView
 from bots.turns import Person as PersonView
 from bots.turns import Role
@@ -225,12 +226,14 @@ def left(tx: Tx, known: Known, now: datetime) -> None:
 
 
 def stop_deliveries(tx: Tx, person_id: int, state: str, reason: str, now: datetime) -> int:
-    """Take back what has not left for this person; returns how many."""
-    return tx.execute(
-        sa.update(Delivery)
-        .where(Delivery.person_id == person_id, Delivery.state.in_(STOPPABLE))
-        .values(state=state, reason=reason, changed_at=now, lease_owner=None, lease_until=None)
-    ).rowcount
+    """Take back what has not left for this person; returns how many.
+
+    Found by what waits for them and by the broadcasts that are under way: nobody reads what was sent in former years.
+    """
+    live = sa.select(Broadcast.id).where(Broadcast.state.in_(["expanding", "going"]))
+    moving = sa.and_(Delivery.state.in_(STOPPABLE), Delivery.broadcast_id.in_(live))
+    stopped = sa.update(Delivery).values(state=state, reason=reason, changed_at=now, lease_owner=None, lease_until=None)
+    return sum(tx.execute(stopped.where(Delivery.person_id == person_id, these)).rowcount for these in (stands(OPEN), moving))
 
 
 def pause(tx: Tx, person_id: int, now: datetime) -> None:

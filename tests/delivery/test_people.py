@@ -15,6 +15,7 @@ from app.keyring import Keyring, Place, Unreadable
 from app.models import ConsentGiven, DataKey, Delivery, Flag, Identity, Invitation, Participant, Person, Table
 from app.outbox import claims
 from app.sealing import Vault
+from app.states import STOPPABLE, State
 from bots.turns import Role
 from tests.delivery import scene
 from tests.delivery.scene import NOW, Desk, deliveries, lease, says, together
@@ -179,6 +180,38 @@ def test_withdrawing_takes_back_what_is_queued_in_the_same_transaction(database_
         assert tuple(row or ()) == (NOW, True)
         later = desk.announced("以后的")
         assert set(desk.read(lambda tx: deliveries(tx, later))) == {other.id}
+
+
+@pytest.mark.parametrize("state", STOPPABLE)
+def test_whatever_has_not_left_is_taken_back(database_url: str, state: State) -> None:
+    with Desk(database_url) as desk:
+        person, other = desk.person("小雨"), desk.person("王芳")
+        schedule = desk.announced()
+        desk.write(lambda tx: tx.execute(sa.update(Delivery).values(state=state)))
+        assert desk.write(lambda tx: people.stop_deliveries(tx, person.id, "cancelled", "paused", NOW)) == 1
+        rows = desk.read(lambda tx: deliveries(tx, schedule))
+        assert (rows[person.id].word, rows[other.id].state) == (("cancelled", "paused"), state)
+
+
+def test_what_was_sent_in_former_years_is_not_read_when_somebody_leaves(database_url: str) -> None:
+    said: list[tuple[str, Any]] = []
+    words = "EXPLAIN QUERY PLAN" if database_url.startswith("sqlite") else "EXPLAIN"
+
+    def note(_connection: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
+        said.append((statement, parameters))
+
+    def plans(tx: Tx) -> list[str]:
+        sa.event.listen(tx, "before_cursor_execute", note)
+        people.stop_deliveries(tx, 1, "cancelled", "paused", NOW)
+        sa.event.remove(tx, "before_cursor_execute", note)
+        if tx.dialect.name != "sqlite":  # a table without rows is read as a whole, unless that is dear
+            tx.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        return [str(row[-1]) for asked, values in said for row in tx.exec_driver_sql(f"{words} {asked}", values)]
+
+    with Desk(database_url) as desk:
+        found = [line for line in desk.write(plans) if "deliveries" in line]
+    assert any("ix_deliveries_open" in line for line in found), found
+    assert not [line for line in found if "SCAN" in line or "Seq Scan" in line], found
 
 
 def test_erasing_makes_everything_unreadable_here_and_in_every_backup(database_url: str) -> None:
