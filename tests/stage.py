@@ -211,10 +211,10 @@ class Stage:
             "name": "同伴",
             "mode": self._mode,
         }
-        await self._ask("PUT", "/sandbox/accounts", given)
+        await self.ask("PUT", "/sandbox/accounts", given)
         if self._notices:
             fields = {"thing1": "类型", "thing2": "来自", "time3": "时间"}
-            template = await self._ask("POST", f"/sandbox/accounts/{APPID}/templates", {"title": "消息提醒", "fields": fields})
+            template = await self.ask("POST", f"/sandbox/accounts/{APPID}/templates", {"title": "消息提醒", "fields": fields})
             notice_id = template["template_id"]
             self.write(
                 lambda tx: accounts.set_notice(tx, self.account_id, notice_id, {"kind": "thing1", "sender": "thing2", "time": "time3"})
@@ -272,7 +272,7 @@ class Stage:
     async def openid(self, name: str, *, following: bool = False) -> str:
         """The openid of somebody, made on first mention."""
         if name not in self.openids:
-            made = await self._ask("POST", "/sandbox/people", {"appid": APPID, "name": name, "following": following})
+            made = await self.ask("POST", "/sandbox/people", {"appid": APPID, "name": name, "following": following})
             self.openids[name] = made["openid"]
         return self.openids[name]
 
@@ -280,7 +280,7 @@ class Stage:
         """Somebody does something on their phone (say, tap, press, scan, follow, unfollow, send); returns what they were shown."""
         openid = await self.openid(name)
         before = await self._last(openid)
-        await self._ask("POST", f"/sandbox/people/{openid}/{deed}", details)
+        await self.ask("POST", f"/sandbox/people/{openid}/{deed}", details)
         shown = [entry for entry in await self.chat(name, after=before) if entry["side"] != "person"]
         self._seen[name] = await self._last(openid)
         fault = any(entry["kind"] == "fault" for entry in shown)
@@ -306,7 +306,7 @@ class Stage:
     async def chat(self, name: str, *, after: int = 0) -> list[dict[str, Any]]:
         """Everything in somebody's chat."""
         openid = await self.openid(name)
-        entries: list[dict[str, Any]] = (await self._ask("GET", f"/sandbox/people/{openid}/chat?after={after}"))["entries"]
+        entries: list[dict[str, Any]] = (await self.ask("GET", f"/sandbox/people/{openid}/chat?after={after}"))["entries"]
         return entries
 
     async def reached(self, name: str) -> list[dict[str, Any]]:
@@ -316,14 +316,14 @@ class Stage:
         return entries
 
     async def _last(self, openid: str) -> int:
-        entries = (await self._ask("GET", f"/sandbox/people/{openid}/chat?after=0"))["entries"]
+        entries = (await self.ask("GET", f"/sandbox/people/{openid}/chat?after=0"))["entries"]
         return int(entries[-1]["n"]) if entries else 0
 
     # -- time
 
     async def advance(self, delta: timedelta) -> None:
         """Let time pass; what falls due on the way happens in its order."""
-        await self._ask("POST", "/sandbox/clock", {"advance": delta.total_seconds()})
+        await self.ask("POST", "/sandbox/clock", {"advance": delta.total_seconds()})
         await self.settle()
 
     async def advance_to(self, moment: datetime) -> None:
@@ -338,14 +338,15 @@ class Stage:
 
     async def ledger(self) -> list[dict[str, Any]]:
         """What the sandbox accepted, as it wrote it down."""
-        rows: list[dict[str, Any]] = await self._ask("GET", "/sandbox/ledger?limit=100000")
+        rows: list[dict[str, Any]] = await self.ask("GET", "/sandbox/ledger?limit=100000")
         return rows
 
     async def faults(self, **fault: Any) -> None:
         """Let the platform misbehave: see `POST /sandbox/faults`."""
-        await self._ask("POST", "/sandbox/faults", fault)
+        await self.ask("POST", "/sandbox/faults", fault)
 
-    async def _ask(self, method: str, path: str, body: Any = None) -> Any:
+    async def ask(self, method: str, path: str, body: Any = None) -> Any:
+        """One question to the sandbox's controls. Raises `RuntimeError` where it refuses."""
         answer = await self.phones.request(method, path, json=body)
         if answer.status_code >= 400:
             raise RuntimeError(f"{method} {path}: {answer.status_code} {answer.text}")

@@ -277,7 +277,7 @@ async def _receipts(database_url: str, tmp_path: Path) -> None:
         wire = Wire(stage)
 
         seconds = itertools.count()
-        await stage._ask("PATCH", f"/sandbox/accounts/{APPID}", {"receipt_after": 86_400})  # every receipt here is ours
+        await stage.ask("PATCH", f"/sandbox/accounts/{APPID}", {"receipt_after": 86_400})  # every receipt here is ours
 
         async def reports(msgid: str, status: str, name: str = "小雨", event: str = "TEMPLATESENDJOBFINISH") -> None:
             moment = wire.stamp(next(seconds))  # no repeats: what is done once is done once by its MsgID

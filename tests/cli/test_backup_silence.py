@@ -160,7 +160,7 @@ def test_a_moment_that_passed_is_missed_and_its_author_told_and_a_later_one_fire
             soon = announce(stage, group, "先", author=leader, at=clock.now() + timedelta(minutes=20))
             later = announce(stage, group, "后", author=leader, at=clock.now() + timedelta(hours=2))
             path = backup(stage, tmp_path / "b")
-            await stage._ask("POST", "/sandbox/clock", {"advance": 1800})
+            await stage.ask("POST", "/sandbox/clock", {"advance": 1800})
             async with restored(stage, empty_database_url, path) as again:
                 assert again.after.missed == 1
                 assert again.read(lambda tx: schedule_row(tx, soon)) == ("missed", "restored")
@@ -171,7 +171,7 @@ def test_a_moment_that_passed_is_missed_and_its_author_told_and_a_later_one_fire
                 assert len(said) == 1
                 assert "从备份恢复" in said[0]
                 assert not [entry for entry in await stage.chat("甲") if entry["side"] == "account"]
-                await stage._ask("POST", "/sandbox/clock", {"advance": 2 * 3600})
+                await stage.ask("POST", "/sandbox/clock", {"advance": 2 * 3600})
                 await again.works()
                 assert again.read(lambda tx: schedule_row(tx, later))[0] == "fired"
 

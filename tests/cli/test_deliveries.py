@@ -103,7 +103,7 @@ def test_released_messages_are_rechecked(database_url: str, tmp_path: Path) -> N
             await stage.worker.tick()
             stage.write(lambda tx: put(tx, state="held", reason="restored"))
             await stage.says("乙", "停")  # who asked us to pause meanwhile gets nothing
-            await stage._ask("POST", "/sandbox/clock", {"advance": timedelta(days=8).total_seconds()})
+            await stage.ask("POST", "/sandbox/clock", {"advance": timedelta(days=8).total_seconds()})
             assert stage.write(lambda tx: doubts.release(tx, Chosen(), clock.now())) == 1
             before = len(await stage.ledger())
             await stage.settle()

@@ -119,7 +119,7 @@ async def _at_night(database_url: str, folder: Path) -> None:
         evening = datetime(2026, 11, 23, 13, 30, tzinfo=UTC)  # 21:30 in Shanghai; quiet from 22:00
         for number in range(4):
             announce(stage, group, f"第{number}条", at=evening + timedelta(minutes=5 * number))
-        await stage._ask("POST", "/sandbox/clock", {"advance": (evening + timedelta(minutes=50) - clock.now()).total_seconds()})
+        await stage.ask("POST", "/sandbox/clock", {"advance": (evening + timedelta(minutes=50) - clock.now()).total_seconds()})
         late = Worker(stage.assembly)  # started at 22:20, fifty minutes late at most: within the limit, and in the night
         await late.tick()
         await late.send_due(clock.now())

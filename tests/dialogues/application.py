@@ -95,19 +95,19 @@ class Application:
         """Move the clock, and let the worker do what is due; how long a line took to play does not count."""
         self._now = moment
         ahead = max(0.0, (moment - clock.now()).total_seconds())
-        await self._stage._ask("POST", "/sandbox/clock", {"advance": ahead})
+        await self._stage.ask("POST", "/sandbox/clock", {"advance": ahead})
         await self._stage.worker.tick()
         await self._stage.worker.send_due(clock.now())
 
     async def _look(self) -> None:
-        self._arrived = await self._stage._ask("GET", f"/sandbox/ledger?after={self._passed}&limit=1000")
+        self._arrived = await self._stage.ask("GET", f"/sandbox/ledger?after={self._passed}&limit=1000")
         self._passed += len(self._arrived)
 
     async def _act(self, person: str, act: script.Act) -> Shown | None:
         openid = await self._stage.openid(person, following=not isinstance(act, Follows))
         deed, details = await self._deed(person, act)
         try:
-            done = await self._stage._ask("POST", f"/sandbox/people/{openid}/{deed}", details)
+            done = await self._stage.ask("POST", f"/sandbox/people/{openid}/{deed}", details)
         except RuntimeError as impossible:
             raise LookupError(str(impossible)) from impossible
         assert done["outcome"] in ("shown", "silent", "ignored"), done
