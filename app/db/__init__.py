@@ -22,9 +22,9 @@ from app.db.engines import THREADS, Away, Clash, keep_for_us, open_postgres, ope
 from app.db.jobs import BROKEN, Answer, Job, Tx, Work, answer, in_savepoint
 from app.db.shared import TOGETHER, TOGETHER_SECONDS, Pen
 from app.db.short import ShortJobs
-from app.errors import Unavailable
+from app.errors import Unavailable, database_away
 
-__all__ = ["PATIENCE_SECONDS", "Clash", "Database", "Tx", "Work", "alone", "upsert"]
+__all__ = ["PATIENCE_SECONDS", "Database", "Tx", "Work", "alone", "upsert"]
 
 T = TypeVar("T")
 
@@ -130,10 +130,13 @@ class Database:
         for left in reversed(range(_TRIES)):
             try:
                 return self._write_once(work, engine)
-            except (IntegrityError, Clash):
-                # Two processes made the same row, or waited for each other: the second try sees what the first left.
+            except IntegrityError:
+                # Two processes made the same row: the second try sees what the first left.
                 if not left:
                     raise
+            except Clash:  # they waited for each other: nothing is wrong with the work, and a little later it may succeed
+                if not left:
+                    raise database_away() from None
         raise AssertionError("the last try returns or raises")
 
     def _write_once(self, work: Work[T], engine: sa.Engine | None = None) -> T:

@@ -15,7 +15,7 @@ from app import clock
 from app.db.engines import Away
 from app.db.jobs import BROKEN, Answer, Job, Tx, Work, hand_out, in_savepoint
 from app.db.shared import TOGETHER, TOGETHER_SECONDS, Pen
-from app.errors import Unavailable
+from app.errors import Unavailable, database_away
 
 T = TypeVar("T")
 
@@ -82,7 +82,7 @@ class ShortJobs:
         self._committing = False
         error: BaseException | None
         if committed.cancelled():  # nobody knows what became of it
-            error = Unavailable("database", "The database does not answer just now; please try again in a minute.")
+            error = database_away()
         else:
             error = committed.exception()
         if error is None:

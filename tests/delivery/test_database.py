@@ -230,6 +230,19 @@ def test_a_server_that_takes_no_rows_is_away(postgres_url: str) -> None:
             database.write_now(read_only)
 
 
+def test_who_clashes_again_and_again_may_come_back_later(postgres_url: str) -> None:
+    """Not a defect of the work: a push would go to quarantine, a sender would give up its round."""
+    tries = []
+
+    def clash(tx: Tx) -> None:
+        tries.append(1)
+        tx.exec_driver_sql("DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '40P01'; END $$")
+
+    with Database(postgres_url) as database, pytest.raises(Unavailable):
+        database.write_now(clash)
+    assert len(tries) == 3
+
+
 @pytest.mark.parametrize("road", ["sqlalchemy", "prepared"])
 def test_a_connection_that_the_server_has_ended_is_away(postgres_url: str, road: str) -> None:
     """As of a process that was stopped in the middle for longer than the server waits."""
