@@ -80,11 +80,7 @@ class ShortJobs:
 
     def _committed(self, done: list[Answer], committed: "asyncio.Future[None]") -> None:
         self._committing = False
-        error: BaseException | None
-        if committed.cancelled():  # nobody knows what became of it
-            error = database_away()
-        else:
-            error = committed.exception()
+        error = database_away() if committed.cancelled() else committed.exception()  # cancelled: nobody knows what became of it
         if error is None:
             hand_out(done)
         else:
