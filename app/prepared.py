@@ -4,10 +4,12 @@ SQLAlchemy's own execution costs ten times what SQLite itself needs for a row (b
 typed columns; only the road to the driver is shorter (docs/decisions/017). Errors come out as everywhere else.
 """
 
+import re
 from collections import namedtuple
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import psycopg
 import sqlalchemy as sa
 
 from app.db import Tx
@@ -16,11 +18,10 @@ _Process = Callable[[Any], Any] | None
 
 
 class _Compiled(NamedTuple):
-    """One statement as a driver takes it: its text, what goes in (name and conversion, in order) and how each column comes out."""
+    """One statement as a driver takes it: its text, what goes in (the caller's name and its conversion), how each column comes out."""
 
     text: str
-    binds: tuple[tuple[str, str, _Process], ...]  # as the driver calls it, as the caller calls it, conversion
-    named: bool
+    binds: tuple[tuple[str, _Process], ...]
     columns: tuple[_Process, ...]
     row: Callable[..., Any]
 
@@ -39,7 +40,7 @@ class Prepared:
         for each in compiled:
             cursor = _execute(tx, each, values)
         row = cursor.fetchone()
-        cursor.close()
+        _leave(tx, cursor)
         if row is None:
             return None
         last = compiled[-1]
@@ -54,14 +55,14 @@ class Prepared:
         for each in compiled:
             cursor = _execute(tx, each, values)
         rows = cursor.fetchall()
-        cursor.close()
+        _leave(tx, cursor)
         last = compiled[-1]
         return [last.row(*map(_come_out, last.columns, row)) for row in rows]
 
     def run(self, tx: Tx, /, **values: Any) -> None:
         """Run every statement; what they return is left alone."""
         for each in self._compiled(tx):
-            _execute(tx, each, values).close()
+            _leave(tx, _execute(tx, each, values))
 
     def _compiled(self, tx: Tx) -> tuple[_Compiled, ...]:
         found = self._by_dialect.get(tx.dialect.name)
@@ -73,14 +74,25 @@ class Prepared:
 
 def _compile(statement: Any, dialect: sa.Dialect) -> _Compiled:
     compiled: Any = statement.compile(dialect=dialect)
-    named = not compiled.positional
-    names = list(compiled.bind_names.values()) if named else list(compiled.positiontup)
+    text, names = _numbered(str(compiled)) if dialect.name == "postgresql" else (str(compiled), list(compiled.positiontup))
     by_name = {name: bind for bind, name in compiled.bind_names.items()}
-    binds = tuple((name, by_name[name].key, _going_in(by_name[name], dialect)) for name in names)
+    binds = tuple((by_name[name].key, _going_in(by_name[name], dialect)) for name in names)
     selected = getattr(statement, "selected_columns", None)
     columns = () if selected is None else tuple(_coming_out(each.type, dialect) for each in selected)
     row = namedtuple("Row", [] if selected is None else selected.keys())  # type: ignore[misc]  # its names are the statement's
-    return _Compiled(str(compiled), binds, named, columns, row)
+    return _Compiled(text, binds, columns, row)
+
+
+def _numbered(text: str) -> tuple[str, list[str]]:
+    """The text with the server's own `$1` for each `%(name)s`, and the names in that order: psycopg need not translate each call."""
+    names: list[str] = []
+
+    def number(found: re.Match[str]) -> str:
+        if found[1] not in names:
+            names.append(found[1])
+        return f"${names.index(found[1]) + 1}"
+
+    return re.sub(r"%\((\w+)\)s", number, text).replace("%%", "%"), names
 
 
 def _going_in(bind: Any, dialect: sa.Dialect) -> _Process:
@@ -101,12 +113,11 @@ def _come_out(process: _Process, value: Any) -> Any:
 
 
 def _execute(tx: Tx, compiled: _Compiled, values: dict[str, Any]) -> Any:
-    bound = [(name, values.get(key) if process is None else process(values.get(key))) for name, key, process in compiled.binds]
-    parameters: Any = dict(bound) if compiled.named else [value for _, value in bound]
+    bound = [values.get(key) if process is None else process(values.get(key)) for key, process in compiled.binds]
     driver: Any = tx.connection.dbapi_connection
     dbapi: Any = tx.dialect.dbapi
     try:
-        return driver.execute(compiled.text, parameters)
+        return (driver if tx.dialect.name == "sqlite" else _cursor(tx)).execute(compiled.text, bound)
     except dbapi.Error as error:
         gone = tx.dialect.is_disconnect(error, driver, None)
         if gone:
@@ -114,3 +125,22 @@ def _execute(tx: Tx, compiled: _Compiled, values: dict[str, Any]) -> Any:
         raise sa.exc.DBAPIError.instance(
             compiled.text, None, error, dbapi.Error, hide_parameters=True, connection_invalidated=gone, dialect=tx.dialect
         ) from error
+
+
+def _cursor(tx: Tx) -> Any:
+    """One cursor a connection of PostgreSQL: making one costs as much as its statement."""
+    known: dict[Any, Any] = tx.connection.info
+    cursor = known.get(_CURSOR)
+    if cursor is None:
+        driver: Any = tx.connection.dbapi_connection
+        cursor = known[_CURSOR] = psycopg.RawCursor(driver)
+    return cursor
+
+
+_CURSOR = "prepared cursor"
+
+
+def _leave(tx: Tx, cursor: Any) -> None:
+    """SQLite holds its locks while a cursor is open; PostgreSQL's has all its rows, and serves again."""
+    if tx.dialect.name == "sqlite":
+        cursor.close()

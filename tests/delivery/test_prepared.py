@@ -1,0 +1,85 @@
+"""What is prepared says the same as what SQLAlchemy runs by itself: values, names, nothing, and errors."""
+
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import psycopg
+import pytest
+import sqlalchemy as sa
+
+from app import audit
+from app.db import Database, Tx
+from app.errors import Unavailable
+from app.models import Alarm, Conversation
+from app.prepared import Prepared
+from tests.delivery.scene import NOW, Desk
+
+COLUMNS = (Conversation.id, Conversation.busy, Conversation.recent, Conversation.floor_sealed, Conversation.changed_at.label("at"))
+ONE = Prepared(lambda _: [sa.select(*COLUMNS).where(Conversation.person_id == sa.bindparam("person", type_=Conversation.person_id.type))])
+ALL = Prepared(lambda _: [sa.select(Alarm.kind, Alarm.count).where(Alarm.kind != "100% {sure}").order_by(Alarm.kind)])
+ALARM = Prepared(
+    lambda _: [
+        sa.insert(Alarm).values(
+            kind=sa.bindparam("kind", type_=Alarm.kind.type),
+            subject=sa.bindparam("kind", type_=Alarm.kind.type),
+            count=1,
+            first_at=sa.bindparam("at", type_=Alarm.first_at.type),
+            last_at=sa.bindparam("at", type_=Alarm.last_at.type),
+        )
+    ]
+)
+
+
+def test_a_prepared_row_is_the_row(database_url: str) -> None:
+    with Desk(database_url) as desk:
+        person = desk.person("小雨", typed=NOW)
+        desk.write(
+            lambda tx: tx.execute(
+                sa.insert(Conversation).values(
+                    id=7, person_id=person.id, account_id=desk.account_id, busy=True, recent={"ours": ["晨光"], "n": 1}, changed_at=NOW
+                )
+            )
+        )
+
+        def both(tx: Tx) -> tuple[Any, Any]:
+            plain = tx.execute(sa.select(*COLUMNS).where(Conversation.person_id == person.id)).one()
+            return ONE.first(tx, person=person.id), plain
+
+        for _ in range(8):  # psycopg prepares a statement on the server after a few runs
+            prepared, plain = desk.read(both)
+            assert tuple(prepared) == tuple(plain)
+            assert (prepared.at, prepared.busy, prepared.recent) == (NOW, True, {"ours": ["晨光"], "n": 1})
+        assert desk.read(lambda tx: ONE.first(tx, person=1)) is None
+
+
+def test_a_statement_keeps_its_literals_and_runs_for_many_rows(database_url: str) -> None:
+    with Database(database_url) as database:
+        for kind in ("b", "a", "100% {sure}"):
+            database.write_now(partial(ALARM.run, kind=kind, at=NOW))
+        assert [tuple(row) for row in database.read_now(ALL.all)] == [("a", 1), ("b", 1)]
+
+
+def test_its_errors_are_those_of_everywhere_else_and_name_no_value(database_url: str) -> None:
+    with Database(database_url) as database:
+        database.write_now(lambda tx: ALARM.run(tx, kind="secret", at=NOW))
+        with pytest.raises(sa.exc.IntegrityError) as refused:
+            database.write_now(lambda tx: ALARM.run(tx, kind="secret", at=NOW + timedelta(days=1)))
+        assert "2026" not in str(refused.value)
+        database.write_now(lambda tx: audit.alarm(tx, NOW, "after", "x"))
+
+
+def test_a_connection_that_was_cut_is_away_and_the_next_one_is_new(postgres_url: str) -> None:
+    with Database(postgres_url) as database:
+        database.write_now(lambda tx: ALARM.run(tx, kind="before", at=NOW))
+
+        def cut(tx: Tx) -> None:
+            pid = tx.exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+            with psycopg.connect(postgres_url.replace("+psycopg", ""), autocommit=True) as other:
+                other.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
+            ALARM.run(tx, kind="lost", at=NOW)
+
+        with pytest.raises(Unavailable):
+            database.write_now(cut)
+        database.write_now(lambda tx: ALARM.run(tx, kind="after", at=NOW))
+        assert [row.kind for row in database.read_now(ALL.all)] == ["after", "before"]
