@@ -43,15 +43,20 @@ def waiting(tx: Tx, person_id: int, account_id: int, now: datetime) -> int:
 
 
 def _take_back(tx: Tx, mine: tuple[Any, ...], now: datetime) -> int:
-    """Cancel what waits from groups that the person has left: the claim's recheck, for what does not pass through a claim."""
+    """Cancel what was taken back while it was on its way, and what waits from groups that the person has left.
+
+    The claim's recheck, for what does not pass through a claim.
+    """
     member, consents = recheck.standing()
     query = (
-        sa.select(Delivery.id, member.label("member"), consents.label("consents"))
+        sa.select(Delivery.id, Broadcast.state, member.label("member"), consents.label("consents"))
         .join(Broadcast, Broadcast.id == Delivery.broadcast_id)
-        .where(*mine, Broadcast.group_id.is_not(None))
+        .where(*mine, sa.or_(Broadcast.group_id.is_not(None), Broadcast.state == "cancelled"))
     )
-    rows = tx.execute(query).all()
+    found = tx.execute(query).all()
+    rows = [row for row in found if row.state != "cancelled"]
     gone = {
+        "cancelled_by_author": [row.id for row in found if row.state == "cancelled"],
         "not_member": [row.id for row in rows if row.member is None],
         "no_consent": [row.id for row in rows if row.member == 1 and not row.consents],
     }

@@ -10,9 +10,10 @@ import sqlalchemy as sa
 import time_machine
 
 from app import courses, groups, inbox, people, schedules
+from app.channels import SendError, Verdict
 from app.db import Tx
 from app.models import Attempt, Broadcast, Conversation
-from app.outbox import claims, riding
+from app.outbox import claims, results, riding
 from bots.turns import Role
 from tests.delivery import scene
 from tests.delivery.scene import NOW, Desk, announce, deliveries, lease, run, says, writers
@@ -97,6 +98,23 @@ def test_what_is_not_theirs_any_more_does_not_ride_and_what_is_stale_expires(dat
         assert rows[left.id].word == ("cancelled", "not_member")
         assert rows[unnamed.id].word == ("cancelled", "no_consent")
         assert rows[stayed.id].word == ("expired", "stale")
+
+
+def test_what_was_taken_back_while_it_was_on_its_way_does_not_ride(database_url: str) -> None:
+    with Desk(database_url) as desk:
+        person, _ = desk.person("小雨"), desk.person("王芳", typed=None)
+        schedule, kept = desk.announced("取消的"), desk.announced("留下的")
+        posts = desk.write(lambda tx: claims.claim(tx, desk.account_id, lease(), desk.tools.rules, NOW).posts)
+        desk.write(lambda tx: claims.begin(tx, posts, {post.id: "call" for post in posts}, lease(), NOW))
+        desk.write(lambda tx: schedules.cancel(tx, schedule, None, NOW))
+        refused = [results.Outcome(post, error=SendError(Verdict.TOO_OFTEN, "45047")) for post in posts]
+        desk.write(lambda tx: results.settle(tx, desk.account_id, refused, desk.tools.rules, NOW))
+        assert desk.read(lambda tx: deliveries(tx, schedule))[person.id].state == "waiting"
+        reply, _ = says(desk, 1, "你好", at=EVENING)
+        assert "取消的" not in reply
+        assert "留下的" in reply
+        states = [desk.read(lambda tx, each=each: deliveries(tx, each))[person.id].word for each in (schedule, kept)]  # type: ignore[misc]
+        assert states == [("cancelled", "cancelled_by_author"), ("sending", "reply_unconfirmed")]
 
 
 def test_one_message_that_cannot_be_written_does_not_silence_the_person(database_url: str) -> None:
