@@ -6,9 +6,10 @@ that one sync pays for many (docs/decisions/004). PostgreSQL: a transaction per 
 """
 
 import asyncio
+import contextlib
 import queue
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -45,6 +46,8 @@ class Database:
         self._readers = open_sqlite(url, "BEGIN", patience) if self.is_sqlite else open_postgres(url, patience)
         self._writers = open_sqlite(url, "BEGIN IMMEDIATE", patience) if self.is_sqlite else self._readers
         self._impatient = open_sqlite(url, "BEGIN IMMEDIATE", 0) if self.is_sqlite else open_postgres(url, patience, short=True)
+        self._kept = threading.local()
+        self._all_kept: list[Tx] = []
         self._lock = threading.Lock()
         self._pen = Pen(self._writers, self._lock, patience)
         self._short: ShortJobs | None = None
@@ -75,6 +78,8 @@ class Database:
         self._stop_short()
         self._pool.shutdown(wait=True)
         self._short_pool.shutdown(wait=True)
+        while self._all_kept:
+            self._all_kept.pop().close()
         for engine in {self._readers, self._writers, self._impatient}:
             engine.dispose()
 
@@ -98,7 +103,7 @@ class Database:
         """
         loop = asyncio.get_running_loop()
         if not self.is_sqlite:
-            return await loop.run_in_executor(self._short_pool, self._write_alone, work, self._impatient)
+            return await loop.run_in_executor(self._short_pool, self._write_alone, work, self._hold)
         if self._short is None or self._short.loop is not loop:
             self._stop_short()
             self._short = ShortJobs(loop, Pen(self._impatient, self._lock, 0), self._jobs.put)
@@ -126,10 +131,18 @@ class Database:
         self._jobs.put(Job(work, result))
         return result.result()
 
-    def _write_alone(self, work: Work[T], engine: sa.Engine | None = None) -> T:
+    def _hold(self) -> contextlib.AbstractContextManager[Tx]:
+        """A transaction on this thread's own connection, which it keeps: the pool's way in and out costs as much as a round trip."""
+        tx: Tx | None = getattr(self._kept, "tx", None)
+        if tx is None:
+            tx = self._kept.tx = self._impatient.connect()
+            self._all_kept.append(tx)
+        return _within(tx)
+
+    def _write_alone(self, work: Work[T], begin: Callable[[], contextlib.AbstractContextManager[Tx]] | None = None) -> T:
         for left in reversed(range(_TRIES)):
             try:
-                return self._write_once(work, engine)
+                return self._write_once(work, begin or self._writers.begin)
             except IntegrityError:
                 # Two processes made the same row: the second try sees what the first left.
                 if not left:
@@ -139,9 +152,9 @@ class Database:
                     raise database_away() from None
         raise AssertionError("the last try returns or raises")
 
-    def _write_once(self, work: Work[T], engine: sa.Engine | None = None) -> T:
+    def _write_once(self, work: Work[T], begin: Callable[[], contextlib.AbstractContextManager[Tx]]) -> T:
         if not self.is_sqlite:
-            with Away(), (engine or self._writers).begin() as tx:
+            with Away(), begin() as tx:
                 return work(tx)
         tx = self._pen.begin()
         try:
@@ -170,7 +183,7 @@ class Database:
                 done[-1] = (job, *in_savepoint(tx, job.work))
 
         try:
-            self._write_once(work)
+            self._write_once(work, self._writers.begin)
         except Exception as error:  # noqa: BLE001 - whatever broke the shared transaction, each job is tried by itself
             self._write_each_alone([job for job, _, _ in done] or [first], error)
             return
@@ -196,6 +209,12 @@ class Database:
                 answer([(job, self._write_alone(job.work), None)])
             except Exception as own:  # noqa: BLE001 - handed to whoever waits for this job
                 answer([(job, None, own)])
+
+
+@contextlib.contextmanager
+def _within(tx: Tx) -> Iterator[Tx]:
+    with tx.begin():
+        yield tx
 
 
 def alone(url: str, work: Work[T]) -> T:

@@ -265,6 +265,34 @@ def test_a_connection_that_the_server_has_ended_is_away(postgres_url: str, road:
         assert database.write_now(_alarm("after")) == "after"
 
 
+def test_short_jobs_keep_their_connections_and_outlive_them(postgres_url: str) -> None:
+    run(_kept(postgres_url))
+
+
+def _wrong(_: Tx) -> None:
+    raise KeyError("bug")
+
+
+async def _kept(url: str) -> None:
+    def backend(tx: Tx) -> int:
+        _alarm("kind")(tx)
+        return int(tx.exec_driver_sql("SELECT pg_backend_pid()").scalar_one())
+
+    with Database(url) as database:
+        for _ in range(3):
+            pids = set(await asyncio.gather(*(database.write_short(backend) for _ in range(40))))
+            assert len(pids) <= db.SHORT_THREADS
+            with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as other:
+                other.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE pid = ANY(%s)", (list(pids),))
+            answers = await asyncio.gather(*(database.write_short(backend) for _ in range(40)), return_exceptions=True)
+            lost = [each for each in answers if isinstance(each, BaseException)]
+            assert {type(each) for each in lost} == {Unavailable}
+            assert len(lost) <= len(pids), "each connection is lost once"
+        with pytest.raises(KeyError):
+            await database.write_short(_wrong)
+        assert await database.write_short(backend) > 0
+
+
 def test_by_default_three_seconds_are_waited(sqlite_url: str) -> None:
     with Database(sqlite_url) as database:
         waits = database.read_now(lambda tx: tx.exec_driver_sql("PRAGMA busy_timeout").scalar_one())
