@@ -306,7 +306,7 @@ class Intake:
 
 
 def _quarantine(tx: Tx, *, tools: Tools, letter: BadLetter) -> None:
-    inbox.quarantine(tx, tools, letter.account_id, letter.reason, letter.raw, letter.received_at)
+    inbox.quarantine(tx, tools, letter.account_id, letter.reason, letter.raw, letter.received_at, row_id=letter.row_id)
 
 
 def _tell(tx: Tx, news: _News, now: datetime) -> None:

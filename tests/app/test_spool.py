@@ -17,6 +17,8 @@ import sqlalchemy as sa
 from app import clock, inbox, intake
 from app.assembly import assemble
 from app.channels.wechat.replies import split_text, text_reply
+from app.db import Work
+from app.errors import Unavailable
 from app.inbox import Incoming
 from app.main import create_app
 from app.models import Broadcast, Delivery, Flag, InboxItem, Person, Quarantined
@@ -277,6 +279,30 @@ async def _bad(database_url: str, folder: Path) -> None:
         for file, content in kept.items():  # as if we had died after the commit
             file.write_bytes(content)
         await drained(stage)
+        assert wire.quarantined() == ["root"]
+
+
+def test_a_push_whose_quarantine_was_committed_without_a_word_is_there_once(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asyncio.run(_no_word(database_url, tmp_path, monkeypatch))
+
+
+async def _no_word(database_url: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Stage(database_url, folder) as stage:
+        wire, lost = Wire(stage), []
+        write = stage.assembly.database.write_short
+
+        async def lose_the_word(work: Work[Any]) -> Any:
+            made = await write(work)
+            if not lost:
+                lost.append(made)
+                raise Unavailable("database", "The connection broke after the commit.")
+            return made
+
+        monkeypatch.setattr(stage.assembly.database, "write_short", lose_the_word)
+        assert (await wire.post(*wire.sealed(b"<nonsense/>"))).content == b"success"
+        assert lost
         assert wire.quarantined() == ["root"]
 
 
