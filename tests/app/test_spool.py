@@ -290,7 +290,8 @@ def test_a_push_whose_quarantine_was_committed_without_a_word_is_there_once(
 
 async def _no_word(database_url: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with Stage(database_url, folder) as stage:
-        wire, lost = Wire(stage), []
+        wire = Wire(stage)
+        lost: list[Any] = []
         write = stage.assembly.database.write_short
 
         async def lose_the_word(work: Work[Any]) -> Any:
