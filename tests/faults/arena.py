@@ -39,8 +39,8 @@ from tests.stage import KEY
 
 T = TypeVar("T")
 
-#: Dead processes are taken for dead after this many seconds; a living one that two busy cores let wait is not.
-LEASE_SECONDS = 4.0
+#: Dead processes are taken for dead after this many seconds.
+LEASE_SECONDS = 2.0
 #: For runs in which nobody dies: no living process is taken for dead, however long two busy cores let it wait.
 PATIENT: Mapping[str, str] = {"TONGBAN_LEASE_SECONDS": "30"}
 #: What makes a process of the program quick to notice; nothing that it decides.
