@@ -11,10 +11,12 @@ from typing import Any
 from urllib.parse import urlencode
 
 import psutil
+import psycopg
 import sqlalchemy as sa
 
 from app import clock, schedules
-from app.models import Delivery, InboxItem
+from app.db import SHORT_THREADS
+from app.models import Delivery, InboxItem, Person
 from app.web.hooks import Hooks
 from migrations import running
 from tests import postgres
@@ -166,3 +168,25 @@ async def waiting_for(stage: Stage, name: str) -> None:
 
 def states(stage: Stage) -> list[str]:
     return list(stage.read(lambda tx: tx.execute(sa.select(Delivery.state)).scalars()))
+
+
+def test_as_many_locked_rows_as_there_are_threads_keep_nobody_else_from_an_answer(postgres_url: str, tmp_path: Path) -> None:
+    """A process that was stopped in the middle holds so many, and the platform brings their pushes to the next one."""
+    asyncio.run(_all_locked(postgres_url, tmp_path))
+
+
+async def _all_locked(postgres_url: str, folder: Path) -> None:
+    async with Stage(postgres_url, folder) as stage:
+        wire, openids = Wire(stage), [await stage.openid(f"同学{number}", following=True) for number in range(SHORT_THREADS + 1)]
+        for openid in openids:
+            assert await wire.says(openid, "你好")
+        *locked, free = openids
+        last = stage.read(lambda tx: tx.execute(sa.select(sa.func.max(Person.id))).scalar_one())
+        with psycopg.connect(postgres_url.replace("+psycopg", "")) as other:
+            other.execute("SELECT id FROM persons WHERE id <> %s FOR UPDATE", [last])
+            held_up = [asyncio.create_task(wire.says(openid, "我的行被锁住了")) for openid in locked]
+            await asyncio.sleep(0.1)
+            assert await wire.says(free, "还在吗")
+            assert await asyncio.gather(*held_up) == [""] * SHORT_THREADS, "kept in the spool"
+        await drained(stage)
+        assert wire.count(InboxItem) >= 2 * len(openids)
