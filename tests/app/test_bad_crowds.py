@@ -8,12 +8,14 @@ from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from unittest import mock
 from urllib.parse import urlencode
 
 import httpx
 import sqlalchemy as sa
 
 from app import clock
+from app.db.shared import Pen
 from app.models import Audit, InboxItem, Person
 from bots.effects import Answer
 from bots.facts import Need
@@ -225,9 +227,13 @@ async def _flooded(database_url: str, folder: Path) -> None:
 
 
 class Held:
-    """A bot that says when it was asked and then waits until it may answer."""
+    """A bot that says when it was asked. The push is then held until it may go on: on PostgreSQL before the answer.
 
-    def __init__(self, bot: Any) -> None:
+    On SQLite a push runs on the loop that it came in on, which nothing may hold: there it is its commit that hangs.
+    """
+
+    def __init__(self, bot: Any, *, commit: bool) -> None:
+        self._commit = commit
         self.name, self.compose, self.wants = bot.name, bot.compose, bot.wants
         self._bot = bot
         self.begun, self.may = threading.Event(), threading.Event()
@@ -235,10 +241,27 @@ class Held:
 
     def answer(self, turn: Turn) -> Answer | Need:
         self.asked += 1
-        self.begun.set()
-        assert self.may.wait(20)
+        if not self._commit:
+            self._hold()
         answer: Answer | Need = self._bot.answer(turn)
         return answer
+
+    def commits(self) -> contextlib.AbstractContextManager[object]:
+        """Inside, the first commit after the bot was asked hangs."""
+        if not self._commit:
+            return contextlib.nullcontext()
+        commit = Pen.commit
+
+        def hang(pen: Pen, tx: sa.Connection) -> None:
+            if self.asked:
+                self._hold()
+            commit(pen, tx)
+
+        return mock.patch.object(Pen, "commit", hang)
+
+    def _hold(self) -> None:
+        self.begun.set()
+        assert self.may.wait(20)
 
 
 def test_c1_three_repeats_at_two_real_processes_wait_for_the_first_that_still_runs_and_get_its_reply(
@@ -251,15 +274,17 @@ async def _repeated(database_url: str, folder: Path) -> None:
     async with scene(database_url, folder) as (stage, wire, _web, client):
         stage.course("正念自我关怀")
         person = await stage.member("小雨", stage.group("晨光组"))
-        held = Held(stage.assembly.tools.bots["safety"])
+        held = Held(stage.assembly.tools.bots["safety"], commit=stage.assembly.database.is_sqlite)
         stage.assembly.tools.bots["safety"] = held  # type: ignore[index]  # the test's own
         plain = wire.text(stage.openids["小雨"], "停")
-        first = asyncio.create_task(wire.push(plain, at=stage.web))
-        await asyncio.to_thread(held.begun.wait, 20)
-        repeats = [asyncio.create_task(wire.push(plain, at=at)) for at in (client, stage.web, client)]
-        done, _ = await asyncio.wait([first, *repeats], timeout=0.4)
-        assert done == set(), "nobody answers before the first is written down"
-        held.may.set()
+        with held.commits():
+            first = asyncio.create_task(wire.push(plain, at=stage.web))
+            await asyncio.to_thread(held.begun.wait, 20)
+            repeats = [asyncio.create_task(wire.push(plain, at=at)) for at in (client, stage.web, client)]
+            done, _ = await asyncio.wait([first, *repeats], timeout=0.4)
+            assert done == set(), "nobody answers before the first is written down"
+            held.may.set()
+            await first
         replies = [wire.plain(await each) for each in (first, *repeats)]
         assert replies[0] is not None
         assert replies == replies[:1] * 4, "byte for byte"
