@@ -22,6 +22,7 @@ from app.db import Tx
 from app.errors import Unavailable
 from app.inbox import Incoming
 from app.intake import Intake
+from app.logs import place_of
 from app.outbox import riding
 from app.web.tally import Tally
 
@@ -74,7 +75,11 @@ class Hooks:
         if scope["type"] != "http":
             return
         began = clock.steady()
-        status, body, after = await self._answer(scope, receive)
+        try:
+            status, body, after = await self._answer(scope, receive)
+        except Exception as bug:  # noqa: BLE001 - nothing was acknowledged, so the platform tries again; the server's own way would print words
+            log.error("hook_failed", kind=type(bug).__name__, where=place_of(bug))  # noqa: TRY400 - a traceback may hold what somebody wrote
+            status, body, after = 503, b"", None
         gone = after is not None and await _gone(receive)
         await _respond(send, status, body)
         self.tally.note(status, body, clock.steady() - began)

@@ -13,6 +13,7 @@ import pytest
 
 from app import accounts, clock
 from app.accounts import Accounts
+from app.inbox import Incoming
 from app.models import InboxItem, Quarantined
 from app.web import hooks, patience
 from tests.app.wire import OtherProcess, Wire, changed, statements
@@ -440,3 +441,27 @@ async def _doors(database_url: str, tmp_path: Path) -> None:
             assert "server" not in answer.headers
             assert "wechat" not in answer.text.lower()
         assert (await stage.web.get("/health/live")).json() == {"status": "live"}
+
+
+def test_a_defect_of_the_door_itself_loses_no_push_and_prints_no_words(
+    sqlite_url: str, tmp_path: Path, logged: Logged, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asyncio.run(_defect(sqlite_url, tmp_path, logged, monkeypatch))
+
+
+async def _defect(url: str, folder: Path, logged: Logged, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Stage(url, folder) as stage:
+        wire, openid = Wire(stage), await stage.openid("小雨", following=True)
+        query, body = wire.sealed(wire.text(openid, "我的秘密"))
+        with monkeypatch.context() as broken:
+
+            async def fails(incoming: Incoming, *_: object) -> None:
+                raise RuntimeError(incoming.push.value)
+
+            broken.setattr(stage.hooks._intake, "take", fails)
+            answer = await stage.web.post(wire.path, params=urlencode(query), content=body)
+        assert (answer.status_code, answer.content) == (503, b"")
+        written = logged()
+        assert "hook_failed" in written
+        assert "我的秘密" not in written
+        assert wire.words(await wire.post(query, body)), "the platform's next try is taken"
