@@ -68,7 +68,7 @@ def health(*, as_json: Annotated[bool, typer.Option("--json", help="For programs
 def judge(reading: Gauges) -> Iterator[Finding]:
     """What a reading of the database means."""
     if reading.workers:
-        yield Finding("ok", f"{reading.workers} workers live")
+        yield Finding("ok", "one worker lives" if reading.workers == 1 else f"{reading.workers} workers live")
     else:
         yield Finding("ACT", "no worker lives, so nothing is sent and nothing fires; start one: `tongban worker`, or `tongban run`")
     if not reading.accounts:
