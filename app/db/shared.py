@@ -29,10 +29,18 @@ class Pen:
             raise Unavailable("database", "The database does not answer just now; please try again in a minute.")
         try:
             with Away():
-                tx = self._engine.connect()
-                tx.begin()
+                tx = self._begin()
         except BaseException:
             self._lock.release()
+            raise
+        return tx
+
+    def _begin(self) -> Tx:
+        tx = self._engine.connect()
+        try:
+            tx.begin()
+        except BaseException:
+            tx.close()  # else it is the collector that gives it back, some day, and the pool runs dry
             raise
         return tx
 

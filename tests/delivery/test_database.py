@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import sqlite3
 import threading
 import time
@@ -406,3 +407,28 @@ def test_a_moment_without_a_zone_is_refused_and_one_with_comes_back_in_utc(datab
         assert (back, back.tzinfo) == (here, UTC)
         with pytest.raises(sa.exc.StatementError):
             database.write_now(lambda tx: audit.alarm(tx, here.replace(tzinfo=None), "kind", "y"))
+
+
+@both_verbs
+def test_a_lock_that_lasts_uses_up_no_connections(sqlite_url: str, verb: str) -> None:
+    gc.disable()  # what is given back must not wait for the collector
+    try:
+        run(_lasting(sqlite_url, verb))
+    finally:
+        gc.enable()
+
+
+async def _lasting(url: str, verb: str) -> None:
+    other = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
+    refused: list[BaseException] = []
+    with Database(url, patience=0.05) as database:
+        write = getattr(database, verb)
+        other.execute("BEGIN IMMEDIATE")
+        for number in range(20):
+            with pytest.raises(Unavailable) as away:
+                await write(_alarm(f"kind{number}"))
+            refused.append(away.value)  # with its frames, as a log or a future keeps it
+        other.execute("ROLLBACK")
+        assert await write(_alarm("after")) == "after"
+        assert _kinds(database) == {"after"}
+    other.close()
