@@ -41,6 +41,9 @@ T = TypeVar("T")
 
 #: Dead processes are taken for dead after this many seconds.
 LEASE_SECONDS = 2.0
+#: Where workers die all the time: longer than two busy cores let a living one wait, so that who is taken for dead is dead, or frozen by us.
+STEADY_SECONDS = 4.0
+STEADY: Mapping[str, str] = {"TONGBAN_LEASE_SECONDS": str(STEADY_SECONDS)}
 #: For runs in which nobody dies: no living process is taken for dead, however long two busy cores let it wait.
 PATIENT: Mapping[str, str] = {"TONGBAN_LEASE_SECONDS": "30"}
 #: What makes a process of the program quick to notice; nothing that it decides.

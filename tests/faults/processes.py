@@ -24,7 +24,7 @@ from tests.faults.zygote import MOST, UNPREPARED
 
 ROOT = Path(__file__).parents[2]
 #: Seconds after which something that always happens has not happened: two busy cores are slow.
-PATIENCE = 60.0
+PATIENCE = 180.0
 
 
 class Ended(AssertionError):

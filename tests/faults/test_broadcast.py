@@ -7,15 +7,11 @@ import pytest
 
 from app.channels import Rules
 from app.states import State
-from tests.faults.arena import Arena
+from tests.faults.arena import STEADY, STEADY_SECONDS, Arena
 from tests.faults.checker import Bounds, check
 from tests.faults.processes import Nursery, Process
 
 SEND, NOTIFY = "message/custom/send", "message/template/send"
-
-#: Longer than two busy cores let a living worker wait: who is taken for dead shall be dead, or frozen by us.
-_LEASE_SECONDS = 4.0
-_LEASE = {"TONGBAN_LEASE_SECONDS": str(_LEASE_SECONDS)}
 
 
 @dataclass(frozen=True)
@@ -53,7 +49,7 @@ def _torment(size: Size, database_url: str, tmp_path: Path, nursery: Nursery, se
         web = arena.start("web")  # takes the receipts of the notices
         arena.announce(writers)
         arena.announce(silent)
-        workers = [arena.start("worker", environment=_LEASE), arena.start("worker", environment=_LEASE)]
+        workers = [arena.start("worker", environment=STEADY), arena.start("worker", environment=STEADY)]
         frozen = _kill_and_freeze(arena, size, workers)
         arena.drain(*workers, web)
         assert [process.stop() for process in (*workers, web)] == [0, 0, 0]
@@ -90,7 +86,7 @@ def _kill_and_freeze(arena: Arena, size: Size, workers: list[Process]) -> int:
             frozen += _freeze(arena, workers[place], workers[1 - place])
         else:
             arena.kill(workers[place])
-            workers[place] = arena.start("worker", environment=_LEASE)
+            workers[place] = arena.start("worker", environment=STEADY)
     return frozen
 
 
@@ -101,7 +97,7 @@ def _freeze(arena: Arena, worker: Process, other: Process) -> int:
     """
     worker.freeze()
     left = arena.under_way(worker)
-    arena.later(_LEASE_SECONDS + 0.5)
+    arena.later(STEADY_SECONDS + 0.5)
     other.must_live()
     worker.thaw()
     return left + (Rules().service_in_flight if arena.assembly.database.is_sqlite else 0)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from app import clock
 from app.db import Tx
 from app.models import Audit, Firing, Schedule
-from tests.faults.arena import Arena, Circle
+from tests.faults.arena import STEADY, Arena, Circle
 from tests.faults.checker import Bounds, check
 from tests.faults.processes import PATIENCE, Nursery, Process
 
@@ -48,7 +48,7 @@ def test_five_hundred_schedules_of_one_minute_fire_once_each_whoever_dies(
 def _raced(size: Size, database_url: str, tmp_path: Path, nursery: Nursery, seed: int) -> None:
     with Arena(database_url, tmp_path, nursery, seed) as arena:
         circles = [arena.group(arena.account(name), members=MEMBERS) for name in ("dawn", "dusk")]
-        workers = [arena.start("worker") for _ in range(size.workers)]
+        workers = [arena.start("worker", environment=STEADY) for _ in range(size.workers)]
         minute = _in_one_minute(arena, circles, size)
         _race(arena, workers, minute, size.kills)
         late = max(fired - due for due, fired in arena.read(_moments).values())
@@ -73,7 +73,7 @@ def _race(arena: Arena, workers: list[Process], schedules: set[int], kills: int)
         arena.until(lambda moment=moment: len(arena.read(_moments)) >= moment, living=tuple(workers))  # type: ignore[misc]
         place = arena.chance.randrange(len(workers))
         arena.kill(workers[place])
-        workers[place] = arena.start("worker")
+        workers[place] = arena.start("worker", environment=STEADY)
     arena.until(lambda: schedules <= arena.read(_moments).keys(), living=tuple(workers))
 
 
@@ -85,7 +85,7 @@ def _jump_over(arena: Arena, circles: list[Circle], workers: list[Process], size
         arena.jump(ahead)
         arena.until(lambda: planned <= arena.read(_moments).keys() | arena.read(_missed).keys(), living=tuple(workers))
         arena.kill(workers[0])
-        workers[0] = arena.start("worker")
+        workers[0] = arena.start("worker", environment=STEADY)
     arena.jump(timedelta())
     assert not arena.read(_missed), "a jump is played, and whoever lives through it misses nothing"
     arena.drain(*workers)
@@ -98,7 +98,7 @@ def _jump_while_nobody_works(arena: Arena, circle: Circle, workers: list[Process
     now = clock.now()
     late, due = (arena.announce(circle, at=now + timedelta(minutes=minutes)) for minutes in (20, 100))
     arena.jump(JUMP)
-    workers[:] = [arena.start("worker") for _ in workers]
+    workers[:] = [arena.start("worker", environment=STEADY) for _ in workers]
     arena.until(lambda: due in arena.read(_moments) and late in arena.read(_missed), PATIENCE, living=tuple(workers))
     assert arena.read(_missed) == {late: "late"}
     assert arena.read(_told) == {f"schedule:{late}"}
