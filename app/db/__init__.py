@@ -11,6 +11,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -23,6 +24,7 @@ from app.db.engines import THREADS, Away, Clash, keep_for_us, open_postgres, ope
 from app.db.jobs import BROKEN, Answer, Job, Tx, Work, answer, in_savepoint
 from app.db.shared import TOGETHER, TOGETHER_SECONDS, Pen
 from app.db.short import ShortJobs
+from app.db.turnstile import Turnstile
 from app.errors import Unavailable, database_away
 
 __all__ = ["PATIENCE_SECONDS", "Database", "Tx", "Work", "alone", "upsert"]
@@ -49,7 +51,8 @@ class Database:
         self._kept = threading.local()
         self._all_kept: list[Tx] = []
         self._lock = threading.Lock()
-        self._pen = Pen(self._writers, self._lock, patience)
+        self._turnstile = Turnstile(Path(f"{url.removeprefix('sqlite:///')}-turn"))
+        self._pen = Pen(self._writers, self._lock, self._turnstile, patience)
         self._short: ShortJobs | None = None
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="db")
@@ -80,6 +83,7 @@ class Database:
         self._short_pool.shutdown(wait=True)
         while self._all_kept:
             self._all_kept.pop().close()
+        self._turnstile.close()
         for engine in {self._readers, self._writers, self._impatient}:
             engine.dispose()
 
@@ -106,7 +110,7 @@ class Database:
             return await loop.run_in_executor(self._short_pool, self._write_alone, work, self._hold)
         if self._short is None or self._short.loop is not loop:
             self._stop_short()
-            self._short = ShortJobs(loop, Pen(self._impatient, self._lock, 0), self._jobs.put)
+            self._short = ShortJobs(loop, Pen(self._impatient, self._lock, self._turnstile, 0), self._jobs.put)
         return await self._short.write(work)
 
     def _stop_short(self) -> None:

@@ -7,7 +7,8 @@ import sqlalchemy as sa
 
 from app.db.engines import Away
 from app.db.jobs import Tx
-from app.errors import Unavailable
+from app.db.turnstile import Turnstile
+from app.errors import database_away
 
 #: Jobs that share a transaction, and for how long it may stay open for them: other processes want the lock too.
 TOGETHER = 32
@@ -17,8 +18,9 @@ TOGETHER_SECONDS = 0.010
 class Pen:
     """What this process writes with. Whoever begins has it until they commit or drop."""
 
-    def __init__(self, engine: sa.Engine, lock: threading.Lock, patience: float) -> None:
+    def __init__(self, engine: sa.Engine, lock: threading.Lock, turnstile: Turnstile, patience: float) -> None:
         self._engine = engine
+        self._turnstile = turnstile
         self._lock = lock
         self._patience = patience
 
@@ -26,10 +28,15 @@ class Pen:
         """Begin, when it is our turn. Raises `Unavailable` where that takes longer than our patience."""
         held = self._lock.acquire(timeout=self._patience) if self._patience else self._lock.acquire(blocking=False)
         if not held:
-            raise Unavailable("database", "The database does not answer just now; please try again in a minute.")
+            raise database_away()
         try:
-            with Away():
-                tx = self._begin()
+            if not self._turnstile.enter(self._patience):
+                raise database_away()
+            try:
+                with Away():
+                    tx = self._begin()
+            finally:
+                self._turnstile.leave()
         except BaseException:
             self._lock.release()
             raise

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -17,6 +18,7 @@ import sqlalchemy as sa
 
 from app import audit, db
 from app.db import Database, Tx, short
+from app.db.turnstile import Turnstile
 from app.errors import Unavailable
 from app.models import Alarm, Conversation
 from app.prepared import Prepared
@@ -432,3 +434,37 @@ async def _lasting(url: str, verb: str) -> None:
         assert await write(_alarm("after")) == "after"
         assert _kinds(database) == {"after"}
     other.close()
+
+
+def test_a_process_that_writes_all_the_time_leaves_room_for_another(sqlite_url: str) -> None:
+    run(_crowded(sqlite_url))
+
+
+async def _crowded(url: str) -> None:
+    stopped = False
+
+    async def hammer(database: Database) -> int:
+        written = 0
+        while not stopped:
+            await database.write_short(_alarm("short"))
+            written += 1
+        return written
+
+    with Database(url) as busy, Database(url) as other:
+        hammers = [asyncio.ensure_future(hammer(busy)) for _ in range(40)]
+        long = [asyncio.ensure_future(busy.write(_alarm(f"long{number}"))) for number in range(40)]
+        for number in range(20):
+            assert await other.write(_alarm(f"other{number}")) == f"other{number}"
+        stopped = True
+        written = sum(await asyncio.gather(*hammers))
+        await asyncio.gather(*long)
+        assert written > 20, "nor is it kept out itself"
+
+
+def test_a_process_that_is_frozen_in_the_turnstile_holds_up_nobody_for_good(sqlite_url: str) -> None:
+    frozen = Turnstile(Path(f"{sqlite_url.removeprefix('sqlite:///')}-turn"))
+    assert frozen.enter(0)
+    with Database(sqlite_url) as database:
+        assert database.write_now(_alarm("after")) == "after"
+        run(_again(database))
+    frozen.close()
