@@ -324,26 +324,26 @@ async def _gone(url: str, verb: str) -> None:
         assert _kinds(database) == {"first", "last"}
 
 
-def _patient(go: threading.Event) -> "db.Work[str]":
-    def work(tx: Tx) -> str:
-        go.wait(10)
-        return _alarm("kind49")(tx)
-
-    return work
-
-
 def test_what_is_queued_is_finished_before_the_end(sqlite_url: str) -> None:
     database = Database(sqlite_url)
     database.start()
-    go = threading.Event()
+    begun, go = threading.Event(), threading.Event()
+
+    def patient(tx: Tx) -> str:
+        begun.set()
+        assert go.wait(30)
+        return _alarm("first")(tx)
+
     with ThreadPoolExecutor(50) as callers:
+        first = callers.submit(database.write_now, patient)
+        assert begun.wait(30)
         waits = [callers.submit(database.write_now, _alarm(f"kind{number}")) for number in range(49)]
-        waits.append(callers.submit(database.write_now, _patient(go)))
-        while database._jobs.qsize() + 1 < 50 and not any(each.done() for each in waits):
+        while database._jobs.qsize() < 49:
             time.sleep(0.001)
         go.set()
         database.stop()
-        assert [each.result(10) for each in waits] == [f"kind{number}" for number in range(50)]
+        assert first.result(30) == "first"
+        assert [each.result(30) for each in waits] == [f"kind{number}" for number in range(49)]
 
 
 def test_short_jobs_and_long_ones_never_write_at_the_same_time(sqlite_url: str) -> None:
