@@ -31,9 +31,8 @@ setup: $(STAMP) ## make .venv and install everything, with hashes verified
 run: setup ## start the demo: the service and an imitation of WeChat, on this machine only
 	@exec $(BIN)/tongban demo $(ARGS)
 
-# One process more than cores: a third of the time is spent waiting for processes that were killed.
 test: setup ## run all tests, on SQLite and on a real PostgreSQL
-	$(BIN)/python -m pytest -n $$(( $$(getconf _NPROCESSORS_ONLN) + 1 )) --maxprocesses 8 --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -n logical --maxprocesses 8 --dist worksteal $(ARGS)
 
 # Those that measure run one after the other. pytest's 5 means that ARGS left nothing of one half.
 test-long: setup ## run the long fault runs and the soak: about half an hour
