@@ -35,34 +35,29 @@ class Prepared:
 
     def first(self, tx: Tx, /, **values: Any) -> Any:
         """The first row of the last statement, with its columns as names, or None where there is none."""
-        cursor: Any = None
-        compiled = self._compiled(tx)
-        for each in compiled:
-            cursor = _execute(tx, each, values)
+        last, cursor = self._asked(tx, values)
         row = cursor.fetchone()
         _leave(tx, cursor)
-        if row is None:
-            return None
-        last = compiled[-1]
-        return last.row(
-            *[value if process is None or value is None else process(value) for value, process in zip(row, last.columns, strict=True)]
-        )
+        return None if row is None else last.row(*map(_come_out, last.columns, row))
 
     def all(self, tx: Tx, /, **values: Any) -> list[Any]:
         """Every row of the last statement, with its columns as names."""
-        cursor: Any = None
-        compiled = self._compiled(tx)
-        for each in compiled:
-            cursor = _execute(tx, each, values)
+        last, cursor = self._asked(tx, values)
         rows = cursor.fetchall()
         _leave(tx, cursor)
-        last = compiled[-1]
         return [last.row(*map(_come_out, last.columns, row)) for row in rows]
 
     def run(self, tx: Tx, /, **values: Any) -> None:
         """Run every statement; what they return is left alone."""
         for each in self._compiled(tx):
             _leave(tx, _execute(tx, each, values))
+
+    def _asked(self, tx: Tx, values: dict[str, Any]) -> tuple[_Compiled, Any]:
+        """Everything run, and the cursor of the last statement."""
+        *first, last = self._compiled(tx)
+        for each in first:
+            _leave(tx, _execute(tx, each, values))
+        return last, _execute(tx, last, values)
 
     def _compiled(self, tx: Tx) -> tuple[_Compiled, ...]:
         found = self._by_dialect.get(tx.dialect.name)
