@@ -88,8 +88,8 @@ async def _locked(sqlite_url: str, folder: Path) -> None:
         assert took < FIVE
         assert away.status_code == 503
         assert "再点一次" in away.text
-        assert (await stage.web.get(page)).status_code == 404
         await drained(stage)
+        assert (await stage.web.get(page)).status_code == 404
         assert len(wire.quarantined()) == 1  # six times the same bytes
 
 
