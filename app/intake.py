@@ -7,7 +7,7 @@ once. Whoever has a push lying there lines up behind it, in whatever process; ev
 import asyncio
 import errno
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ import structlog
 from app import audit, clock, ids, inbox
 from app.assembly import Assembly
 from app.channels import Push
-from app.db import Tx
+from app.db import Look, Tx
 from app.errors import Unavailable, database_away
 from app.inbox import Incoming, Taken
 from app.logs import place_of
@@ -126,7 +126,8 @@ class Intake:
             return await self._keep_push(incoming, until)
         attempt = _Attempt()
         try:
-            taken = await self._write(partial(self._take, incoming=incoming, attempt=attempt), until, person)
+            looks = inbox.looks(self._tools, incoming)
+            taken = await self._write(partial(self._take, incoming=incoming, attempt=attempt), until, person, looks)
         except Unavailable:
             attempt.given_up = True
             self._doubt()
@@ -149,12 +150,12 @@ class Intake:
             raise _GivenUp
         return taken
 
-    async def _write(self, work: Callable[[Tx], T], until: float, person: str) -> T:
+    async def _write(self, work: Callable[[Tx], T], until: float, person: str, looks: Sequence[Look] = ()) -> T:
         """Write, and write again while the database refuses. Raises what `work` raises, or `Unavailable` when our patience ends."""
         try:
             async with asyncio.timeout(max(0.0, until - clock.steady())):
                 try:
-                    return await self._database.write_short(work)
+                    return await self._database.write_after(looks, work, person)
                 except Unavailable:
                     return await self._write_again(work, person)
         except TimeoutError:

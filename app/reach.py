@@ -43,8 +43,8 @@ class Way:
 def after(rules: Rules, traffic: Traffic, action: Action, now: datetime) -> Traffic:
     """The ledger after an action. Allowances do not add up: an action lifts the counter to its own maximum (section 4.1)."""
     if action is Action.TYPED:
-        return replace(traffic, following=True, typed_until=now + rules.typed_window, typed_left=rules.typed_messages)
-    return replace(traffic, following=True, tapped_until=now + rules.tapped_window, tapped_left=rules.tapped_messages)
+        return Traffic(True, now + rules.typed_window, rules.typed_messages, traffic.tapped_until, traffic.tapped_left)
+    return Traffic(True, traffic.typed_until, traffic.typed_left, now + rules.tapped_window, rules.tapped_messages)
 
 
 def left(rules: Rules, traffic: Traffic, now: datetime) -> tuple[int, datetime | None]:

@@ -11,6 +11,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -84,6 +85,19 @@ class Vault:
     def _index_version(self) -> bytes:
         return bytes([key_version(self.index_key) & 0xFF])
 
+    @cached_property
+    def _begun(self) -> tuple[Any, Any]:
+        """Both hashes of an HMAC (RFC 2104) after the index key: a push needs seven marks, and going on from here costs a third."""
+        block = self.index_key.ljust(hashlib.sha256().block_size, b"\0")
+        inner, outer = (hashlib.sha256(bytes(byte ^ pad for byte in block)) for pad in (0x36, 0x5C))
+        return inner, outer
+
+    def _keyed(self, value: bytes) -> bytes:
+        inner, outer = (begun.copy() for begun in self._begun)
+        inner.update(value)
+        outer.update(inner.digest())
+        return bytes(outer.digest())
+
     def new_data_key(self, key_id: int) -> tuple[DataKey, bytes]:
         """A fresh data key and its wrapped form for the row."""
         secret = os.urandom(32)
@@ -102,12 +116,11 @@ class Vault:
 
     def index(self, purpose: str, value: str) -> bytes:
         """The blind index of a value: one byte of the key's version, then a keyed hash, meaningless without the key."""
-        return self._index_version + hmac.digest(self.index_key, f"{purpose}\0{value}".encode(), hashlib.sha256)
+        return self._index_version + self._keyed(f"{purpose}\0{value}".encode())
 
     def sign(self, purpose: str, value: str, length: int) -> str:
         """A short signature for links and choices, URL-safe, `length` characters of six bits each."""
-        digest = hmac.digest(self.index_key, f"sign\0{purpose}\0{value}".encode(), hashlib.sha256)
-        return base64.urlsafe_b64encode(digest).decode()[:length]
+        return base64.urlsafe_b64encode(self._keyed(f"sign\0{purpose}\0{value}".encode())).decode()[:length]
 
     def signed(self, purpose: str, value: str, signature: str, length: int) -> bool:
         """Whether `signature` is ours; compared in constant time."""

@@ -21,13 +21,15 @@ from sqlalchemy.pool import NullPool
 
 from app import clock
 from app.db.engines import THREADS, Away, Clash, keep_for_us, open_postgres, open_sqlite
+from app.db.foreseen import More
 from app.db.jobs import BROKEN, Answer, Job, Tx, Work, answer, in_savepoint
+from app.db.lines import Lines, Look
 from app.db.shared import TOGETHER, TOGETHER_SECONDS, Pen
 from app.db.short import ShortJobs
 from app.db.turnstile import Turnstile
 from app.errors import Unavailable, database_away
 
-__all__ = ["PATIENCE_SECONDS", "Database", "Tx", "Work", "alone", "upsert"]
+__all__ = ["PATIENCE_SECONDS", "Database", "Look", "Tx", "Work", "alone", "upsert"]
 
 T = TypeVar("T")
 
@@ -46,14 +48,15 @@ class Database:
         self.url = url
         self.is_sqlite = url.startswith("sqlite")
         self._readers = open_sqlite(url, "BEGIN", patience) if self.is_sqlite else open_postgres(url, patience)
-        self._writers = open_sqlite(url, "BEGIN IMMEDIATE", patience) if self.is_sqlite else self._readers
-        self._impatient = open_sqlite(url, "BEGIN IMMEDIATE", 0) if self.is_sqlite else open_postgres(url, patience, short=True)
+        self._writers = open_sqlite(url, "", patience) if self.is_sqlite else self._readers  # the pen begins
+        self._impatient = open_sqlite(url, "", 0) if self.is_sqlite else open_postgres(url, patience, short=True)
         self._kept = threading.local()
         self._all_kept: list[Tx] = []
         self._lock = threading.Lock()
         self._turnstile = Turnstile(Path(f"{url.removeprefix('sqlite:///')}-turn"))
         self._pen = Pen(self._writers, self._lock, self._turnstile, patience)
         self._short: ShortJobs | None = None
+        self._lines: Lines | None = None
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="db")
         self._short_pool = ThreadPoolExecutor(SHORT_THREADS, thread_name_prefix="db-short")
@@ -79,6 +82,8 @@ class Database:
             self._writer.join(timeout=15)
             self._writer = None
         self._stop_short()
+        self._stop_lines()
+        self._pen.close()
         self._pool.shutdown(wait=True)
         self._short_pool.shutdown(wait=True)
         while self._all_kept:
@@ -112,6 +117,35 @@ class Database:
             self._stop_short()
             self._short = ShortJobs(loop, Pen(self._impatient, self._lock, self._turnstile, 0), self._jobs.put)
         return await self._short.write(work)
+
+    async def write_after(self, looks: Sequence[Look], work: Work[T], owner: str) -> T:
+        """As `write_short`, for work that begins with these looks and often needs no other: PostgreSQL then needs no thread for it.
+
+        Each look is a prepared statement and its values. The work may be run twice: first on what the looks found. Of one `owner`
+        there is never more than one piece of work in a transaction.
+        """
+        if self.is_sqlite or not looks:
+            return await self.write_short(work)
+        loop = asyncio.get_running_loop()
+        if self._lines is None or self._lines.loop is not loop:
+            self._stop_lines()
+            self._lines = Lines(loop, self._impatient.dialect, self._connection)
+        try:
+            return await self._lines.write(looks, work, owner)
+        except More:
+            return await self.write_short(work)
+
+    def _connection(self) -> Any:
+        """A connection of the driver's for whoever asks, and theirs to close."""
+        tx = self._impatient.connect()
+        driver = tx.connection.driver_connection
+        tx.detach()
+        return driver
+
+    def _stop_lines(self) -> None:
+        if self._lines is not None:
+            self._lines.stop()
+            self._lines = None
 
     def _stop_short(self) -> None:
         if self._short is not None:

@@ -56,7 +56,7 @@ def is_away(error: BaseException | None) -> bool:
 
 
 def open_sqlite(url: str, begin: str, patience: float) -> sa.Engine:
-    """An engine whose transactions start with `begin`."""
+    """An engine whose transactions start with `begin`, where it is not empty."""
     path = url.removeprefix("sqlite:///").removeprefix("sqlite+pysqlite:///")
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     engine = sa.create_engine(url, poolclass=QueuePool, pool_size=THREADS, max_overflow=0, pool_timeout=patience)
@@ -67,9 +67,11 @@ def open_sqlite(url: str, begin: str, patience: float) -> sa.Engine:
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={round(patience * 1000)}"):
             connection.execute(f"PRAGMA {pragma}").close()
 
-    @sa.event.listens_for(engine, "begin")
-    def _begin(tx: sa.Connection) -> None:
-        tx.exec_driver_sql(begin)
+    if begin:
+
+        @sa.event.listens_for(engine, "begin")
+        def _begin(tx: sa.Connection) -> None:
+            tx.exec_driver_sql(begin)
 
     return engine
 

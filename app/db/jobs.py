@@ -35,7 +35,7 @@ Answer = tuple[Job, Any, BaseException | None]
 
 def in_savepoint(tx: Tx, work: Work[T]) -> tuple[T | None, BaseException | None]:
     """What came of the work, which is undone where it failed. Raises what ends the whole transaction: a full disk, an I/O error."""
-    _run(tx, "SAVEPOINT job")
+    control(tx, "SAVEPOINT job")
     try:
         value = work(tx)
     except DBAPIError as error:
@@ -44,17 +44,17 @@ def in_savepoint(tx: Tx, work: Work[T]) -> tuple[T | None, BaseException | None]
         return _undone(tx, error)
     except Exception as error:  # noqa: BLE001 - handed to whoever waits for this job
         return _undone(tx, error)
-    _run(tx, "RELEASE job")
+    control(tx, "RELEASE job")
     return value, None
 
 
 def _undone(tx: Tx, error: Exception) -> tuple[None, Exception]:
-    _run(tx, "ROLLBACK TO job")
-    _run(tx, "RELEASE job")
+    control(tx, "ROLLBACK TO job")
+    control(tx, "RELEASE job")
     return None, error
 
 
-def _run(tx: Tx, words: str) -> None:
+def control(tx: Tx, words: str) -> None:
     """A word of transaction control, past SQLAlchemy, which needs ten times as long for it."""
     driver: Any = tx.connection.dbapi_connection
     try:

@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.db.engines import Away
-from app.db.jobs import Tx
+from app.db.jobs import Tx, control
 from app.db.turnstile import Turnstile
 from app.errors import database_away
 
@@ -16,13 +16,18 @@ TOGETHER_SECONDS = 0.010
 
 
 class Pen:
-    """What this process writes with. Whoever begins has it until they commit or drop."""
+    """What this process writes with. Whoever begins has it until they commit or drop.
+
+    It keeps one connection, for which SQLAlchemy's own transaction is open all the time; SQLite's begins and ends past it, which saves
+    as much as a commit costs (docs/decisions/017).
+    """
 
     def __init__(self, engine: sa.Engine, lock: threading.Lock, turnstile: Turnstile, patience: float) -> None:
         self._engine = engine
         self._turnstile = turnstile
         self._lock = lock
         self._patience = patience
+        self._kept: Tx | None = None
 
     def begin(self) -> Tx:
         """Begin, when it is our turn. Raises `Unavailable` where that takes longer than our patience."""
@@ -34,7 +39,8 @@ class Pen:
                 raise database_away()
             try:
                 with Away():
-                    tx = self._begin()
+                    tx = self._connection()
+                    control(tx, "BEGIN IMMEDIATE")
             finally:
                 self._turnstile.leave()
         except BaseException:
@@ -42,30 +48,42 @@ class Pen:
             raise
         return tx
 
-    def _begin(self) -> Tx:
-        tx = self._engine.connect()
-        try:
-            tx.begin()
-        except BaseException:
-            tx.close()  # else it is the collector that gives it back, some day, and the pool runs dry
-            raise
-        return tx
+    def _connection(self) -> Tx:
+        if self._kept is None:
+            tx = self._engine.connect()
+            try:
+                tx.begin()
+            except BaseException:
+                tx.close()  # else it is the collector that gives it back, some day, and the pool runs dry
+                raise
+            self._kept = tx
+        return self._kept
 
     def commit(self, tx: Tx) -> None:
         """Make it durable. Raises `Unavailable`, and what else keeps a commit from happening."""
-        driver: Any = tx.connection.dbapi_connection
         try:
             with Away():
-                tx.commit()
+                control(tx, "COMMIT")
         except BaseException:
-            driver.rollback()  # SQLite keeps the transaction of a commit that failed, and SQLAlchemy thinks it is over
+            self.drop(tx)  # SQLite keeps the transaction of a commit that failed
             raise
-        finally:
-            self.drop(tx)
+        self._lock.release()
 
     def drop(self, tx: Tx) -> None:
-        """Let go of a transaction; what was not committed is undone."""
+        """Undo a transaction and let go of it."""
+        driver: Any = tx.connection.dbapi_connection
         try:
-            tx.close()
+            driver.rollback()
+            if tx.in_nested_transaction():
+                self.close()
+        except BaseException:
+            self.close()
+            raise
         finally:
             self._lock.release()
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        tx, self._kept = self._kept, None
+        if tx is not None:
+            tx.close()

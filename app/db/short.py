@@ -11,13 +11,19 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
+from sqlalchemy.exc import DBAPIError
+
 from app import clock
-from app.db.engines import Away
+from app.db.engines import Away, is_away
 from app.db.jobs import BROKEN, Answer, Job, Tx, Work, hand_out, in_savepoint
 from app.db.shared import TOGETHER, TOGETHER_SECONDS, Pen
 from app.errors import Unavailable, database_away
 
 T = TypeVar("T")
+
+
+class _Failed(Exception):
+    """A job raised: what others did in the same transaction is undone with it."""
 
 
 class ShortJobs:
@@ -29,7 +35,7 @@ class ShortJobs:
         self._hand_over = hand_over
         self._waiting: deque[Job] = deque()
         self._hand = ThreadPoolExecutor(1, thread_name_prefix="db-commit")
-        self._called = self._committing = False
+        self._called = self._committing = self._careful = False
 
     async def write(self, work: Work[T]) -> T:
         """Run `work` on this loop and return when it is durable. Raises what `work` raises, or `Unavailable`."""
@@ -41,8 +47,9 @@ class ShortJobs:
         return await result
 
     def stop(self) -> None:
-        """Let the thread go."""
+        """Let the thread and the connection go."""
         self._hand.shutdown(wait=True)
+        self._pen.close()
 
     def _write_together(self) -> None:
         self._called = False
@@ -60,7 +67,7 @@ class ShortJobs:
             try:
                 self._pen.drop(tx)
             finally:
-                self._broken(done, error)
+                self._again(done) if isinstance(error, _Failed) else self._broken(done, error)
             if self._waiting:  # who has not had a turn yet waits for nobody else to come
                 self._called = True
                 self.loop.call_soon(self._write_together)
@@ -76,7 +83,23 @@ class ShortJobs:
             if job.result.cancelled():  # whoever asked has gone; nothing was promised
                 continue
             done.append((job, None, BROKEN))
-            done[-1] = (job, *in_savepoint(tx, job.work))
+            done[-1] = (job, *in_savepoint(tx, job.work)) if self._careful else (job, self._in_good_faith(tx, job.work), None)
+        self._careful = False
+
+    def _in_good_faith(self, tx: Tx, work: Work[T]) -> T:
+        """What came of the work, without a savepoint: hardly any fails, and where one does all are run once more, each in its own."""
+        try:
+            return work(tx)
+        except DBAPIError as error:
+            if is_away(error):
+                raise
+            raise _Failed from error
+        except Exception as error:
+            raise _Failed from error
+
+    def _again(self, done: list[Answer]) -> None:
+        self._careful = True
+        self._waiting.extendleft(job for job, _, _ in reversed(done))
 
     def _committed(self, done: list[Answer], committed: "asyncio.Future[None]") -> None:
         self._committing = False

@@ -3,13 +3,14 @@
 `door` holds what comes in and goes out, `rows` what is read and written for every push, `exchange` the turn itself.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
 from app import audit, clock, ids, people
 from app.channels import Push, PushKind
-from app.db import Tx, upsert
+from app.db import Look, Tx, upsert
 from app.inbox import rows
 from app.inbox.door import Incoming, Late, Taken, quarantine
 from app.inbox.exchange import Exchange, send_later
@@ -22,18 +23,24 @@ from app.sealing import Vault
 from app.situation import Situation, Tools
 from bots.turns import Event, Followed, Pressed, Scanned, Sent, Tapped, Wrote
 
-__all__ = ["REPLY_SERVED", "Incoming", "Late", "Taken", "quarantine", "sign_choice", "take"]
+__all__ = ["REPLY_SERVED", "Incoming", "Late", "Taken", "looks", "quarantine", "sign_choice", "take"]
 
 #: A repeated push gets the very same reply for this long; the platform's own repeats come within 15 s.
 REPLY_SERVED = timedelta(seconds=60)
 _SIGNATURE = 8
 
 
+def looks(tools: Tools, incoming: Incoming) -> Sequence[Look]:
+    """What `take` begins with for this push: most pushes need to know nothing else."""
+    push = incoming.push
+    return () if _nobodys(push) else rows.looks(tools.keyring.vault, incoming.account_id, push.openid, push.dedupe_key)
+
+
 def take(tx: Tx, tools: Tools, incoming: Incoming) -> Taken:
     """Handle a push in the caller's transaction. A repeat gets the stored reply and changes nothing."""
     push, now = incoming.push, incoming.late.received_at if incoming.late else clock.now()
     note = Note(ids.new_id(), incoming.account_id, push.dedupe_key, _mark(tools, push), push.kind, push.sent_at, now)
-    if push.kind in (PushKind.RECEIPT, PushKind.IGNORED) or not push.openid:
+    if _nobodys(push):
         return _from_nobody(tx, tools, incoming, note)
     sender = _sender(tx, tools, incoming, now)
     if sender.earlier is not None:
@@ -45,6 +52,10 @@ def take(tx: Tx, tools: Tools, incoming: Incoming) -> Taken:
 def sign_choice(vault: Vault, person_id: int, choice: str) -> str:
     """A choice's id as it goes over the wire, bound to the person who may tap it."""
     return f"{choice}~{vault.sign('choice', f'{person_id}.{choice}', _SIGNATURE)}"
+
+
+def _nobodys(push: Push) -> bool:
+    return push.kind in (PushKind.RECEIPT, PushKind.IGNORED) or not push.openid
 
 
 def _mark(tools: Tools, push: Push) -> bytes:

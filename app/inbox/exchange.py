@@ -125,7 +125,7 @@ class Exchange:
             bot = who_answers(self._tools.bots, turn, floor.holder)
             if only_safety and bot.name != FIRST:
                 return _Said(bot.name, [], floor.memories)
-            turn = replace(turn, memory=floor.memory(bot.name), holds_floor=floor.holder == bot.name)
+            turn = Turn(event, turn.person, turn.now, floor.memory(bot.name), floor.holder == bot.name, seed=turn.seed)
             answer = bot.answer(turn)
             if isinstance(answer, Answer) and all(isinstance(effect, Say) for effect in answer.effects):  # words only: no row is touched
                 messages = [effect.message for effect in answer.effects if isinstance(effect, Say)]
@@ -167,8 +167,8 @@ class Exchange:
 
     def _survive(self, bug: Exception, floor: _Floor) -> "_Said":
         """One neutral sentence to the person, one alarm to us, the event quarantined; the floor is as it was."""
-        log.error("bot_failed", kind=type(bug).__name__, where=place_of(bug))
         audit.alarm(self._tx, self._at.now, "bot_failed", type(bug).__name__)
+        log.error("bot_failed", kind=type(bug).__name__, where=place_of(bug))  # once: above, work that was only thought through has ended
         raw = self._incoming.push.raw
         quarantine(self._tx, self._tools, self._at.account_id, f"bot: {type(bug).__name__}", raw, self._at.now, self._at.known.id)
         words = self._tools.words.fill("neutral.trouble", self._at.known.language)

@@ -1,6 +1,6 @@
 """Hides what a push reads and writes: one look at everything that is known of its sender, one writing of what the exchange leaves.
 
-Both run for every push, so they are prepared (`app/prepared.py`) and as few as the database allows: on PostgreSQL the lock, the look and
+Both run for every push, so they are prepared (`app/db/prepared.py`) and as few as the database allows: on PostgreSQL the lock, the look and
 the writing are a round trip each; SQLite's writer is alone and needs no lock.
 """
 
@@ -14,12 +14,12 @@ import sqlalchemy as sa
 
 from app import people
 from app.channels import PushKind
-from app.db import Tx
+from app.db import Look, Tx
+from app.db.prepared import Prepared
 from app.keyring import Keyring, Place
 from app.models import Allowance, Conversation, Course, Delivery, Group, Identity, InboxItem, Membership, Participant, Person
 from app.models import DataKey as DataKeyRow
 from app.people import Known
-from app.prepared import Prepared
 from app.reach import Action, Traffic
 from app.sealing import Vault
 from app.states import OPEN
@@ -52,6 +52,12 @@ class Sender:
     recent: dict[str, Any] = field(repr=False)
     waiting: int
     earlier: Earlier | None
+
+
+def looks(vault: Vault, account_id: int, openid: str, dedupe_key: str) -> Sequence[Look]:
+    """What `find` looks at on PostgreSQL, for whoever looks ahead."""
+    mine = {"account": account_id, "index": people.openid_index(vault, account_id, openid)}
+    return ((_LOCK, mine), (_LOOK, {**mine, "key": dedupe_key}))
 
 
 def find(tx: Tx, keyring: Keyring, account_id: int, openid: str, dedupe_key: str) -> Sender | None:
@@ -190,10 +196,16 @@ _KEY = sa.bindparam("key", type_=InboxItem.dedupe_key.type)
 _MINE = sa.and_(Identity.account_id == _ACCOUNT, Identity.openid_index == _INDEX)
 
 
-def _lock(_dialect: str) -> list[Any]:
+def _lock(_dialect: str, *, unless_held: bool = False) -> list[Any]:
     """Not the key: a broadcast that writes them a delivery meanwhile refers to their row, and shall not wait for their push."""
     mine = sa.select(Identity.person_id).where(_MINE).scalar_subquery()
-    return [sa.select(Person.id).where(Person.id == mine).with_for_update(key_share=True)]
+    return [sa.select(Person.id).where(Person.id == mine).with_for_update(key_share=True, skip_locked=unless_held)]
+
+
+def _lock_unless_held(dialect: str) -> Any:
+    """Whoever is held by another is as if unknown: their push is tried again where it can wait."""
+    (only,) = _lock(dialect, unless_held=True)
+    return only
 
 
 def _as_list(dialect: str, *columns: Any) -> Any:
@@ -290,7 +302,7 @@ def _steps(*steps: Any) -> Prepared:
     return Prepared(build)
 
 
-_LOCK, _LOOK = Prepared(_lock), Prepared(_look)
+_LOCK, _LOOK = Prepared(_lock, ahead=_lock_unless_held), Prepared(_look)
 _KEEP = {action: _steps(_noted(*_NOTED), _lifted(action)) for action in Action}
 _ANSWER = {known: _steps(_answered(), _remembered(known)) for known in (False, True)}
 _WHOLE = {

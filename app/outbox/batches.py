@@ -8,9 +8,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.db import Tx
+from app.db.prepared import Prepared
 from app.models import Delivery
 from app.models.columns import Moment
-from app.prepared import Prepared
 from app.states import Route
 
 

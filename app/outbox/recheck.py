@@ -10,11 +10,11 @@ import sqlalchemy as sa
 from app import reach
 from app.channels import Rules, Verdict
 from app.db import Tx
+from app.db.prepared import Prepared
 from app.models import Account, Allowance, Attempt, Broadcast, ConsentGiven, Course, Delivery, Identity, Membership, Person
 from app.models import DataKey as DataKeyRow
 from app.outbox.batches import in_dialect
 from app.outbox.pace import Gates
-from app.prepared import Prepared
 from app.reach import Traffic
 from app.states import Route, State
 from bots.turns import Role

@@ -229,7 +229,8 @@ async def _flooded(database_url: str, folder: Path) -> None:
 class Held:
     """A bot that says when it was asked. The push is then held until it may go on: on PostgreSQL before the answer.
 
-    On SQLite a push runs on the loop that it came in on, which nothing may hold: there it is its commit that hangs.
+    The loop that a push comes in on nothing may hold. On PostgreSQL the push is first only thought through there, and asks the bot again
+    in its transaction; on SQLite it runs there, and it is its commit that hangs.
     """
 
     def __init__(self, bot: Any, *, commit: bool) -> None:
@@ -240,8 +241,10 @@ class Held:
         self.asked = 0
 
     def answer(self, turn: Turn) -> Answer | Need:
-        self.asked += 1
-        if not self._commit:
+        if self._commit:
+            self.asked += 1
+        elif threading.current_thread() is not threading.main_thread():
+            self.asked += 1
             self._hold()
         answer: Answer | Need = self._bot.answer(turn)
         return answer

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.channels import BadPush
+from app.channels.wechat import xml
 from app.channels.wechat.xml import MOST_BYTES, clean_text, is_blank, parse
 
 
@@ -19,6 +20,48 @@ def refused(body: str | bytes) -> str:
     with pytest.raises(BadPush) as caught:
         fields(body)
     return caught.value.reason
+
+
+#: What a document is cut up with: every mark that means something to XML, and line ends and spaces of all kinds.
+MARKS = [
+    "<",
+    ">",
+    "]]>",
+    "]",
+    "<![CDATA[",
+    "&amp;",
+    "&",
+    "\r",
+    "\n",
+    "\t",
+    " ",
+    "\x85",
+    "\u2028",
+    "\ufeff",
+    "<A>",
+    "</A>",
+    "<A/>",
+    "<!--",
+    "-->",
+]
+MARKS += ["<xml>", "</xml>", "<List>", "</List>", "<item>", "</item>", "/", "x", "好", "<?p?>"]
+USUAL = "<xml><ToUserName><![CDATA[gh_0]]></ToUserName><CreateTime>1700000000</CreateTime> <Content><![CDATA[晚安]]></Content>\n<List>1</List></xml>"
+CUTS = st.lists(st.tuples(st.integers(0, len(USUAL)), st.integers(0, 6), st.sampled_from(MARKS)), max_size=4)
+
+
+@given(CUTS)
+def test_what_is_read_the_short_way_is_what_the_reader_reads(cuts: list[tuple[int, int, str]]) -> None:
+    text = USUAL
+    for place, length, mark in cuts:
+        text = text[:place] + mark + text[place + length :]
+    short = xml._flat(text)
+    if short is not None:
+        assert short == xml._Reader().read(text)
+
+
+def test_the_usual_push_is_read_the_short_way() -> None:
+    assert xml._flat(USUAL) == {"ToUserName": "gh_0", "CreateTime": "1700000000", "Content": "晚安", "List": "1"}
+    assert xml._flat(f"<xml>{''.join(f'<F{n}>1</F{n}>' for n in range(60))}</xml>") is None
 
 
 LAUGHS = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))

@@ -10,9 +10,9 @@ import sqlalchemy as sa
 
 from app import audit
 from app.db import Database, Tx
+from app.db.prepared import Prepared
 from app.errors import Unavailable
 from app.models import Alarm, Conversation
-from app.prepared import Prepared
 from tests.delivery.scene import NOW, Desk
 
 COLUMNS = (Conversation.id, Conversation.busy, Conversation.recent, Conversation.floor_sealed, Conversation.changed_at.label("at"))

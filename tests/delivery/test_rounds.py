@@ -173,7 +173,7 @@ def test_the_turns_are_found_by_stepping_over_broadcasts_and_not_over_rows(sqlit
     with Desk(sqlite_url) as desk:
 
         def explain(tx: Tx) -> list[str]:
-            text = turns._HEADS._compiled(tx)[0].text
+            text = turns._HEADS.compiled(tx.dialect)[0].text
             rows = tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", tuple("0" * text.count("?")))
             return [row[-1] for row in rows]
 

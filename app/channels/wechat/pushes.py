@@ -9,7 +9,7 @@ import hashlib
 import re
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from xml.parsers.expat import ExpatError
@@ -29,6 +29,7 @@ _OPENID = re.compile("[A-Za-z0-9_-]{6,64}")
 _MSGID = re.compile("[!-~]{1,32}")
 _CHOICE = re.compile("[!-~]{1,64}")
 _MOST_SCENE = 64  # characters of a scene (platform reference, section 8)
+_SECONDS, _TIME = re.compile("[0-9]{10}"), re.compile("[0-9]{10}(?:[0-9]{3})?")
 _ECHO = re.compile("[0-9A-Za-z]{1,128}")
 _SCENE_PREFIX = "qrscene_"
 _RECEIPTS = frozenset({"templatesendjobfinish", "masssendjobfinish"})
@@ -81,7 +82,7 @@ def open_push(credentials: Credentials, query: Sequence[tuple[str, str]], body: 
     fields = check_query(credentials, query, now)
     plain, key = _plain(credentials, fields, body, now)
     try:
-        return replace(_read(credentials, plain, now), aes_key_used=key)
+        return _read(credentials, plain, now, key)
     except BadPush as bad:
         raise BadPush(bad.reason, plain) from None
 
@@ -123,7 +124,7 @@ def _outer(body: bytes) -> Fields:
         raise BadPush(bad.reason, body) from None
 
 
-def _read(credentials: Credentials, plain: bytes, now: datetime) -> Push:
+def _read(credentials: Credentials, plain: bytes, now: datetime, key: str | None = None) -> Push:
     fields, dropped = parse(plain)
     if "Encrypt" in fields:
         raise BadPush("nested")
@@ -146,6 +147,7 @@ def _read(credentials: Credentials, plain: bytes, now: datetime) -> Push:
         choice=meaning.choice,
         msgid=meaning.msgid,
         note=note,
+        aes_key_used=key,
     )
 
 
@@ -234,7 +236,7 @@ def _wechatpy(classes: Mapping[str, Any], name: str, fields: Fields, attribute: 
 
 
 def _moment(create_time: str, now: datetime) -> tuple[datetime, bool]:
-    if re.fullmatch("[0-9]{10}", create_time):
+    if _SECONDS.fullmatch(create_time):
         moment = datetime.fromtimestamp(int(create_time), UTC)
         if abs(moment - now) <= MOST_CLOCK_ERROR:
             return moment, False
@@ -252,7 +254,7 @@ def _dedupe_key(fields: Fields, openid: str) -> str:
 
 def _ten_digits(create_time: str) -> str:
     """Seconds as given, of milliseconds the seconds, else zeros: never our own time, which a retry would not repeat."""
-    return create_time[:10] if re.fullmatch("[0-9]{10}(?:[0-9]{3})?", create_time) else "0" * 10
+    return create_time[:10] if _TIME.fullmatch(create_time) else "0" * 10
 
 
 def _content_hash(fields: Fields, meaning: _Meaning) -> bytes:

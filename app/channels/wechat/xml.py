@@ -14,6 +14,8 @@ from app.channels import BadPush
 MOST_BYTES = 64 * 1024
 MOST_DEPTH = 8
 MOST_ELEMENTS = 200
+#: Fields of a push that is read the short way.
+_MOST_FLAT = 50
 
 Value = str | dict[str, "Value"] | list["Value"]
 Fields = Mapping[str, Value]
@@ -25,6 +27,9 @@ _ENVELOPE = re.compile(
     rb"<xml>\s*<ToUserName><!\[CDATA\[([A-Za-z0-9_-]{1,64})\]\]></ToUserName>"
     rb"\s*<Encrypt><!\[CDATA\[([A-Za-z0-9+/=]{1,65000})\]\]></Encrypt>\s*</xml>\s*"
 )
+#: One flat field: characters in CDATA, or plain ones without a mark that means something to XML; no line end that a reader would change.
+_FIELD = re.compile(r"[ \t\n]*<([A-Za-z_][A-Za-z0-9_]{0,63})>(?:<!\[CDATA\[((?:[^\]\r]|\](?!\]>))*)\]\]>|([^<&\]\r]*))</\1>")
+_OPENED, _CLOSED = "<xml>", re.compile(r"[ \t\n]*</xml>[ \t\n]*")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffe\uffff\ud800-\udfff]")
@@ -37,7 +42,22 @@ def parse(body: bytes) -> tuple[Fields, bool]:
         return {"ToUserName": usual[1].decode(), "Encrypt": usual[2].decode()}, False
     text = _decode(body)
     legal = _NOT_XML.sub("", text)
-    return _Reader().read(legal), legal != text
+    return _flat(legal) or _Reader().read(legal), legal != text
+
+
+def _flat(text: str) -> Fields | None:
+    """The fields of a push as the platform writes nearly all, or None where the reader must be asked, which costs five times as much."""
+    if not text.startswith(_OPENED):
+        return None
+    fields: dict[str, Value] = {}
+    place = len(_OPENED)
+    while (found := _FIELD.match(text, place)) is not None:
+        name, marked, bare = found.groups()
+        if name in fields or len(fields) >= _MOST_FLAT:
+            return None
+        fields[name] = bare if marked is None else marked
+        place = found.end()
+    return fields if _CLOSED.fullmatch(text, place) else None
 
 
 def text_of(fields: Fields, name: str) -> str:

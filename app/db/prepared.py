@@ -7,17 +7,20 @@ typed columns; only the road to the driver is shorter (docs/decisions/017). Erro
 import re
 from collections import namedtuple
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import psycopg
 import sqlalchemy as sa
 
-from app.db import Tx
+from app.db.foreseen import Foreseen, More
+from app.db.jobs import Tx
+from app.models.columns import Moment
 
 _Process = Callable[[Any], Any] | None
 
 
-class _Compiled(NamedTuple):
+class Compiled(NamedTuple):
     """One statement as a driver takes it: its text, what goes in (the caller's name and its conversion), how each column comes out."""
 
     text: str
@@ -25,49 +28,76 @@ class _Compiled(NamedTuple):
     columns: tuple[_Process, ...]
     row: Callable[..., Any]
 
+    def bound(self, values: dict[str, Any]) -> list[Any]:
+        """What goes in, in its order."""
+        return [values.get(key) if process is None else process(values.get(key)) for key, process in self.binds]
+
+    def read(self, row: Sequence[Any]) -> Any:
+        """A driver's row as everybody else reads it, with its columns as names."""
+        return self.row(
+            *[value if process is None or value is None else process(value) for process, value in zip(self.columns, row, strict=True)]
+        )
+
 
 class Prepared:
-    """One step of work, written down once. `build(dialect)` gives its statements in order; they share their parameters' names."""
+    """One step of work, written down once. `build(dialect)` gives its statements in order; they share their parameters' names.
 
-    def __init__(self, build: Callable[[str], Sequence[Any]]) -> None:
+    `ahead` is how its only statement is asked ahead of a transaction, where that is another: nobody waits for a lock there.
+    """
+
+    def __init__(self, build: Callable[[str], Sequence[Any]], ahead: Callable[[str], Any] | None = None) -> None:
         self._build = build
-        self._by_dialect: dict[str, tuple[_Compiled, ...]] = {}
+        self._by_dialect: dict[str, tuple[Compiled, ...]] = {}
+        self._ahead = None if ahead is None else Prepared(lambda dialect: [ahead(dialect)])
 
     def first(self, tx: Tx, /, **values: Any) -> Any:
         """The first row of the last statement, with its columns as names, or None where there is none."""
+        if isinstance(tx, Foreseen):
+            return tx.first(self)
         last, cursor = self._asked(tx, values)
         row = cursor.fetchone()
         _leave(tx, cursor)
-        return None if row is None else last.row(*map(_come_out, last.columns, row))
+        return None if row is None else last.read(row)
 
     def all(self, tx: Tx, /, **values: Any) -> list[Any]:
         """Every row of the last statement, with its columns as names."""
         last, cursor = self._asked(tx, values)
         rows = cursor.fetchall()
         _leave(tx, cursor)
-        return [last.row(*map(_come_out, last.columns, row)) for row in rows]
+        return [last.read(row) for row in rows]
 
     def run(self, tx: Tx, /, **values: Any) -> None:
         """Run every statement; what they return is left alone."""
-        for each in self._compiled(tx):
+        if isinstance(tx, Foreseen):
+            tx.noted.append((self, values))
+            return
+        for each in self.compiled(tx.dialect):
             _leave(tx, _execute(tx, each, values))
 
-    def _asked(self, tx: Tx, values: dict[str, Any]) -> tuple[_Compiled, Any]:
+    def _asked(self, tx: Tx, values: dict[str, Any]) -> tuple[Compiled, Any]:
         """Everything run, and the cursor of the last statement."""
-        *first, last = self._compiled(tx)
+        if isinstance(tx, Foreseen):
+            raise More
+        *first, last = self.compiled(tx.dialect)
         for each in first:
             _leave(tx, _execute(tx, each, values))
         return last, _execute(tx, last, values)
 
-    def _compiled(self, tx: Tx) -> tuple[_Compiled, ...]:
-        found = self._by_dialect.get(tx.dialect.name)
+    def compiled(self, dialect: sa.Dialect) -> tuple[Compiled, ...]:
+        """The statements for this dialect."""
+        found = self._by_dialect.get(dialect.name)
         if found is None:
-            found = tuple(_compile(statement, tx.dialect) for statement in self._build(tx.dialect.name))
-            self._by_dialect[tx.dialect.name] = found
+            found = tuple(_compile(statement, dialect) for statement in self._build(dialect.name))
+            self._by_dialect[dialect.name] = found
         return found
 
+    def ahead(self, dialect: sa.Dialect) -> Compiled:
+        """Its only statement as it is asked ahead."""
+        (only,) = self.compiled(dialect) if self._ahead is None else self._ahead.compiled(dialect)
+        return only
 
-def _compile(statement: Any, dialect: sa.Dialect) -> _Compiled:
+
+def _compile(statement: Any, dialect: sa.Dialect) -> Compiled:
     compiled: Any = statement.compile(dialect=dialect)
     text, names = _numbered(str(compiled)) if dialect.name == "postgresql" else (str(compiled), list(compiled.positiontup))
     by_name = {name: bind for bind, name in compiled.bind_names.items()}
@@ -75,7 +105,7 @@ def _compile(statement: Any, dialect: sa.Dialect) -> _Compiled:
     selected = getattr(statement, "selected_columns", None)
     columns = () if selected is None else tuple(_coming_out(each.type, dialect) for each in selected)
     row = namedtuple("Row", [] if selected is None else selected.keys())  # type: ignore[misc]  # its names are the statement's
-    return _Compiled(text, binds, columns, row)
+    return Compiled(text, binds, columns, row)
 
 
 def _numbered(text: str) -> tuple[str, list[str]]:
@@ -92,10 +122,19 @@ def _numbered(text: str) -> tuple[str, list[str]]:
 
 def _going_in(bind: Any, dialect: sa.Dialect) -> _Process:
     process: _Process = bind.type.dialect_impl(dialect).bind_processor(dialect)
+    if isinstance(bind.type, Moment) and dialect.name == "sqlite":
+        process = _written
     if bind.required or bind.callable is not None:
         return process
     constant = bind.value if process is None else process(bind.value)  # a literal of the statement itself
     return lambda _: constant
+
+
+def _written(moment: datetime | None) -> str | None:
+    """A moment as SQLAlchemy writes it into SQLite, which takes it five times as long."""
+    if moment is not None and moment.tzinfo is None:
+        raise ValueError("a moment without a zone")
+    return None if moment is None else moment.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
 def _coming_out(type_: Any, dialect: sa.Dialect) -> _Process:
@@ -103,12 +142,8 @@ def _coming_out(type_: Any, dialect: sa.Dialect) -> _Process:
     return process
 
 
-def _come_out(process: _Process, value: Any) -> Any:
-    return value if process is None or value is None else process(value)
-
-
-def _execute(tx: Tx, compiled: _Compiled, values: dict[str, Any]) -> Any:
-    bound = [values.get(key) if process is None else process(values.get(key)) for key, process in compiled.binds]
+def _execute(tx: Tx, compiled: Compiled, values: dict[str, Any]) -> Any:
+    bound = compiled.bound(values)
     driver: Any = tx.connection.dbapi_connection
     dbapi: Any = tx.dialect.dbapi
     try:
