@@ -117,6 +117,7 @@ def load_phrases(path: Path) -> Phrases:
         raise PhraseError(f"{path.name} lacks {error}; see the file's own head for what belongs in it.") from None
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def plain(text: str) -> str:
     """Short words in the form in which they are compared: as `bots.choices.normal`, in simplified characters."""
     return normal(text).translate(_SIMPLIFIED)

@@ -23,29 +23,12 @@ def refused(body: str | bytes) -> str:
 
 
 #: What a document is cut up with: every mark that means something to XML, and line ends and spaces of all kinds.
-MARKS = [
-    "<",
-    ">",
-    "]]>",
-    "]",
-    "<![CDATA[",
-    "&amp;",
-    "&",
-    "\r",
-    "\n",
-    "\t",
-    " ",
-    "\x85",
-    "\u2028",
-    "\ufeff",
-    "<A>",
-    "</A>",
-    "<A/>",
-    "<!--",
-    "-->",
-]
-MARKS += ["<xml>", "</xml>", "<List>", "</List>", "<item>", "</item>", "/", "x", "好", "<?p?>"]
-USUAL = "<xml><ToUserName><![CDATA[gh_0]]></ToUserName><CreateTime>1700000000</CreateTime> <Content><![CDATA[晚安]]></Content>\n<List>1</List></xml>"
+MARKS = ["<", ">", "]]>", "]", "<![CDATA[", "&amp;", "&", "\r", "\n", "\t", " ", "\x85", "\u2028", "\ufeff", "<!--", "-->"]
+MARKS += ["<A>", "</A>", "<A/>", "<xml>", "</xml>", "<List>", "</List>", "<item>", "</item>", "/", "x", "好", "<?p?>"]
+USUAL = (
+    "<xml><ToUserName><![CDATA[gh_0]]></ToUserName><CreateTime>1700000000</CreateTime> "
+    "<Content><![CDATA[晚安]]></Content>\n<List>1</List></xml>"
+)
 CUTS = st.lists(st.tuples(st.integers(0, len(USUAL)), st.integers(0, 6), st.sampled_from(MARKS)), max_size=4)
 
 
