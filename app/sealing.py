@@ -93,7 +93,7 @@ class Vault:
         return inner, outer
 
     def _keyed(self, value: bytes) -> bytes:
-        inner, outer = (begun.copy() for begun in self._begun)
+        inner, outer = self._begun[0].copy(), self._begun[1].copy()
         inner.update(value)
         outer.update(inner.digest())
         return bytes(outer.digest())

@@ -31,9 +31,12 @@ _APART = re.compile(r"[,，.。!！?？;；、~～…\n]+")
 
 def pleasantry(text: str) -> str | None:
     """Which one it is: "thanks", "night", "bye", "hello" or "okay"; None where anything else is said too."""
-    kinds = {_kind(piece) for piece in _APART.split(text) if piece.strip()}
-    if None in kinds:
-        return None
+    kinds: set[str] = set()
+    for piece in _APART.split(text):
+        kind = _kind(piece) if piece.strip() else ""
+        if kind is None:  # as in most messages, and then it does not matter what else is said
+            return None
+        kinds.add(kind)
     return next((kind for kind in _SPELLINGS if kind in kinds), None)
 
 
