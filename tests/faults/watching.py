@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg
 
+from app.db.lines import _Line
 from app.states import State
 
 _STATES = frozenset(State) | {"expanding", "going", "done"}
@@ -63,10 +64,11 @@ def watch() -> None:
     if sqlite3.dbapi2.connect is not _connect_sqlite:
         sqlite3.dbapi2.connect = _connect_sqlite
         _watch_psycopg()
+        _watch_lines()
 
 
 def _executed(connection: Any, text: Any, parameters: Any, rows: int) -> None:
-    words = re.sub(r" ?= ?", "=", " ".join(str(text).lower().replace('"', "").split()))
+    words = _plain(text)
     if words.startswith(("begin", "rollback")) and not words.startswith("rollback to"):
         _open[id(connection)] = Transaction(began_at=getattr(connection, "total_changes", 0))
         return
@@ -75,6 +77,10 @@ def _executed(connection: Any, text: Any, parameters: Any, rows: int) -> None:
     transaction.statements.append(statement)
     for look in after_statement:
         look(transaction, statement)
+
+
+def _plain(text: Any) -> str:
+    return re.sub(r" ?= ?", "=", " ".join(str(text).lower().replace('"', "").split()))
 
 
 def _commits(connection: Any, commit: Callable[[], None]) -> None:
@@ -107,6 +113,9 @@ class _Connection(sqlite3.Connection):
         return super().cursor(factory)
 
     def execute(self, text: str, parameters: Any = (), /) -> Any:  # the driver's own makes a cursor that nobody watches
+        if text == "COMMIT":
+            _commits(self, super().commit)
+            return super().cursor()
         return self.cursor().execute(text, parameters)
 
     def executemany(self, text: str, many: Any, /) -> Any:
@@ -141,6 +150,24 @@ def _watch_psycopg() -> None:
 
     psycopg.Connection.commit = committed  # type: ignore[method-assign, assignment]
     psycopg.Connection.rollback = rolled_back  # type: ignore[method-assign, assignment]
+
+
+def _watch_lines() -> None:
+    """What goes out in one go is one transaction; the program is not asked between its statements."""
+    ask = _Line.ask
+
+    async def asked(line: Any, steps: Sequence[Any]) -> list[Any]:
+        texts = [compiled.text for compiled, _ in steps]
+        transaction = Transaction([Statement(_plain(text), frozenset(), -1) for text in texts])
+        commits = texts[-1:] == ["COMMIT"]
+        for look in before_commit if commits else ():
+            look(transaction)
+        results = await ask(line, steps)
+        for look in after_commit if commits else ():
+            look(transaction)
+        return results
+
+    _Line.ask = asked  # type: ignore[method-assign, assignment]
 
 
 def _watch_cursors(kind: Any) -> None:
