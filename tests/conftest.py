@@ -9,6 +9,7 @@ The databases stand on the newest revision and are empty; `-k sqlite` leaves Pos
 
 import contextlib
 import gc
+import importlib.util
 import ipaddress
 import itertools
 import multiprocessing.connection
@@ -30,7 +31,7 @@ from psycopg import sql
 
 import migrations
 from migrations import running
-from tests import postgres
+from tests import compiled, postgres
 
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
 hypothesis.settings.register_profile("wild", deadline=None, print_blob=True, max_examples=1000)
@@ -103,6 +104,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _stop_politely)
     sys.addaudithook(_refuse_far_addresses)
+    compiled.share()
+    _look_for_it_once("sniffio")
     if not hasattr(config, "workerinput"):
         config.stash[_desk] = PostgresDesk()
         config.stash[_desk].open()
@@ -122,6 +125,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     if _desk in config.stash:
         config.stash[_desk].close()
+
+
+def _look_for_it_once(name: str) -> None:
+    """httpcore tries to import this with every request; where it is missing, each try would walk the whole path."""
+    if importlib.util.find_spec(name) is None:
+        sys.modules[name] = None  # type: ignore[assignment]  # as Python's reference says: the import fails at once
 
 
 def _stop_politely(_number: int, _frame: object) -> NoReturn:
