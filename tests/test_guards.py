@@ -42,6 +42,20 @@ def test_a_database_is_fresh_each_time(database_url: str, round_: str) -> None:
     assert add_an_alarm_and_stay_connected(database_url) == (0, 1)
 
 
+def test_engines_of_one_kind_share_what_they_compile_and_of_two_kinds_do_not(sqlite_url: str, postgres_url: str, tmp_path: Path) -> None:
+    """So that a driver's own way to write a statement never reaches the other's server, and no test pays for what one before has paid."""
+    query = sa.select(Alarm.id).where(Alarm.subject == "nobody else asks this", Alarm.kind.in_(["bot", "web"]))
+    other = tmp_path / "other.db"
+    shutil.copyfile(sqlite_url.removeprefix("sqlite:///"), other)
+    seen = []
+    for url in (sqlite_url, f"sqlite:///{other}", postgres_url, postgres_url):
+        engine = sa.create_engine(url, poolclass=sa.pool.NullPool)
+        with engine.connect() as connection:
+            done = connection.execute(query)
+            seen.append((done.context.cache_hit.name, done.all()))
+    assert seen == [("CACHE_MISS", []), ("CACHE_HIT", []), ("CACHE_MISS", []), ("CACHE_HIT", [])]
+
+
 def through_connect() -> None:
     socket.create_connection((FAR, 9), timeout=1)
 
