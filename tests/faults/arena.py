@@ -47,7 +47,7 @@ STEADY: Mapping[str, str] = {"TONGBAN_LEASE_SECONDS": str(STEADY_SECONDS)}
 #: For runs in which nobody dies: no living process is taken for dead, however long two busy cores let it wait.
 PATIENT: Mapping[str, str] = {"TONGBAN_LEASE_SECONDS": "30"}
 #: What makes a process of the program quick to notice; nothing that it decides.
-QUICK: Mapping[str, Any] = {"app.worker:_TICK_SECONDS": 0.05, "app.worker:_REAP_SECONDS": 0.2}
+QUICK: Mapping[str, Any] = {"app.worker:_TICK_SECONDS": 0.1, "app.worker:_REAP_SECONDS": 0.2}
 #: Seconds after which the sandbox delivers a push again.
 PUSH_SECONDS = 1.0
 
@@ -268,7 +268,7 @@ class Arena:
                 process.must_live()
             if time.monotonic() > deadline:
                 raise AssertionError(f"it did not come within {seconds} s: {dict(self.states())}")
-            time.sleep(0.01)
+            time.sleep(0.025)
         return value
 
     # -- what there is
