@@ -24,7 +24,7 @@ USER = "tongban"
 #: Accounts without rights that every Unix has at least one of.
 UNPRIVILEGED = ("nobody", "daemon")
 #: Seconds until a start or a stop counts as failed; a busy laptop needs about two.
-PATIENCE = 60
+PATIENCE = 120
 #: A zone that is neither UTC nor the machine's, so that a moment read without its zone fails a test.
 SETTINGS = {
     "listen_addresses": "",

@@ -111,7 +111,7 @@ class Server:
 
     async def stop(self) -> None:
         self._server.tell()
-        await wait_for(self._task, 20)
+        await wait_for(self._task, 60)
 
 
 class Stage:
@@ -157,8 +157,8 @@ class Stage:
         self._service_server = Server(service)
         await self._service_server.start()
         self.worker = Worker(self.assembly)
-        self.phones = httpx.AsyncClient(base_url=self._sandbox_server.address, timeout=30, verify=False)  # plain HTTP: no certificates
-        self.web = httpx.AsyncClient(base_url=self._service_server.address, timeout=30, verify=False)
+        self.phones = httpx.AsyncClient(base_url=self._sandbox_server.address, timeout=60, verify=False)  # plain HTTP: no certificates
+        self.web = httpx.AsyncClient(base_url=self._service_server.address, timeout=60, verify=False)
         await self._connect()
         return self
 

@@ -36,7 +36,7 @@ class Outage:
     def begin(self) -> None:
         """From now on it is away."""
         if self._is_sqlite:
-            self._file = sqlite3.connect(self._url.database or "", isolation_level=None, timeout=10, check_same_thread=False)
+            self._file = sqlite3.connect(self._url.database or "", isolation_level=None, timeout=60, check_same_thread=False)
             self._file.execute("BEGIN IMMEDIATE")
             return
         self._ask("ALTER DATABASE {id} WITH ALLOW_CONNECTIONS false")
@@ -64,7 +64,7 @@ class Outage:
             return list(found) if found.description else []
 
 
-async def until(true: Callable[[], bool], seconds: float = 30.0) -> None:
+async def until(true: Callable[[], bool], seconds: float = 90.0) -> None:
     """Wait for something that is bound to happen."""
     deadline = clock.steady() + seconds
     while not true():

@@ -35,7 +35,7 @@ async def scene(database_url: str, folder: Path) -> AsyncIterator[tuple[Stage, W
     """A stage in real time, its wire, a real web process on its database, and a client of that."""
     async with Stage(database_url, folder, at=None) as stage:
         with WebProcess(database_url, folder, CLOCK_FILE=str(stage.settings.clock_file)) as web:
-            async with httpx.AsyncClient(base_url=web.address, timeout=30, verify=False) as client:  # plain HTTP
+            async with httpx.AsyncClient(base_url=web.address, timeout=60, verify=False) as client:  # plain HTTP
                 yield stage, Wire(stage), web, client
 
 
@@ -166,7 +166,7 @@ async def _slow(database_url: str, folder: Path) -> None:
         await _until(lambda: web.descriptors() <= before + 5)
 
 
-async def _until(true: Callable[[], bool], seconds: float = 20) -> None:
+async def _until(true: Callable[[], bool], seconds: float = 60) -> None:
     async with asyncio.timeout(seconds):
         while not true():  # noqa: ASYNC110 - the other side is another process
             await asyncio.sleep(0.05)
@@ -264,7 +264,7 @@ class Held:
 
     def _hold(self) -> None:
         self.begun.set()
-        assert self.may.wait(20)
+        assert self.may.wait(60)
 
 
 def test_c1_three_repeats_at_two_real_processes_wait_for_the_first_that_still_runs_and_get_its_reply(
@@ -282,7 +282,7 @@ async def _repeated(database_url: str, folder: Path) -> None:
         plain = wire.text(stage.openids["小雨"], "停")
         with held.commits():
             first = asyncio.create_task(wire.push(plain, at=stage.web))
-            await asyncio.to_thread(held.begun.wait, 20)
+            await asyncio.to_thread(held.begun.wait, 60)
             repeats = [asyncio.create_task(wire.push(plain, at=at)) for at in (client, stage.web, client)]
             done, _ = await asyncio.wait([first, *repeats], timeout=0.4)
             assert done == set(), "nobody answers before the first is written down"

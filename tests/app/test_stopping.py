@@ -44,8 +44,8 @@ def process(command: str, database_url: str, port: int) -> Iterator["subprocess.
 
 async def answers(address: str) -> httpx.AsyncClient:
     """A client to a process, once that is there."""
-    web = httpx.AsyncClient(base_url=address, timeout=30, verify=False)  # plain HTTP
-    deadline = clock.steady() + 60
+    web = httpx.AsyncClient(base_url=address, timeout=60, verify=False)  # plain HTTP
+    deadline = clock.steady() + 120
     while clock.steady() < deadline:
         try:
             if (await web.get("/health/live")).status_code == 200:

@@ -20,7 +20,7 @@ from tests.stage import KEY
 
 ROOT = Path(__file__).parents[2]
 #: Seconds until a start counts as failed: two busy cores start a process in ten.
-PATIENCE = 60
+PATIENCE = 120
 
 
 class WebProcess:
@@ -90,7 +90,7 @@ class WebProcess:
         deadline = time.monotonic() + PATIENCE
         while self.lives() and time.monotonic() < deadline:
             try:
-                with socket.create_connection(("127.0.0.1", self.port), timeout=5) as asked:
+                with socket.create_connection(("127.0.0.1", self.port), timeout=20) as asked:
                     asked.sendall(b"GET /health/live HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
                     return asked.recv(64).startswith(b"HTTP/1.1 200 ")
             except OSError:

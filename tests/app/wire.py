@@ -187,7 +187,7 @@ class OtherProcess:
         await self._server.start()
         self.address = self._server.address
         self.port = int(self.address.rpartition(":")[2])
-        self.web = httpx.AsyncClient(base_url=self.address, timeout=30, verify=False)  # plain HTTP
+        self.web = httpx.AsyncClient(base_url=self.address, timeout=60, verify=False)  # plain HTTP
         return self
 
     async def __aexit__(self, *_: object) -> None:

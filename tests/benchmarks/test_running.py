@@ -16,7 +16,7 @@ def test_a_short_run_counts_every_push_and_shows_each_figure_beside_its_limit(tm
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     figures = {figure["name"]: figure for figure in json.loads(found.read_text(encoding="utf-8"))["figures"]}

@@ -136,7 +136,7 @@ def _no_process_stays_behind() -> Iterator[None]:
     before = set(psutil.Process().children(recursive=True))
     yield
     left = set(psutil.Process().children(recursive=True)) - before
-    _, alive = psutil.wait_procs(left, timeout=5)
+    _, alive = psutil.wait_procs(left, timeout=30)
     assert not alive, f"processes stayed behind: {alive}"
 
 
@@ -148,7 +148,7 @@ def tab() -> Iterator[Page]:
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         page = chromium.new_context(locale="zh-CN", reduced_motion="reduce").new_page()
-        page.set_default_timeout(5000)
+        page.set_default_timeout(30_000)
         yield page
         chromium.close()
 

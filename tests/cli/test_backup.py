@@ -137,7 +137,7 @@ def test_what_is_written_meanwhile_is_in_it_whole_or_not_at_all(database_url: st
         assert 20 < len(left) < pairs[0]
 
 
-def wait_until(met: Any, seconds: float = 30) -> None:
+def wait_until(met: Any, seconds: float = 90) -> None:
     until = time.monotonic() + seconds
     while not met():
         assert time.monotonic() < until, "waited too long"
@@ -332,7 +332,7 @@ def killed(url: str, keyring: Keyring, words: list[str], when: Callable[[], bool
     with subprocess.Popen([sys.executable, "-m", "app", *words], cwd=ROOT, env=environment) as process:
         wait_until(lambda: when() or process.poll() is not None)
         process.kill()
-        assert process.wait(10) == -signal.SIGKILL
+        assert process.wait(60) == -signal.SIGKILL
 
 
 def test_a_backup_killed_in_the_middle_leaves_no_half_file(sqlite_url: str, tmp_path: Path) -> None:

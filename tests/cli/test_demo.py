@@ -141,7 +141,7 @@ def running(tmp_path: Path) -> Iterator[Running]:
 
 def call(port: int, method: str, path: str, body: object = None) -> Any:
     """One call to the sandbox's controls."""
-    http_ = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    http_ = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     http_.request(method, path, None if body is None else json.dumps(body), {"content-type": "application/json"})
     answer = http_.getresponse()
     content = json.loads(answer.read())
@@ -168,7 +168,7 @@ def test_the_demo_lives(running: Running, tongban: Tongban, monkeypatch: pytest.
     assert "weixin.qq.com" in tongban(*on_it, "group", "qr", "chenguang", "--png", "qr.png").out
     assert Path("qr.png").read_bytes().startswith(b"\x89PNG")
     assert "29 people" in tongban(*on_it, "announce", "今晚八点见", "--group", "chenguang", "--yes").out
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while "今晚八点见" not in str(call(running.sandbox, "GET", f"/sandbox/people/{openid}/chat")) and time.monotonic() < deadline:
         time.sleep(0.1)
     progress = tongban(*on_it, "progress", "1").out
@@ -176,7 +176,7 @@ def test_the_demo_lives(running: Running, tongban: Tongban, monkeypatch: pytest.
     assert "no longer follows" in progress
 
     running.process.send_signal(signal.SIGINT)
-    assert running.process.wait(30) == 0
+    assert running.process.wait(60) == 0
     assert running.process.stdout is not None
     rest = running.process.stdout.read()
     assert "Traceback" not in rest

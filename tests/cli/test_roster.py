@@ -163,11 +163,11 @@ def test_j2_a_quoted_cell_may_hold_a_separator() -> None:
 
 
 def test_j2_a_line_of_a_megabyte_and_a_file_that_is_too_large_are_refused_at_once(tmp_path: Path) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     assert text(HEAD + "x" * 1_000_000 + ",组员,dawn,\n").errors
     (tmp_path / "big.csv").write_bytes(b"x" * (roster.MOST_BYTES + 1))
     assert "at most" in roster.read(tmp_path / "big.csv").errors[0].sentence
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 2
 
 
 def test_j2_with_one_wrong_line_nothing_is_imported(desk: Desk) -> None:
@@ -202,9 +202,9 @@ def test_j3_a_bomb_is_refused_before_it_unpacks() -> None:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("xl/worksheets/sheet1.xml", b"0" * 60_000_000)
-    began = time.monotonic()
+    began = time.process_time()
     assert "unpacks to" in parse(".xlsx", out.getvalue()).errors[0].sentence
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def _counted() -> Iterator[list[Pen]]:
 def _held(database: Database) -> tuple[threading.Event, "asyncio.Future[Any]"]:
     """Occupy the writer until the event is set, so that what comes meanwhile waits together."""
     go = threading.Event()
-    future = asyncio.ensure_future(database.write(lambda tx: go.wait(10) and _alarm("first")(tx)))
+    future = asyncio.ensure_future(database.write(lambda tx: go.wait(60) and _alarm("first")(tx)))
     return go, future
 
 
@@ -178,7 +178,7 @@ async def _behind(url: str, verb: str) -> None:
     with Database(url) as database:
         jobs = [breaks, *(_alarm(f"kind{number}") for number in range(40))]
         answers = asyncio.gather(*(getattr(database, verb)(job) for job in jobs), return_exceptions=True)
-        done = await asyncio.wait_for(answers, 10)
+        done = await asyncio.wait_for(answers, 60)
         assert [type(each).__name__ for each in done] == ["KeyError", *["str"] * 40]
         assert len(_kinds(database)) == 40
 
@@ -197,7 +197,7 @@ async def _locked(url: str, verb: str) -> None:
         answers = await asyncio.gather(*(getattr(database, verb)(_alarm(f"while{number}")) for number in range(5)), return_exceptions=True)
         took = time.monotonic() - began
         assert {type(each) for each in answers} == {Unavailable}
-        assert 0.25 < took < 2.5, "all wait for the same lock, not one after the other for ever"
+        assert 0.25 < took < 10, "all wait for the same lock, not one after the other for ever"
         assert await database.read(lambda tx: tx.execute(sa.select(sa.func.count()).select_from(Alarm)).scalar_one()) == 1
         other.execute("ROLLBACK")
         await database.write(_alarm("after"))
@@ -331,12 +331,12 @@ def test_what_is_queued_is_finished_before_the_end(sqlite_url: str) -> None:
 
     def patient(tx: Tx) -> str:
         begun.set()
-        assert go.wait(30)
+        assert go.wait(60)
         return _alarm("first")(tx)
 
     with ThreadPoolExecutor(50) as callers:
         first = callers.submit(database.write_now, patient)
-        assert begun.wait(30)
+        assert begun.wait(60)
         waits = [callers.submit(database.write_now, _alarm(f"kind{number}")) for number in range(49)]
         while database._jobs.qsize() < 49:
             time.sleep(0.001)

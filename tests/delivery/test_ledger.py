@@ -39,7 +39,7 @@ def _during(
         return made
 
     def interfere() -> None:
-        worked.wait(10)
+        worked.wait(60)
         with Database(desk.database.url) as database:
             found.append(database.write_now(other))
         done.set()

@@ -56,7 +56,7 @@ def test_a_slow_answer_holds_up_nobody_and_never_are_more_than_eight_in_doubt(da
             if number == 30:
                 others_through.set()
             if number == 1:
-                await asyncio.wait_for(others_through.wait(), 20)
+                await asyncio.wait_for(others_through.wait(), 60)
 
         line = _Line(wait)
         run(desk.assembly.postman().send_due(desk.account_id, line, NOW))  # type: ignore[arg-type]

@@ -47,7 +47,7 @@ async def _hanging(database_url: str, folder: Path) -> None:
 
 
 async def _until(stage: Stage, holds: Callable[[Counter[str]], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             rows = stage.read(lambda tx: tx.execute(sa.select(Delivery.state)).scalars().all())
             if holds(Counter(rows)):
@@ -105,13 +105,13 @@ async def _set_back(database_url: str, folder: Path) -> None:
             await _ticked(ticks, after=NOW)
         with time_machine.travel(NOW - timedelta(hours=2), tick=True):
             before = len(ticks)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while len(ticks) < before + 2:  # noqa: ASYNC110 - the ticker offers no event
                     await asyncio.sleep(0.05)
             await stage.worker.stop()
 
 
 async def _ticked(ticks: list[datetime], after: datetime) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not [tick for tick in ticks if tick > after]:  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.05)

@@ -52,7 +52,7 @@ def test_a_missing_sqlite_file_is_made_by_an_upgrade_and_not_by_a_question(tmp_p
 def test_processes_that_upgrade_at_once_wait_for_each_other(empty_database_url: str) -> None:
     code = f"from migrations import running; running.upgrade({empty_database_url!r})"
     processes = [subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.PIPE) for _ in range(3)]
-    ends = [(process.communicate(timeout=60)[1], process.returncode) for process in processes]
+    ends = [(process.communicate(timeout=180)[1], process.returncode) for process in processes]
     assert ends == [(b"", 0)] * 3
     assert migrations.current(empty_database_url) == migrations.head()
 

@@ -23,7 +23,7 @@ TOKEN = "sandboxtoken"
 AES_KEY = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
 #: Noon in China on the second of March, so that a test does not happen to run into midnight or the month's end.
 NOON = 1_803_960_000.0
-PUSH_TIMEOUT = 0.3
+PUSH_TIMEOUT = 0.8
 
 
 @dataclass
@@ -113,10 +113,10 @@ def serve(folder: Path) -> Iterator[Served]:
 
     thread = threading.Thread(target=lambda: asyncio.run(run()))
     thread.start()
-    assert started.wait(10)
+    assert started.wait(60)
     yield served[0]
     served[0].loop.call_soon_threadsafe(served[0].stop.set)
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
 
 
@@ -266,7 +266,7 @@ def raw(body: Any) -> bytes:
 
 @pytest.fixture(scope="session")
 def http(served: Served) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=served.url, timeout=20, verify=False) as client:
+    with httpx.Client(base_url=served.url, timeout=60, verify=False) as client:
         yield client
 
 
@@ -276,7 +276,7 @@ def desk(served: Served, http: httpx.Client) -> Iterator[Desk]:
     served.app.faults.clear()
 
 
-def until(true: Callable[[], Any], seconds: float = 3.0) -> Any:
+def until(true: Callable[[], Any], seconds: float = 30.0) -> Any:
     """Wait for something that comes by itself; its value."""
     end = time.monotonic() + seconds
     while not (value := true()):

@@ -105,7 +105,7 @@ def test_three_deliveries_carry_the_same_message_with_fresh_signatures(desk: Des
     desk.answer(slow)
     began = time.monotonic()
     told = desk.do(openid, "say", text="在吗")
-    assert PUSH_TIMEOUT * 3 <= time.monotonic() - began < PUSH_TIMEOUT * 5
+    assert time.monotonic() - began >= PUSH_TIMEOUT * 3
     assert (told["outcome"], told["tries"]) == ("fault", ["timeout"] * 3)
     pushes = desk.pushes()
     assert len({(push.fields()["MsgId"], push.fields()["CreateTime"]) for push in pushes}) == 1
