@@ -78,7 +78,7 @@ def files(stage: Stage) -> list[Path]:
 
 
 async def drained(stage: Stage) -> None:
-    """Wait until nothing is left in the spool, then until everything that follows has been sent."""
-    await until(lambda: not files(stage))
+    """Wait until nothing is left in the spool and the database counts as there, then until everything that follows has been sent."""
+    await until(lambda: not files(stage) and not stage.hooks._intake.away)
     await stage.hooks.finish()
     await stage.settle()

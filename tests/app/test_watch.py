@@ -233,7 +233,9 @@ def test_a_database_that_is_away_takes_its_figures_along_and_nothing_else(databa
                 assert figures(text)["tongban_database_up"] == 0
                 assert "tongban_deliveries" not in text
             assert {"tongban_spool_waiting", "tongban_push_seconds_count", "process_open_fds"} <= figures(text).keys()
-            assert (await stage.web.get("/health/ready")).status_code == 200
+            async with asyncio.timeout(60):
+                while (await stage.web.get("/health/ready")).status_code != 200:  # noqa: ASYNC110 - only asking again tells
+                    await asyncio.sleep(0.05)
 
     asyncio.run(scene())
 
