@@ -42,16 +42,21 @@ class DataKey:
     id: int
     secret: bytes = field(repr=False)
 
+    @cached_property
+    def _cipher(self) -> AESGCM:
+        """Made once: one exchange opens and seals three or four values under a person's key."""
+        return AESGCM(self.secret)
+
     def seal(self, place: Place, plain: str | bytes) -> bytes:
         """Nonce and ciphertext of `plain`, bound to `place`."""
         nonce = os.urandom(_NONCE)
         content = plain.encode() if isinstance(plain, str) else plain
-        return nonce + AESGCM(self.secret).encrypt(nonce, content, place.associated())
+        return nonce + self._cipher.encrypt(nonce, content, place.associated())
 
     def unseal_bytes(self, place: Place, sealed: bytes) -> bytes:
         """The plain bytes. Raises `Unreadable`."""
         try:
-            return AESGCM(self.secret).decrypt(sealed[:_NONCE], sealed[_NONCE:], place.associated())
+            return self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], place.associated())
         except (InvalidTag, ValueError):
             raise Unreadable(f"{place.table}.{place.column}") from None
 
@@ -78,8 +83,8 @@ class Vault:
         return key_version(self.masters[0])
 
     @cached_property
-    def _by_version(self) -> dict[int, bytes]:
-        return {key_version(key): key for key in reversed(self.masters)}
+    def _by_version(self) -> dict[int, DataKey]:
+        return {key_version(key): DataKey(0, key) for key in reversed(self.masters)}
 
     @cached_property
     def _index_version(self) -> bytes:
@@ -112,7 +117,7 @@ class Vault:
         master = self._by_version.get(version)
         if wrapped is None or master is None:
             raise Unreadable("data_keys.wrapped")
-        return DataKey(key_id, DataKey(0, master).unseal_bytes(Place("data_keys", "wrapped", key_id), wrapped))
+        return DataKey(key_id, master.unseal_bytes(Place("data_keys", "wrapped", key_id), wrapped))
 
     def index(self, purpose: str, value: str) -> bytes:
         """The blind index of a value: one byte of the key's version, then a keyed hash, meaningless without the key."""

@@ -6,7 +6,7 @@ the spool can take a push: then the platform is told to try again.
 
 import asyncio
 import secrets
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, Coroutine, Generator, MutableMapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
@@ -93,8 +93,7 @@ class Hooks:
         content: bytes | None = b""
         if method == "POST":
             try:
-                async with asyncio.timeout(_BODY_SECONDS):
-                    content = await _body(receive)
+                content = await _body_in_time(receive)
             except (TimeoutError, ConnectionError):
                 return 408, b"", None
         if content is None:
@@ -182,6 +181,32 @@ def _query(asked: bytes) -> Query:
     if "%" in text or "+" in text:
         return parse_qsl(text, keep_blank_values=True, encoding="utf-8", errors="replace")
     return [(name, value) for name, _, value in (part.partition("=") for part in text.split("&") if part)]
+
+
+async def _body_in_time(receive: Any) -> bytes | None:
+    """As `_body`. A push is there as a whole when we are called, nearly always; only what is not needs a timer. Raises `TimeoutError`."""
+    reading = _body(receive)
+    try:
+        awaited = reading.send(None)
+    except StopIteration as read:
+        whole: bytes | None = read.value
+        return whole
+    async with asyncio.timeout(_BODY_SECONDS):
+        return await _Rest(reading, awaited)
+
+
+class _Rest:
+    """What is left of a coroutine that has begun, and waits for something."""
+
+    def __init__(self, begun: Coroutine[Any, Any, bytes | None], awaited: Any) -> None:
+        self._begun, self._awaited = begun, awaited
+
+    def __await__(self) -> Generator[Any, Any, bytes | None]:
+        try:
+            yield self._awaited
+        except BaseException as error:  # noqa: BLE001 - it was meant for whoever waits
+            self._begun.throw(error)
+        return (yield from self._begun.__await__())
 
 
 async def _body(receive: Any) -> bytes | None:

@@ -174,7 +174,33 @@ def _rule(entry: Mapping[str, Any]) -> _Rule:
 
 
 def _compiled(language: str, patterns: Iterable[str]) -> re.Pattern[str]:
-    return re.compile("|".join(_expression(language, pattern) for pattern in patterns))
+    """All of them as one expression; where it cannot begin is seen before each of them is tried, which takes five times as long."""
+    begin: set[str] = set()
+    known: list[str] = []
+    others: list[str] = []
+    for pattern in patterns:
+        expression, first = _expression(language, pattern), _beginnings(language, pattern)
+        begin |= first
+        (known if first else others).append(expression)
+    if known:
+        others.append(f"(?=[{''.join(sorted(map(re.escape, begin)))}])(?:{'|'.join(known)})")
+    return re.compile("|".join(others))
+
+
+def _beginnings(language: str, pattern: str) -> set[str]:
+    """The characters that what a phrase recognises can begin with; none where that is not known."""
+    phrase = pattern.translate(_SIMPLIFIED)
+    if language == "en":
+        return set() if phrase.startswith("=") else {" "}
+    begin: set[str] = set()
+    for choice, sign in re.findall(r"\(([^)]*)\)|(.)", phrase):
+        words = [sign] if sign else choice.split("|")
+        if any(word.startswith(("=", "~")) for word in words):
+            return set()
+        begin.update(word[0] for word in words if word)
+        if "" not in words:
+            return begin
+    return set()
 
 
 def _expression(language: str, pattern: str) -> str:
