@@ -6,7 +6,7 @@ the spool can take a push: then the platform is told to try again.
 
 import asyncio
 import secrets
-from collections.abc import Callable, Coroutine, Generator, MutableMapping, Sequence
+from collections.abc import Callable, Generator, MutableMapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
@@ -185,9 +185,9 @@ def _query(asked: bytes) -> Query:
 
 async def _body_in_time(receive: Any) -> bytes | None:
     """As `_body`. A push is there as a whole when we are called, nearly always; only what is not needs a timer. Raises `TimeoutError`."""
-    reading = _body(receive)
+    reading = _body(receive).__await__()
     try:
-        awaited = reading.send(None)
+        awaited = next(reading)
     except StopIteration as read:
         whole: bytes | None = read.value
         return whole
@@ -198,7 +198,7 @@ async def _body_in_time(receive: Any) -> bytes | None:
 class _Rest:
     """What is left of a coroutine that has begun, and waits for something."""
 
-    def __init__(self, begun: Coroutine[Any, Any, bytes | None], awaited: Any) -> None:
+    def __init__(self, begun: Generator[Any, Any, bytes | None], awaited: Any) -> None:
         self._begun, self._awaited = begun, awaited
 
     def __await__(self) -> Generator[Any, Any, bytes | None]:
@@ -206,7 +206,7 @@ class _Rest:
             yield self._awaited
         except BaseException as error:  # noqa: BLE001 - it was meant for whoever waits
             self._begun.throw(error)
-        return (yield from self._begun.__await__())
+        return (yield from self._begun)
 
 
 async def _body(receive: Any) -> bytes | None:
