@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
 from app import clock
@@ -45,6 +46,7 @@ class Postman:
         self._tools = Tools(
             write=database.write,
             insist=self._insist,
+            insist_shortly=partial(self._insist, shortly=True),
             keyring=keyring,
             packer=Packer(keyring, composer, words, link_for, read_url),
             slots=Slots(),
@@ -75,12 +77,12 @@ class Postman:
             )
         )
 
-    async def _insist(self, work: Callable[[Tx], T]) -> T:
+    async def _insist(self, work: Callable[[Tx], T], *, shortly: bool = False) -> T:
         """Commit what the platform said, as long as our lease lasts: a database that is away for a moment costs no certainty."""
         give_up = clock.steady() + self._lease_seconds - PATIENCE_SECONDS
         while True:
             try:
-                return await self._database.write(work)
+                return await (self._database.write_short(work) if shortly else self._database.write(work))
             except Unavailable:
                 if clock.steady() >= min(give_up, self._give_up):
                     raise

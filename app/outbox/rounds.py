@@ -48,11 +48,13 @@ _TOGETHER_SECONDS = 0.003
 class Tools:
     """What every round of a process works with.
 
-    `write` commits one transaction; `insist` does so for as long as our lease lasts, because it holds what the platform said.
+    `write` commits one transaction; `insist` does so for as long as our lease lasts, because it holds what the platform said;
+    `insist_shortly` is for the few statements of a turn, which come all the time.
     """
 
     write: Writing
     insist: Writing
+    insist_shortly: Writing
     keyring: Keyring
     packer: Packer
     slots: Slots
@@ -219,7 +221,8 @@ class Round:
         self._tools.slots.take(self._account_id, len(handful))
         went = 0
         try:
-            going = await self._try_to_settle(finished, partial(self._settle_and_begin, finished, handful, look, self._moment()))
+            work = partial(self._settle_and_begin, finished, handful, look, self._moment())
+            going = await self._try_to_settle(finished, work, self._tools.insist_shortly)
             self._settled(finished)
             if going is None:
                 await self._step_back(handful)
@@ -232,10 +235,10 @@ class Round:
             self._looked_at = clock.steady()
             await self._heed()
 
-    async def _try_to_settle(self, outcomes: list[Outcome], work: Callable[[Tx], T]) -> T:
+    async def _try_to_settle(self, outcomes: list[Outcome], work: Callable[[Tx], T], insist: Writing) -> T:
         """Commit what came back; where that fails it is not forgotten."""
         try:
-            made: T = await self._tools.insist(work)
+            made: T = await insist(work)
         except BaseException:
             self._finished = outcomes + self._finished
             raise
@@ -294,7 +297,7 @@ class Round:
             results.settle(tx, self._account_id, unusual, self._rules, now, well)
             return pace.look(tx, self._account_id, now)
 
-        gates = await self._try_to_settle(unusual, work)
+        gates = await self._try_to_settle(unusual, work, self._tools.insist)
         if troubled:
             self._well = Counter()  # weighed
         self._settled(unusual)
