@@ -155,7 +155,7 @@ class Intake:
         try:
             async with asyncio.timeout(max(0.0, until - clock.steady())):
                 try:
-                    return await self._database.write_after(looks, work, person)
+                    return await self._database.write_in_turn(looks, work, person)
                 except Unavailable:
                     return await self._write_again(work, person)
         except TimeoutError:

@@ -21,7 +21,6 @@ from sqlalchemy.pool import NullPool
 
 from app import clock
 from app.db.engines import THREADS, Away, Clash, keep_for_us, open_postgres, open_sqlite
-from app.db.foreseen import More
 from app.db.jobs import BROKEN, Answer, Job, Tx, Work, answer, in_savepoint
 from app.db.lines import Lines, Look
 from app.db.shared import TOGETHER, TOGETHER_SECONDS, Pen
@@ -118,11 +117,11 @@ class Database:
             self._short = ShortJobs(loop, Pen(self._impatient, self._lock, self._turnstile, 0), self._jobs.put)
         return await self._short.write(work)
 
-    async def write_after(self, looks: Sequence[Look], work: Work[T], owner: str) -> T:
+    async def write_in_turn(self, looks: Sequence[Look], work: Work[T], owner: str) -> T:
         """As `write_short`, for work that begins with these looks and often needs no other: PostgreSQL then needs no thread for it.
 
-        Each look is a prepared statement and its values. The work may be run twice: first on what the looks found. Of one `owner`
-        there is never more than one piece of work in a transaction.
+        Each look is a prepared statement and its values. The work may be run twice: first on what the looks found. Work of one `owner` is
+        done in the order in which it came.
         """
         if self.is_sqlite or not looks:
             return await self.write_short(work)
@@ -130,10 +129,7 @@ class Database:
         if self._lines is None or self._lines.loop is not loop:
             self._stop_lines()
             self._lines = Lines(loop, self._impatient.dialect, self._connection)
-        try:
-            return await self._lines.write(looks, work, owner)
-        except More:
-            return await self.write_short(work)
+        return await self._lines.write(looks, work, owner, self.write_short)
 
     def _connection(self) -> Any:
         """A connection of the driver's for whoever asks, and theirs to close."""

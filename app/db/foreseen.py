@@ -1,6 +1,6 @@
 """Hides a transaction that has not been asked for anything yet: what it will be asked first is known, what it shall write is noted down."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -12,21 +12,24 @@ class More(BaseException):
 
 
 class Foreseen:
-    """Stands in for a transaction while work is thought through: `found` is what its first steps found, `noted` what it wants written.
+    """Stands in for a transaction while work is thought through: `noted` is what it wants written.
 
+    `found`: steps that were taken ahead, each with its values and the row that it found.
     Only prepared steps know it (`app/db/prepared.py`); whatever else is wanted of it raises `More`.
     """
 
-    def __init__(self, dialect: Any, found: Mapping[Any, Any]) -> None:
+    def __init__(self, dialect: Any, found: Iterable[tuple[Any, dict[str, Any], Any]]) -> None:
         self.dialect = dialect
         self.noted: list[tuple[Any, dict[str, Any]]] = []
-        self._found = found
+        self._found = list(found)
 
     def __getattr__(self, name: str) -> Any:
         raise More
 
-    def first(self, step: Any) -> Any:
-        """What this step found. Raises `More` where it was not looked up."""
-        if step not in self._found:
-            raise More
-        return self._found[step]
+    def first(self, step: Any, values: dict[str, Any]) -> Any:
+        """What this step found with these values. Raises `More` where that was not looked up, or may have changed by what was noted."""
+        if not self.noted:
+            for known, given, row in self._found:
+                if known is step and given == values:
+                    return row
+        raise More

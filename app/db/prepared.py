@@ -53,7 +53,7 @@ class Prepared:
     def first(self, tx: Tx, /, **values: Any) -> Any:
         """The first row of the last statement, with its columns as names, or None where there is none."""
         if isinstance(tx, Foreseen):
-            return tx.first(self)
+            return tx.first(self, values)
         last, cursor = self._asked(tx, values)
         row = cursor.fetchone()
         _leave(tx, cursor)

@@ -71,8 +71,8 @@ class Pen:
 
     def drop(self, tx: Tx) -> None:
         """Undo a transaction and let go of it."""
-        driver: Any = tx.connection.dbapi_connection
         try:
+            driver: Any = tx.connection.dbapi_connection  # raises where the connection was closed below us
             driver.rollback()
             if tx.in_nested_transaction():
                 self.close()

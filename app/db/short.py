@@ -68,9 +68,9 @@ class ShortJobs:
                 self._pen.drop(tx)
             finally:
                 self._again(done) if isinstance(error, _Failed) else self._broken(done, error)
-            if self._waiting:  # who has not had a turn yet waits for nobody else to come
-                self._called = True
-                self.loop.call_soon(self._write_together)
+                if self._waiting:  # who has not had a turn yet waits for nobody else to come
+                    self._called = True
+                    self.loop.call_soon(self._write_together)
             return
         self._committing = True
         committed = self.loop.run_in_executor(self._hand, self._pen.commit, tx)

@@ -468,3 +468,21 @@ def test_a_process_that_is_frozen_in_the_turnstile_holds_up_nobody_for_good(sqli
         assert database.write_now(_alarm("after")) == "after"
         run(_again(database))
     frozen.close()
+
+
+@both_verbs
+def test_a_connection_that_was_closed_below_us_costs_one_job_and_no_lock(sqlite_url: str, verb: str) -> None:
+    run(_closed(sqlite_url, verb))
+
+
+async def _closed(url: str, verb: str) -> None:
+    def close(tx: Tx) -> None:
+        tx.connection.dbapi_connection.close()  # type: ignore[union-attr]  # there is one
+
+    with Database(url) as database:
+        jobs = [_alarm("before"), close, _alarm("behind")]
+        done = await asyncio.wait_for(asyncio.gather(*(getattr(database, verb)(job) for job in jobs), return_exceptions=True), 30)
+        assert isinstance(done[1], Exception)
+        assert await asyncio.wait_for(getattr(database, verb)(_alarm("after")), 30) == "after"
+        told = {job for job in done if isinstance(job, str)}
+        assert told | {"after"} <= set(_kinds(database)), "whoever was told that it is written finds it there"

@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg
 
-from app.db.lines import _Line
+from app.db.pipeline import Pipeline
 from app.states import State
 
 _STATES = frozenset(State) | {"expanding", "going", "done"}
@@ -154,10 +154,10 @@ def _watch_psycopg() -> None:
 
 def _watch_lines() -> None:
     """What goes out in one go is one transaction; the program is not asked between its statements."""
-    ask = _Line.ask
+    ask = Pipeline.ask
 
     async def asked(line: Any, steps: Sequence[Any]) -> list[Any]:
-        texts = [compiled.text for compiled, _ in steps]
+        texts = [step.statement.text for step in steps]
         transaction = Transaction([Statement(_plain(text), frozenset(), -1) for text in texts])
         commits = texts[-1:] == ["COMMIT"]
         for look in before_commit if commits else ():
@@ -167,7 +167,7 @@ def _watch_lines() -> None:
             look(transaction)
         return results
 
-    _Line.ask = asked  # type: ignore[method-assign, assignment]
+    Pipeline.ask = asked  # type: ignore[method-assign, assignment]
 
 
 def _watch_cursors(kind: Any) -> None:
