@@ -91,7 +91,8 @@ async def _serving(app: Any, lifespan: Any) -> AsyncIterator[str]:
     while not server.started:  # noqa: ASYNC110 - uvicorn offers a flag only
         await asyncio.sleep(0.005)
     yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = server.force_exit = True
+    server.force_exit = lifespan == "off"  # forced, uvicorn says nothing to the application, which then closes nothing
+    server.should_exit = True
     await task
 
 
