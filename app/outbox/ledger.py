@@ -14,12 +14,15 @@ from app.db import Tx
 from app.models import Allowance
 from app.outbox import batches
 
+#: Step by step, and no step is merged with the next: where PostgreSQL takes its tables for empty (it counted them while thousands of rows
+#: were being written), it would else look up every person's delivery for each identity, and claim nothing for a minute.
 _SEIZE = batches.statement(
     """
+    WITH due AS MATERIALIZED (SELECT person_id FROM deliveries WHERE id $ids),
+        theirs AS MATERIALIZED (
+            SELECT i.id FROM due JOIN identities AS i ON i.person_id = due.person_id AND i.account_id = :account_id)
     SELECT a.identity_id FROM allowances AS a
-    WHERE a.identity_id IN (
-        SELECT i.id FROM identities AS i JOIN deliveries AS d ON d.person_id = i.person_id
-        WHERE d.id $ids AND i.account_id = :account_id)
+    WHERE a.identity_id IN (SELECT id FROM theirs)
     $free""",
     Allowance.identity_id,
 )

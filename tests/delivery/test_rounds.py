@@ -1,6 +1,7 @@
 """How one account is sent for: a window that slides, turns that are shared, a circuit that opens, and room that is kept for others."""
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -8,14 +9,16 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
 from app import clock, courses, groups, people, schedules
 from app.channels import Accepted, Notice, Rules, Verdict
 from app.db import Tx
+from app.db.prepared import Prepared
 from app.models import Broadcast, Delivery, Pace
-from app.outbox import claims, pace, turns
+from app.outbox import claims, ledger, pace, recheck, turns
 from app.outbox.slots import Slots
 from app.people import Known
 from app.states import Route
@@ -180,6 +183,28 @@ def test_the_turns_are_found_by_stepping_over_broadcasts_and_not_over_rows(sqlit
         plan = desk.read(explain)
         assert "SEARCH n USING INDEX ix_deliveries_due (account_id=? AND priority=? AND broadcast_id>?)" in plan
         assert "SEARCH m USING INDEX ix_deliveries_due (account_id=? AND priority>?)" in plan
+
+
+@pytest.mark.parametrize("step", [ledger._SEIZE, recheck._EVERYTHING], ids=["seize", "everything"])
+def test_what_a_claim_looks_at_is_found_by_the_deliveries_own_ids_even_where_statistics_know_no_row(
+    postgres_url: str, step: Prepared
+) -> None:
+    with Desk(postgres_url) as desk:
+        for number in range(50):
+            desk.person(f"同学{number}")
+        desk.announced()
+
+        def explain(tx: Tx) -> str:
+            tx.exec_driver_sql("UPDATE pg_class SET reltuples = 0, relpages = 60 WHERE relnamespace = 'public'::regnamespace")
+            tx.exec_driver_sql("SET LOCAL enable_seqscan = off")  # these tables have one page
+            (compiled,) = step.compiled(tx.dialect)
+            driver: Any = tx.connection.dbapi_connection
+            cursor: Any = psycopg.RawCursor(driver)
+            return "\n".join(row[0] for row in cursor.execute(f"EXPLAIN (GENERIC_PLAN) {compiled.text}", prepare=False))
+
+        plan = desk.write(explain)
+        assert set(re.findall(r"\w+_deliveries\w*", plan)) == {"pk_deliveries"}, plan
+        assert "Seq Scan on deliveries" not in plan
 
 
 # -- the circuit
