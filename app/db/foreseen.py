@@ -14,8 +14,8 @@ class More(BaseException):
 class Foreseen:
     """Stands in for a transaction while work is thought through: `noted` is what it wants written.
 
-    `found`: steps that were taken ahead, each with its values and the row that it found.
-    Only prepared steps know it (`app/db/prepared.py`); whatever else is wanted of it raises `More`.
+    `found`: steps that were taken ahead, each with its values and the row that it found. Only prepared steps know it
+    (`app/db/prepared.py`); whatever else is wanted of it raises `More`.
     """
 
     def __init__(self, dialect: Any, found: Iterable[tuple[Any, dict[str, Any], Any]]) -> None:

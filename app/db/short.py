@@ -11,8 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
-from sqlalchemy.exc import DBAPIError
-
 from app import clock
 from app.db.engines import Away, is_away
 from app.db.jobs import BROKEN, Answer, Job, Tx, Work, hand_out, in_savepoint
@@ -90,11 +88,9 @@ class ShortJobs:
         """What came of the work, without a savepoint: hardly any fails, and where one does all are run once more, each in its own."""
         try:
             return work(tx)
-        except DBAPIError as error:
+        except Exception as error:
             if is_away(error):
                 raise
-            raise _Failed from error
-        except Exception as error:
             raise _Failed from error
 
     def _again(self, done: list[Answer]) -> None:
