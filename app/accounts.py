@@ -12,7 +12,7 @@ import structlog
 from app import audit, clock, ids
 from app.channels import Credentials
 from app.db import Database, Tx
-from app.errors import Conflict, NotFound
+from app.errors import Conflict, NotFound, database_away
 from app.keyring import Keyring, Place, Unreadable
 from app.models import AccessToken, Account, Pace
 
@@ -163,6 +163,11 @@ def credentials(tx: Tx, keyring: Keyring, account_id: int) -> Credentials:
     )
 
 
+def addresses(tx: Tx) -> dict[str, str]:
+    """Where each account's API is, by the account's name."""
+    return {row.name: row.api_base for row in tx.execute(sa.select(Account.name, Account.api_base))}
+
+
 class Accounts:
     """The accounts as a running process sees them: read again every few seconds, so that a change needs no restart."""
 
@@ -196,11 +201,17 @@ class Accounts:
         if self._known:
             self._read_at = clock.steady()
         try:
-            self._known = await asyncio.wait_for(self._database.read(self._load), self._PATIENCE_SECONDS)
+            self._known = await self._reading()
         except Exception:  # the former reading serves while the database is away
             if not self._known:
                 raise
         self._read_at = clock.steady()
+
+    async def _reading(self) -> dict[str, tuple[int, Credentials]]:
+        try:
+            return await asyncio.wait_for(self._database.read(self._load), self._PATIENCE_SECONDS)
+        except TimeoutError:
+            raise database_away() from None
 
     def _load(self, tx: Tx) -> dict[str, tuple[int, Credentials]]:
         rows = tx.execute(sa.select(Account.id, Account.name)).all()

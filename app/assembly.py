@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import structlog
 
-from app import clock, ids
+from app import accounts, clock, ids
 from app.accounts import Accounts
 from app.channels import Channel, LinkMaker, Rules
 from app.channels.wechat.client import WeChat
@@ -101,7 +101,8 @@ async def refuse_moved_clock(assembly: Assembly) -> None:
     """A demo's clock never drives a real account. Raises `Invalid` where one account's API is not on this machine."""
     if assembly.settings.clock_file is None:
         return
-    real = [account.account for account in (await assembly.accounts.all()).values() if not is_loopback(account.api_base)]
+    addresses = await assembly.database.read(accounts.addresses)
+    real = [name for name, api_base in addresses.items() if not is_loopback(api_base)]
     if real:
         raise Invalid("clock", f"TONGBAN_CLOCK_FILE is for demos, but the account {real[0]!r} is a real one; unset it.")
 

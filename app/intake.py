@@ -1,7 +1,8 @@
 """Takes what the webhook lets in: into the database, or, while that is away, into the spool; nobody waits longer than the platform does.
 
 A database that is gone for a moment is waited for. Found away, it is not waited for again until it answers: pushes go to the disk at
-once. Whoever has a push lying there lines up behind it, in whatever process; everybody else is served.
+once. Whoever has a push lying there and writes again when the database is back has the older one brought in first, in whatever process,
+and lines up behind it where that does not work; everybody else is served.
 """
 
 import asyncio
@@ -42,6 +43,8 @@ _LOOK_SECONDS = 0.5
 _DOUBT_SECONDS = 0.5
 #: So many pushes in a row that waited in vain need no asking: a disk that is full, say, still answers questions.
 _ENOUGH = 3
+#: So many older pushes of theirs somebody who writes waits for; who has more lying there lines up.
+_BROUGHT = 4
 _STOP_SECONDS = 3.0
 #: Writers of spool files: the disk syncs what waits together.
 _HANDS = 4
@@ -122,7 +125,7 @@ class Intake:
             await asyncio.sleep(_PAUSE_SECONDS)  # an earlier push of theirs is just being tried again
         if self._asking is not None:
             await asyncio.wait({self._asking})
-        if self.away or self._folder.holds(person):
+        if self.away or not await self._caught_up(person, until):
             return await self._keep_push(incoming, until)
         attempt = _Attempt()
         try:
@@ -149,6 +152,18 @@ class Intake:
         if attempt.given_up:  # it hung too long: its reply would reach nobody
             raise _GivenUp
         return taken
+
+    async def _caught_up(self, person: str, until: float) -> bool:
+        """Whether nothing of theirs lies in the spool any more: what does is brought in now, so that they are answered at once."""
+        if not self._folder.holds(person):
+            return True
+        names = self._folder.names_of(person)
+        if len(names) > _BROUGHT:
+            return False
+        with self._hesitates(person), suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, until - clock.steady()) / 2):  # what is left is for the push itself
+                return await self._replay.bring(names)
+        return False
 
     async def _write(self, work: Callable[[Tx], T], until: float, person: str, looks: Sequence[Look] = ()) -> T:
         """Write, and write again while the database refuses. Raises what `work` raises, or `Unavailable` when our patience ends."""

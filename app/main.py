@@ -43,7 +43,7 @@ def create_app(assembly: Assembly, *, worker: bool) -> Tongban:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         assembly.database.start()
         await refuse_moved_clock(assembly)
-        with suppress(Unavailable, TimeoutError):  # away: pushes of accounts that we do not know yet are told to come back
+        with suppress(Unavailable):  # away: pushes of accounts that we do not know yet are told to come back
             await warn_of_open_doors(assembly)
         clockwork = Worker(assembly) if worker else None
         await hooks.start()

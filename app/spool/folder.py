@@ -90,6 +90,11 @@ class Folder:
         """Whether a push of the person with this mark waits, whichever process put it there."""
         return person in self._looks[_place(person)].persons()
 
+    def names_of(self, person: str) -> list[str]:
+        """The waiting files of the person with this mark, in their order."""
+        listed = _listed(self._shelves[_place(person)])
+        return sorted(name for name in listed if _NAME.fullmatch(name) and person_in(name) == person)
+
     def put(self, name: str, content: bytes, *, always: bool = False) -> None:
         """Keep `content` under `name`, durably; what lies there already is kept. Raises `SpoolFull` unless `always`, or `OSError`."""
         if not always and not self._has_room():

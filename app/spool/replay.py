@@ -60,6 +60,13 @@ class Replay:
         with self._folder.alone() as ours:
             return await self._run(first) if ours else None
 
+    async def bring(self, names: Sequence[str]) -> bool:
+        """Replay these files of one person, whoever else is at it; whether they are done with. What is taken twice is known by its key."""
+        for name in names:
+            if not await self._replay(name):
+                return False
+        return True
+
     async def _run(self, first: Callable[[], None]) -> int:
         await self._tidy()
         replayed = 0
@@ -68,7 +75,7 @@ class Replay:
             if replayed >= _AT_A_LOOK:
                 break
             tried = [name for name in batch if person_in(name) not in stuck]
-            outcomes = await asyncio.gather(*map(self._replay, tried))
+            outcomes = await self._replay_all(tried)
             failed = {person_in(name) for name, taken in zip(tried, outcomes, strict=True) if not taken}
             if any(outcomes) and not replayed:
                 first()
@@ -81,6 +88,33 @@ class Replay:
     async def _database_answers(self) -> None:
         """Raises `Unavailable` where it is not one person's row that is locked, but the database that is away."""
         await self._write(lambda tx: tx.exec_driver_sql("SELECT 1"))
+
+    async def _replay_all(self, names: Sequence[str]) -> Sequence[bool]:
+        """Whether each of these files, of different people, is done with."""
+        if await self._replay_at_once(names):
+            return [True] * len(names)
+        return await asyncio.gather(*map(self._replay, names))
+
+    async def _replay_at_once(self, names: Sequence[str]) -> bool:
+        """Whether one transaction took them all; where it did not, each shows by itself what is wrong with it."""
+        try:
+            contents = await self._file(partial(self._read, names))
+            letters = [self._seal.open(name, content) for name, content in zip(names, contents, strict=True)]
+            pushes = [self._incoming(letter) for letter in letters if isinstance(letter, Letter)]
+            if len(pushes) < len(letters):
+                return False
+            await self._write(lambda tx: [inbox.take(tx, self._tools, each) for each in pushes])
+            await self._file(partial(self._remove, names))
+        except Exception:  # noqa: BLE001 - nothing is lost: whatever it is, it comes again, and is told then
+            return False
+        return True
+
+    def _read(self, names: Sequence[str]) -> list[bytes]:
+        return [self._folder.read(name) for name in names]
+
+    def _remove(self, names: Sequence[str]) -> None:
+        for name in names:
+            self._folder.remove(name)
 
     async def _replay(self, name: str) -> bool:
         """Whether this file is done with; False where it must wait for the next round."""

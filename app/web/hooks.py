@@ -103,12 +103,12 @@ class Hooks:
         until = clock.steady() + intake.PATIENCE_SECONDS
         try:
             account = await self._account(name)
-        except (TimeoutError, Unavailable):
+        except Unavailable:
             return 503, b"", None
         return self._handshake(account, query) if method == "GET" else await self._push(account, query, content, until)
 
     async def _account(self, name: str) -> Account | None:
-        """The account, while the database is away as it was read last. Raises `Unavailable` or `TimeoutError` where none was ever read."""
+        """The account, while the database is away as it was read last. Raises `Unavailable` where none was ever read."""
         known = self._assembly.accounts.known(name) if self._intake.away else None
         return known or await self._assembly.accounts.get(name)
 
