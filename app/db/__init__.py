@@ -117,11 +117,13 @@ class Database:
             self._short = ShortJobs(loop, Pen(self._impatient, self._lock, self._turnstile, 0), self._jobs.put)
         return await self._short.write(work)
 
-    async def write_in_turn(self, looks: Sequence[Look], work: Work[T], owner: str) -> T:
+    async def write_in_turn(self, looks: Sequence[Look], work: Work[T], owner: str, *, whole: bool = False) -> T:
         """As `write_short`, for work that begins with these looks and often needs no other: PostgreSQL then needs no thread for it.
 
-        Each look is a prepared statement and its values. The work may be run twice: first on what the looks found. Work of one `owner` is
-        done in the order in which it came.
+        `whole`: they are all that it does, unless they find something unusual.
+
+        Each look is a prepared statement and its values. The work may be run twice: first on what the looks found. One that writes must
+        bear to be taken twice too, and the work must take it itself. Work of one `owner` is done in the order in which it came.
         """
         if self.is_sqlite or not looks:
             return await self.write_short(work)
@@ -129,7 +131,7 @@ class Database:
         if self._lines is None or self._lines.loop is not loop:
             self._stop_lines()
             self._lines = Lines(loop, self._impatient.dialect, self._connection)
-        return await self._lines.write(looks, work, owner, self.write_short)
+        return await self._lines.write(looks, work, owner, self.write_short, whole=whole)
 
     def _connection(self) -> Any:
         """A connection of the driver's for whoever asks, and theirs to close."""

@@ -26,6 +26,11 @@ class Foreseen:
     def __getattr__(self, name: str) -> Any:
         raise More
 
+    def run(self, step: Any, values: dict[str, Any]) -> None:
+        """Note this step down, unless it was taken ahead."""
+        if not any(known is step and given == values for known, given, _ in self._found):
+            self.noted.append((step, values))
+
     def first(self, step: Any, values: dict[str, Any]) -> Any:
         """What this step found with these values. Raises `More` where that was not looked up, or may have changed by what was noted."""
         if not self.noted:

@@ -1,4 +1,4 @@
-"""Hides how short work gets through PostgreSQL without a thread: it looks, thinks and writes on its event loop, in two round trips.
+"""Hides how short work gets through PostgreSQL without a thread: it looks, thinks and writes on its event loop, in two round trips or one.
 
 What waits goes together: one look, one writing, one commit, on one of two lines (`app/db/pipeline.py`). Work that needs more than its
 looks, or a row that another holds just now, is run in a transaction of its own instead (docs/decisions/017).
@@ -34,10 +34,11 @@ _PAUSE_SECONDS = 1.0
 
 @dataclass(eq=False)
 class _Job:
-    """Work that waits for a line. Its result is what the work returns, or `More` itself."""
+    """Work that waits for a line. Its result is what the work returns, or `More` itself. `whole`: its looks are all that it does."""
 
     looks: Sequence[Look]
     work: Work[Any]
+    whole: bool
     result: "asyncio.Future[Any]"
 
     def answer(self, value: Any) -> None:
@@ -65,14 +66,17 @@ class Lines:
         self._refused_at = -_PAUSE_SECONDS
         self._stopped = False
 
-    async def write(self, looks: Sequence[Look], work: Work[T], owner: str, instead: Callable[[Work[T]], Awaitable[T]]) -> T:
+    async def write(
+        self, looks: Sequence[Look], work: Work[T], owner: str, instead: Callable[[Work[T]], Awaitable[T]], *, whole: bool = False
+    ) -> T:
         """Run `work` on what the looks found and commit what it notes, or have it done `instead` where that is not enough.
 
-        Work of one `owner` is done in the order in which it came, whichever way. Raises `Unavailable`, and what `work` raises.
+        `whole`: it notes nothing, so that the commit goes out with the looks. Work of one `owner` is done in the order in which it came,
+        whichever way. Raises `Unavailable`, and what `work` raises.
         """
         await self._enter(owner)
         try:
-            job = _Job(looks, work, self.loop.create_future())
+            job = _Job(looks, work, whole, self.loop.create_future())
             self._waiting.append(job)
             self._start()
             made: Any = await job.result
@@ -195,7 +199,8 @@ class Lines:
     async def _written(self, line: Pipeline, jobs: list[_Job]) -> list[tuple[_Job, Any]]:
         """What each job made, once it is durable; the others have failed already."""
         asked = [(job, steps) for job in jobs if (steps := self._steps(job.looks, Prepared.ahead)) is not None]
-        results = iter(await line.ask([BEGIN, *(step for _, steps in asked for step in steps)]))
+        whole = all(job.whole for job, _ in asked)
+        results = iter(await line.ask([BEGIN, *(step for _, steps in asked for step in steps), *((COMMIT,) if whole else ())]))
         next(results)
         aboard = {job for job, _ in asked}
         done: list[tuple[_Job, Any]] = [(job, More) for job in jobs if job not in aboard]
@@ -205,7 +210,8 @@ class Lines:
             value, noted = self._think(job, found)
             done.append((job, value))
             notes += noted
-        await line.ask([*notes, COMMIT])
+        if not whole:
+            await line.ask([*notes, COMMIT])
         return done
 
     def _think(self, job: _Job, found: Sequence[Any]) -> tuple[Any, Sequence[Step]]:
@@ -218,7 +224,7 @@ class Lines:
         except Exception as error:  # noqa: BLE001 - handed to whoever waits for this job
             job.fail(error)
             return None, ()
-        steps = self._steps(foreseen.noted, _only)
+        steps = None if job.whole and foreseen.noted else self._steps(foreseen.noted, _only)
         return (More, ()) if steps is None else (value, steps)
 
     def _steps(self, wanted: Sequence[Look], compiled: Callable[[Prepared, sa.Dialect], Compiled]) -> list[Step] | None:

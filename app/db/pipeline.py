@@ -212,6 +212,7 @@ _WIRED: dict[type[Any], Callable[[Any], Any]] = {
     Jsonb: _json,
     str: _text,
     int: lambda value: b"%d" % value,
+    float: lambda value: repr(value).encode(),
     bool: lambda value: b"t" if value else b"f",
     datetime: lambda value: value.isoformat().encode(),
 }

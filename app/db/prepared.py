@@ -69,7 +69,7 @@ class Prepared:
     def run(self, tx: Tx, /, **values: Any) -> None:
         """Run every statement; what they return is left alone."""
         if isinstance(tx, Foreseen):
-            tx.noted.append((self, values))
+            tx.run(self, values)
             return
         for each in self.compiled(tx.dialect):
             _leave(tx, _execute(tx, each, values))

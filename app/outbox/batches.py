@@ -7,9 +7,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.db import Tx
+from app.db import Look, Tx
 from app.db.prepared import Prepared
-from app.models import Delivery
 from app.models.columns import Moment
 from app.states import Route
 
@@ -24,14 +23,24 @@ class _Json(sa.TypeDecorator[Any]):
         return json.dumps(list(value))
 
 
-#: What stands for a mark of a text on each database: its id is one of :ids; the table `v` of the lists in :rows, whose first cell is
-#: `v.value ->> 0`; and that a row which somebody else holds is left alone.
+#: What stands for a mark of a text on each database: its id, or its text, is one of :ids; the table `v` of the lists in :rows, whose first
+#: cell is `v.value ->> 0`; that a row which somebody else holds is left alone; what is found as one list, and two things as one.
 _MARKS = {
-    "sqlite": {"$ids": "IN (SELECT value FROM json_each(:ids))", "$rows": "json_each(:rows) AS v", "$free": ""},
+    "sqlite": {
+        "$ids": "IN (SELECT value FROM json_each(:ids))",
+        "$texts": "IN (SELECT value FROM json_each(:ids))",
+        "$rows": "json_each(:rows) AS v",
+        "$free": "",
+        "$list": "json_group_array",
+        "$pair": "json_array",
+    },
     "postgresql": {
         "$ids": "= ANY(ARRAY(SELECT CAST(value AS bigint) FROM json_array_elements_text(CAST(:ids AS json))))",
+        "$texts": "= ANY(ARRAY(SELECT value FROM json_array_elements_text(CAST(:ids AS json))))",
         "$rows": "json_array_elements(CAST(:rows AS json)) AS v(value)",
         "$free": "FOR UPDATE SKIP LOCKED",
+        "$list": "json_agg",
+        "$pair": "json_build_array",
     },
 }
 _TYPES: dict[str, Any] = {"now": Moment(), "due_at": Moment(), "notified_at": Moment(), "ids": _Json(), "rows": _Json()}
@@ -69,15 +78,25 @@ _END_ATTEMPTS = statement(
 _BEGIN = statement(
     """
     UPDATE deliveries SET state = 'sending', attempts = attempts + 1, lease_until = :lease_until, changed_at = :now
-    WHERE id $ids AND state = 'claimed' AND lease_owner = :owner
-    RETURNING id""",
-    Delivery.id,
+    WHERE id $ids AND state = 'claimed' AND lease_owner = :owner AND NOT EXISTS (
+        SELECT 1 FROM deliveries AS waiting
+        WHERE waiting.account_id = :account_id AND waiting.state IN ('ready', 'retry') AND waiting.priority < :priority
+            AND waiting.due_at <= :due_at)"""
 )
 _BEGIN_ATTEMPTS = statement(
     """
     INSERT INTO attempts (delivery_id, number, call, route, started_at)
     SELECT CAST(v.value ->> 0 AS bigint), CAST(v.value ->> 1 AS bigint), v.value ->> 2, v.value ->> 3, :now
-    FROM $rows"""
+    FROM $rows
+    WHERE CAST(v.value ->> 0 AS bigint) IN (
+        SELECT id FROM deliveries WHERE id $ids AND state = 'sending' AND lease_owner = :owner AND lease_until = :lease_until)
+    ON CONFLICT DO NOTHING"""
+)
+_BEGUN = statement(
+    """
+    SELECT CAST($list(id) AS text) AS ids FROM deliveries
+    WHERE id $ids AND state = 'sending' AND lease_owner = :owner AND lease_until = :lease_until""",
+    sa.Column("ids", sa.Text),
 )
 _CLAIM = statement(
     """
@@ -102,21 +121,41 @@ _RESERVE = statement(
 )
 
 
-def accept(tx: Tx, route: Route, posts: Sequence[tuple[int, int, str | None]], state: str, now: datetime) -> None:
+def accepting(route: Route, posts: Sequence[tuple[int, int, str | None]], state: str, now: datetime) -> list[Look]:
     """The platform took these (delivery, number of the attempt, message id) by this route. A later word is never overwritten."""
     ids, notified_at = [delivery for delivery, _, _ in posts], now if route is Route.NOTICE else None
-    _ACCEPT.run(tx, ids=ids, route=route.value, reason=route.value, state=state, notified_at=notified_at, now=now)
-    _END_ATTEMPTS.run(tx, rows=posts, now=now)
+    taken = {"ids": ids, "route": route.value, "reason": route.value, "state": state, "notified_at": notified_at, "now": now}
+    return [(_ACCEPT, taken), (_END_ATTEMPTS, {"rows": posts, "now": now})]
 
 
-def begin(tx: Tx, ids: Collection[int], owner: str, lease_until: float, now: datetime) -> set[int]:
-    """These are about to be written to the socket; returns those that are still ours."""
-    return {row.id for row in _BEGIN.all(tx, ids=ids, owner=owner, lease_until=lease_until, now=now)}
+def beginning(
+    account_id: int, rows: Sequence[tuple[int, int, str, str]], owner: str, lease_until: float, now: datetime, before: int, due_at: datetime
+) -> list[Look]:
+    """These (delivery, number of the attempt, call, route) are about to be written to the socket; the last step says which are ours.
+
+    None of them is where something is due at `due_at` that goes before everything of the priority `before`. The lease is new: by it a
+    second run of the same steps finds what the first one began.
+    """
+    ids = [delivery for delivery, _, _, _ in rows]
+    ours = {"ids": ids, "owner": owner, "lease_until": lease_until}
+    return [
+        (_BEGIN, {**ours, "now": now, "account_id": account_id, "priority": before, "due_at": due_at}),
+        (_BEGIN_ATTEMPTS, {**ours, "rows": rows, "now": now}),
+        (_BEGUN, ours),
+    ]
 
 
-def begin_attempts(tx: Tx, rows: Sequence[tuple[int, int, str, str]], now: datetime) -> None:
-    """Note the attempts (delivery, number, call, route) that begin."""
-    _BEGIN_ATTEMPTS.run(tx, rows=rows, now=now)
+def take(tx: Tx, steps: Sequence[Look]) -> None:
+    """Take these steps, whatever they find."""
+    for step, values in steps:
+        step.run(tx, **values)
+
+
+def begun(tx: Tx, steps: Sequence[Look]) -> set[int]:
+    """Take the steps of `beginning`; the deliveries that are ours to send."""
+    *first, (last, values) = steps
+    take(tx, first)
+    return set(json.loads(last.first(tx, **values).ids or "[]"))
 
 
 def claim(tx: Tx, ids: Collection[int], route: Route, owner: str, lease_until: float, now: datetime) -> None:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from app import reach
 from app.channels import Rules
-from app.db import Tx
+from app.db import Look, Tx
 from app.models import Attempt, Delivery, Identity, stands
 from app.outbox import batches, ledger, pace, recheck, turns
 from app.outbox.pace import Gates
@@ -129,13 +129,41 @@ def _with_probes(tx: Tx, account_id: int, rows: "list[Any]", decisions: Mapping[
     return posts
 
 
-def begin(tx: Tx, posts: Sequence[Post], calls: Mapping[int, str], lease: Lease, now: datetime) -> list[Post]:
-    """Mark these as being written to the socket; returns those that are still ours (the others were cancelled or taken over)."""
-    ours = batches.begin(tx, [post.id for post in posts], lease.owner, lease.until, now)
-    going = [post for post in posts if post.id in ours]
-    if going:
-        batches.begin_attempts(tx, [(post.id, post.number, calls[post.id], post.route.value) for post in going], now)
-    return going
+@dataclass(frozen=True)
+class Start:
+    """Posts that are about to be written to the socket, under a lease of their own. `calls`: the name of each post's call.
+
+    None of them goes where something is due at `due_at` that goes before everything of the priority `before`.
+    """
+
+    account_id: int
+    posts: Sequence[Post]
+    calls: Mapping[int, str]
+    lease: Lease
+    now: datetime
+    before: int = 0  # nothing goes before an alert
+    due_at: datetime | None = None
+
+    def steps(self) -> list[Look]:
+        """What `begin` asks, for whoever asks ahead."""
+        if not self.posts:
+            return []
+        rows = [(post.id, post.number, self.calls[post.id], post.route.value) for post in self.posts]
+        lease, due_at = self.lease, self.due_at or self.now
+        return batches.beginning(self.account_id, rows, lease.owner, lease.until, self.now, self.before, due_at)
+
+
+def begin(tx: Tx, start: Start) -> list[Post] | None:
+    """Mark these as being written to the socket; returns those that are ours to send (the others were cancelled or taken over).
+
+    None where something more urgent waits: nothing has begun. Done twice, it finds what it did.
+    """
+    if not start.posts:
+        return []
+    ours = batches.begun(tx, start.steps())
+    if not ours and start.before and turns.more_urgent(tx, start.account_id, start.before, start.due_at or start.now):
+        return None
+    return [post for post in start.posts if post.id in ours]
 
 
 def reap(tx: Tx, now: datetime, machine: float, rules: Rules) -> int:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import TypeVar
@@ -10,7 +10,7 @@ from typing import TypeVar
 from app import clock
 from app.broadcasts import Composer
 from app.channels import Channel, LinkMaker, Rules
-from app.db import PATIENCE_SECONDS, Database, Tx
+from app.db import PATIENCE_SECONDS, Database, Look, Tx
 from app.errors import Unavailable
 from app.keyring import Keyring
 from app.outbox import claims, results
@@ -45,8 +45,8 @@ class Postman:
         self._give_up = float("inf")
         self._tools = Tools(
             write=database.write,
-            insist=self._insist,
-            insist_shortly=partial(self._insist, shortly=True),
+            insist=partial(self._insist, (), ""),
+            insist_ahead=lambda looks, owner: partial(self._insist, looks, owner),
             keyring=keyring,
             packer=Packer(keyring, composer, words, link_for, read_url),
             slots=Slots(),
@@ -77,12 +77,15 @@ class Postman:
             )
         )
 
-    async def _insist(self, work: Callable[[Tx], T], *, shortly: bool = False) -> T:
-        """Commit what the platform said, as long as our lease lasts: a database that is away for a moment costs no certainty."""
+    async def _insist(self, looks: Sequence[Look], owner: str, work: Callable[[Tx], T]) -> T:
+        """Commit what the platform said, as long as our lease lasts: a database that is away for a moment costs no certainty.
+
+        Without an owner it is work that may take its time.
+        """
         give_up = clock.steady() + self._lease_seconds - PATIENCE_SECONDS
         while True:
             try:
-                return await (self._database.write_short(work) if shortly else self._database.write(work))
+                return await (self._database.write_in_turn(looks, work, owner, whole=True) if owner else self._database.write(work))
             except Unavailable:
                 if clock.steady() >= min(give_up, self._give_up):
                     raise

@@ -1,5 +1,6 @@
 """Writes down what the platform said of each attempt: one state with its reason, the ledger corrected, the account parked or alarmed."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,7 +10,7 @@ import sqlalchemy as sa
 
 from app import audit, broadcasts
 from app.channels import Rules, SendError, Verdict
-from app.db import Tx, upsert
+from app.db import Look, Tx, upsert
 from app.models import Allowance, Attempt, Broadcast, Delivery, Identity, Receipt
 from app.outbox import batches, ledger, pace
 from app.outbox.claims import Post
@@ -30,6 +31,13 @@ _ACCOUNT_WIDE = {
 }
 #: Refusals after which nothing may be sent until the person writes again.
 _EMPTYING = (Verdict.WINDOW_CLOSED, Verdict.ALLOWANCE_USED)
+#: The receipts that were faster than the answers to our own calls.
+_EARLY = batches.statement(
+    """
+    SELECT CAST($list($pair(msgid, status)) AS text) AS receipts FROM receipts
+    WHERE account_id = :account_id AND msgid $texts AND applied_at IS NULL""",
+    sa.Column("receipts", sa.Text),
+)
 #: Our own words for calls that we ended ourselves; they say nothing of the road to the platform.
 _OURS = frozenset({"closed", "taken_back", "no_database"})
 
@@ -106,13 +114,29 @@ def settle(
 
 def accept(tx: Tx, account_id: int, outcomes: Sequence[Outcome], now: datetime) -> None:
     """Write down what the platform took: two statements for all of them, and one that looks for receipts that were faster than we."""
+    batches.take(tx, _accepting(outcomes, now))
+    for step, values in _early(account_id, outcomes):
+        for msgid, status in json.loads(step.first(tx, **values).receipts or "[]"):
+            _apply(tx, account_id, msgid, status, now)
+
+
+def steps(account_id: int, outcomes: Sequence[Outcome], now: datetime) -> list[Look]:
+    """What `accept` asks, for whoever asks ahead."""
+    return [*_accepting(outcomes, now), *_early(account_id, outcomes)]
+
+
+def _accepting(outcomes: Sequence[Outcome], now: datetime) -> list[Look]:
+    found: list[Look] = []
     for route, state in ((Route.SERVICE, State.SENT), (Route.NOTICE, State.NOTIFIED)):
         taken = [(each.post.id, each.post.number, each.msgid) for each in outcomes if each.post.route is route]
         if taken:
-            batches.accept(tx, route, taken, state.value, now)
+            found += batches.accepting(route, taken, state.value, now)
+    return found
+
+
+def _early(account_id: int, outcomes: Sequence[Outcome]) -> list[Look]:
     msgids = [each.msgid for each in outcomes if each.msgid is not None]
-    if msgids:
-        _apply_early_receipts(tx, account_id, msgids, now)
+    return [(_EARLY, {"account_id": account_id, "ids": msgids})] if msgids else []
 
 
 def _weigh(tx: Tx, account_id: int, route: Route, outcomes: Sequence[Outcome], well: int, now: datetime) -> None:
@@ -231,15 +255,6 @@ def receipt(tx: Tx, account_id: int, msgid: str, status: str, now: datetime) -> 
     stored = upsert(tx, Receipt).values(account_id=account_id, msgid=msgid, status=status, received_at=now).on_conflict_do_nothing()
     if tx.execute(stored.returning(Receipt.id)).first() is not None:  # not by rowcount: of an INSERT psycopg keeps none
         _apply(tx, account_id, msgid, status, now)
-
-
-def _apply_early_receipts(tx: Tx, account_id: int, msgids: Sequence[str], now: datetime) -> None:
-    """Apply the receipts that were faster than the answers to our own calls."""
-    early = sa.select(Receipt.msgid, Receipt.status).where(
-        Receipt.account_id == account_id, Receipt.msgid.in_(msgids), Receipt.applied_at.is_(None)
-    )
-    for row in tx.execute(early).all():
-        _apply(tx, account_id, row.msgid, row.status, now)
 
 
 def apply_missed_receipts(tx: Tx, now: datetime, most: int = 200) -> int:

@@ -18,12 +18,12 @@ import structlog
 
 from app import broadcasts, clock
 from app.channels import Channel, SendError, Verdict
-from app.db import Tx
+from app.db import Look, Tx
 from app.errors import Unavailable
 from app.keyring import Keyring
 from app.logs import place_of
-from app.outbox import claims, pace, results, turns
-from app.outbox.claims import Claim, Lease, Post
+from app.outbox import claims, pace, results
+from app.outbox.claims import Claim, Lease, Post, Start
 from app.outbox.parcels import Packer, Parcel
 from app.outbox.results import Outcome
 from app.outbox.slots import Slots
@@ -41,7 +41,8 @@ _QUICK, _SLOW = 1.0, 4.0
 #: Seconds between two looks at what other processes were told, and between two counts of our calls.
 _LOOK_SECONDS = 0.25
 #: Answers that come within this time are written down together: a transaction costs as much as several calls, and they run on one core.
-_TOGETHER_SECONDS = 0.003
+#: A platform that takes its time over a call leaves the core free, and then it is waiting that costs.
+_TOGETHER_SECONDS, _TOGETHER_IF_SLOW, _SLOW_CALL = 0.003, 0.001, 0.015
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,12 @@ class Tools:
     """What every round of a process works with.
 
     `write` commits one transaction; `insist` does so for as long as our lease lasts, because it holds what the platform said;
-    `insist_shortly` is for the few statements of a turn, which come all the time.
+    `insist_ahead` is for the few steps of a turn, which come all the time and are asked before its work begins; each account's in its turn.
     """
 
     write: Writing
     insist: Writing
-    insist_shortly: Writing
+    insist_ahead: Callable[[Sequence[Look], str], Writing]
     keyring: Keyring
     packer: Packer
     slots: Slots
@@ -198,17 +199,21 @@ class Round:
                 self._lines[route] = deque(sorted(line, key=lambda parcel: parcel.priority))
 
     def _fail(self, tx: Tx, posts: list[Post], lease: Lease, now: datetime) -> None:
-        going = claims.begin(tx, posts, {post.id: "unwritten" for post in posts}, lease, now)
-        results.settle(tx, self._account_id, [Outcome(post, unwritable=True) for post in going], self._rules, now)
+        going = claims.begin(tx, Start(self._account_id, posts, {post.id: "unwritten" for post in posts}, lease, now))
+        results.settle(tx, self._account_id, [Outcome(post, unwritable=True) for post in going or ()], self._rules, now)
 
     # -- turns
 
     def _next_handful(self) -> list[Parcel]:
-        """What may begin now: as the window of each way and our share of this process's calls allow."""
+        """What may begin now: as the window of each way and our share of this process's calls allow.
+
+        What has come back makes room: it is settled in the commit by which the others begin.
+        """
         room = self._tools.slots.room(self._account_id)
+        back = Counter(each.post.route for each in self._finished)
         found: list[Parcel] = []
         for route, most in ((Route.SERVICE, self._rules.service_in_flight), (Route.NOTICE, self._rules.notices_in_flight)):
-            line, free = self._lines[route], most - self._under_way[route]
+            line, free = self._lines[route], most - self._under_way[route] + back[route]
             while line and len(line[0].posts) <= free and len(found) < room:
                 found.append(line.popleft())
                 free -= len(found[-1].posts)
@@ -221,8 +226,11 @@ class Round:
         self._tools.slots.take(self._account_id, len(handful))
         went = 0
         try:
-            work = partial(self._settle_and_begin, finished, handful, look, self._moment())
-            going = await self._try_to_settle(finished, work, self._tools.insist_shortly)
+            now = self._moment()
+            start = self._start(handful, now)
+            ahead = [] if look else [*results.steps(self._account_id, finished, now), *start.steps()]
+            insist = self._tools.insist_ahead(ahead, f"turn {self._account_id}")
+            going = await self._try_to_settle(finished, partial(self._settle_and_begin, finished, start, look), insist)
             self._settled(finished)
             if going is None:
                 await self._step_back(handful)
@@ -244,21 +252,22 @@ class Round:
             raise
         return made
 
-    def _settle_and_begin(self, finished: list[Outcome], handful: list[Parcel], look: bool, now: datetime, tx: Tx) -> set[int] | None:
+    def _start(self, handful: list[Parcel], now: datetime) -> Start:
+        posts = [post for parcel in handful for post in parcel.posts]
+        calls = {post.id: _call_id(parcel, post) for parcel in handful for post in parcel.posts}
+        patient = clock.steady() - self._stepped_back_at < _LOOK_SECONDS
+        before = 0 if patient else min((post.priority for post in posts), default=0)
+        later = now + timedelta(seconds=clock.steady() - self._now_since)
+        return Start(self._account_id, posts, calls, self._tools.lease(), now, before, later)
+
+    def _settle_and_begin(self, finished: list[Outcome], start: Start, look: bool, tx: Tx) -> set[int] | None:
         """The posts that are ours to send; None where something more urgent waits, and nothing of the handful has begun."""
         if finished:
-            results.accept(tx, self._account_id, finished, now)
+            results.accept(tx, self._account_id, finished, start.now)
         if look:
-            self._count(tx, now)
-        posts = [post for parcel in handful for post in parcel.posts]
-        if not posts:
-            return set()
-        patient = clock.steady() - self._stepped_back_at < _LOOK_SECONDS
-        later = now + timedelta(seconds=clock.steady() - self._now_since)
-        if not patient and turns.more_urgent(tx, self._account_id, min(post.priority for post in posts), later):
-            return None
-        calls = {post.id: _call_id(parcel, post) for parcel in handful for post in parcel.posts}
-        return {post.id for post in claims.begin(tx, posts, calls, self._tools.lease(), now)}
+            self._count(tx, start.now)
+        going = claims.begin(tx, start)
+        return None if going is None else {post.id for post in going}
 
     def _count(self, tx: Tx, now: datetime) -> None:
         for route, most in ((Route.SERVICE, self._rules.service_a_day), (Route.NOTICE, self._rules.notices_a_day)):
@@ -347,6 +356,7 @@ class Round:
         return began
 
     async def _call(self, parcel: Parcel) -> None:
+        began = clock.steady()
         try:
             accepted = await (
                 self._channel.send(parcel.openid, parcel.text)
@@ -354,14 +364,15 @@ class Round:
                 else self._channel.notify(parcel.openid, parcel.notice)
             )
         except SendError as error:
-            self._came_back(parcel, error=error)
+            outcome: tuple[str | None, SendError | None] = None, error
         except Exception as bug:  # noqa: BLE001 - the second of the two places where a bug is survived; never repeated
             log.error("delivery_failed", kind=type(bug).__name__, where=place_of(bug), route=parcel.route)  # noqa: TRY400 - may hold words
-            self._came_back(parcel, error=SendError(Verdict.UNKNOWN, "bug"))
+            outcome = None, SendError(Verdict.UNKNOWN, "bug")
         else:
-            self._came_back(parcel, accepted.msgid)
+            outcome = accepted.msgid, None
+        self._came_back(parcel, *outcome, slow=clock.steady() - began > _SLOW_CALL)
 
-    def _came_back(self, parcel: Parcel, msgid: str | None = None, error: SendError | None = None) -> None:
+    def _came_back(self, parcel: Parcel, msgid: str | None, error: SendError | None, *, slow: bool) -> None:
         first = not self._finished
         aboard = parcel.posts[0].id if len(parcel.posts) > 1 else None
         self._finished += [Outcome(post, msgid, error, aboard=aboard) for post in parcel.posts]
@@ -371,7 +382,7 @@ class Round:
             self._news.set()
         elif first:
             self._waited = False
-            asyncio.get_running_loop().call_later(_TOGETHER_SECONDS, self._ripen)
+            asyncio.get_running_loop().call_later(_TOGETHER_IF_SLOW if slow else _TOGETHER_SECONDS, self._ripen)
 
 
 def _call_id(parcel: Parcel, post: Post) -> str:

@@ -7,8 +7,8 @@ import asyncio
 import hashlib
 import threading
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -19,12 +19,13 @@ from pydantic import SecretStr
 
 from app import accounts, clock, courses, groups, inbox, people, schedules
 from app.assembly import Assembly, assemble
-from app.channels import Push, PushKind
+from app.channels import Accepted, Notice, Push, PushKind, Rules
 from app.channels.wechat.replies import split_text
 from app.db import Database, Tx
 from app.inbox import Incoming, Taken
 from app.models import Alarm, Allowance, Attempt, Broadcast, Delivery, Identity, Pace, Schedule
-from app.outbox.claims import Lease
+from app.outbox import claims
+from app.outbox.claims import Lease, Post, Start
 from app.people import Known
 from app.schedules import Reader
 from app.settings import Settings
@@ -124,6 +125,29 @@ def wrote(tx: Tx, identity_id: int, at: datetime | None, left: int = 5) -> None:
 def lease(owner: str = "one", seconds: float = 30.0) -> Lease:
     """A lease that ends so many seconds from now by the machine."""
     return Lease(owner, clock.machine_seconds() + seconds)
+
+
+@dataclass
+class Line:
+    """A channel that takes everything, after it has awaited what the test wants."""
+
+    before: Callable[[int], Awaitable[None]]
+    rules: Rules = field(default_factory=Rules)
+    sent: list[str] = field(default_factory=list)
+
+    async def send(self, openid: str, _text: str) -> Accepted:
+        self.sent.append(openid)
+        await self.before(len(self.sent))
+        return Accepted()
+
+    async def notify(self, openid: str, _notice: Notice) -> Accepted:
+        return await self.send(openid, "")
+
+
+def begin(desk: "Desk", posts: Sequence[Post], mine: Lease, now: datetime) -> list[Post]:
+    """These are about to be written to the socket; those that are still ours."""
+    start = Start(desk.account_id, posts, {post.id: "call" for post in posts}, mine, now)
+    return desk.write(lambda tx: claims.begin(tx, start)) or []
 
 
 @dataclass(frozen=True)

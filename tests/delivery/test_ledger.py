@@ -18,7 +18,7 @@ from app.outbox import claims, ledger, pace, results
 from app.outbox.claims import Post
 from app.states import Route
 from bots.turns import Role
-from tests.delivery.scene import NOW, Desk, deliveries, incoming, lease, left, parked, push, run, says, wrote
+from tests.delivery.scene import NOW, Desk, begin, deliveries, incoming, lease, left, parked, push, run, says, wrote
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -153,7 +153,7 @@ def test_an_outcome_that_is_written_down_twice_gives_back_once(database_url: str
         for number in range(3):
             desk.announced(f"第{number}条")
         posts = desk.write(_claim(desk, "one"))
-        desk.write(lambda tx: claims.begin(tx, posts, {post.id: "call" for post in posts}, lease("one"), NOW))
+        begin(desk, posts, lease("one"), NOW)
         assert desk.read(lambda tx: left(tx, person.id))[0] == 2
         never = SendError(Verdict.NOT_SENT, "refused")
         outcomes = [results.Outcome(posts[0], error=never), *(results.Outcome(post, aboard=posts[1].id) for post in posts[1:])]

@@ -17,7 +17,7 @@ from app.outbox.results import Outcome
 from app.states import State
 from bots.turns import Role
 from tests.delivery import scene
-from tests.delivery.scene import NOW, Desk, announce, deliveries, lease, run
+from tests.delivery.scene import NOW, Desk, announce, begin, deliveries, lease, run
 from tests.stage import Stage
 
 HOSTILE = '<img src=x onerror=alert(1)> {{7*7}} ${7*7} "q" & </div><script>alert(2)</script>\u202e'
@@ -141,7 +141,7 @@ class Said:
 def _send(desk: Desk, answers: list[Said], *, before: Callable[[Tx], None] | None = None, now: datetime = NOW) -> None:
     mine = lease()
     posts = desk.write(lambda tx: claims.claim(tx, desk.account_id, mine, desk.tools.rules, now).posts)
-    going = desk.write(lambda tx: claims.begin(tx, posts, {post.id: "call" for post in posts}, mine, now))
+    going = begin(desk, posts, mine, now)
     assert len(going) == len(answers)
     if before is not None:
         desk.write(before)

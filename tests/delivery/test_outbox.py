@@ -6,18 +6,31 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
 import sqlalchemy as sa
 
-from app import accounts, clock, courses, groups, people, schedules
+from app import accounts, clock, courses, groups, people
 from app.assembly import assemble
 from app.db import Tx
 from app.models import Account, Attempt, Broadcast, Delivery, Identity
-from app.outbox import claims, pace, results
+from app.outbox import pace, results
 from app.worker import Worker
 from bots.turns import Role
 from tests.delivery import scene
-from tests.delivery.scene import NOW, Desk, alarms, announce, calls, deliveries, lease, left, parked, report, run, touched, unpark, writers
+from tests.delivery.scene import (
+    NOW,
+    Desk,
+    alarms,
+    announce,
+    calls,
+    deliveries,
+    left,
+    parked,
+    report,
+    run,
+    touched,
+    unpark,
+    writers,
+)
 from tests.stage import APPID, Stage
 
 SEND, NOTIFY = "message/custom/send", "message/template/send"
@@ -370,68 +383,6 @@ async def _second_account(stage: Stage) -> tuple[int, int]:
 
 def _group_of(stage: Stage, code: str) -> int:
     return stage.read(lambda tx: groups.by_code(tx, code))
-
-
-def test_a_dead_workers_claims_are_freed_and_what_it_was_sending_is_unknown(database_url: str) -> None:
-    with Desk(database_url) as desk:
-        rules, first = desk.tools.rules, lease("first")
-        members = [desk.person(f"同学{number}") for number in range(4)]
-        schedule = desk.announced()
-        posts = desk.write(lambda tx: claims.claim(tx, desk.account_id, first, rules, NOW).posts)
-        assert len(posts) == 4
-        assert desk.write(lambda tx: claims.claim(tx, desk.account_id, lease("second"), rules, NOW).posts) == [], "nobody else gets them"
-        sending = desk.write(lambda tx: claims.begin(tx, posts[:2], {post.id: "call" for post in posts}, first, NOW))
-        assert len(sending) == 2
-        assert desk.write(lambda tx: claims.reap(tx, NOW, first.until - 1, rules)) == 0, "the lease still runs"
-        assert desk.write(lambda tx: claims.reap(tx, NOW, first.until + 1, rules)) == 4
-        assert Counter(row.word for row in desk.read(lambda tx: deliveries(tx, schedule)).values()) == {
-            ("unknown", "answer_lost"): 2,
-            ("ready", ""): 2,
-        }
-        again = desk.write(lambda tx: claims.claim(tx, desk.account_id, lease("second"), rules, NOW).posts)
-        assert {post.id for post in again} == {post.id for post in posts[2:]}
-        assert desk.write(lambda tx: claims.begin(tx, posts[2:], {post.id: "late" for post in posts}, first, NOW)) == [], (
-            "the dead wakes up"
-        )
-        late = [results.Outcome(post) for post in sending]
-        desk.write(lambda tx: results.settle(tx, desk.account_id, late, rules, NOW))
-        assert [row.word for row in desk.read(lambda tx: deliveries(tx, schedule)).values()].count(("unknown", "answer_lost")) == 2
-        assert {member.id for member in members} == set(desk.read(lambda tx: deliveries(tx, schedule)))
-
-
-def test_what_is_cancelled_while_claimed_is_not_sent(database_url: str) -> None:
-    with Desk(database_url) as desk:
-        rules, mine = desk.tools.rules, lease()
-        stays, leaves = desk.person("小雨"), desk.person("王芳")
-        first = desk.announced()
-        posts = desk.write(lambda tx: claims.claim(tx, desk.account_id, mine, rules, NOW).posts)
-        desk.write(lambda tx: people.withdraw(tx, leaves.id, NOW, erase_answers=False, actor="operator"))
-        going = desk.write(lambda tx: claims.begin(tx, posts, {post.id: "call" for post in posts}, mine, NOW))
-        assert [post.person_id for post in going] == [stays.id]
-        with pytest.raises(groups.Refused, match="gone out already"):
-            desk.write(lambda tx: schedules.cancel(tx, first, None, NOW))
-        second = desk.announced("第二条")
-        posts = desk.write(lambda tx: claims.claim(tx, desk.account_id, mine, rules, NOW).posts)
-        assert len(posts) == 1
-        assert desk.write(lambda tx: schedules.cancel(tx, second, None, NOW)) == 1
-        assert desk.write(lambda tx: claims.begin(tx, posts, {post.id: "call" for post in posts}, mine, NOW)) == []
-        assert desk.read(lambda tx: deliveries(tx, second))[stays.id].word == ("cancelled", "cancelled_by_author")
-        assert desk.read(lambda tx: deliveries(tx, first))[stays.id].state == "sending", "what is in flight runs to its end"
-
-
-def test_a_notice_that_a_dead_worker_was_sending_is_repeated_within_eight_minutes_only(database_url: str) -> None:
-    with Desk(database_url) as desk:
-        rules = desk.tools.rules
-        desk.write(lambda tx: accounts.set_notice(tx, desk.account_id, "template", {"kind": "thing1"}))
-        person = desk.person(typed=None)
-        schedule = desk.announced()
-        for minutes, word in ((0, ("retry", "answer_lost")), (7, ("retry", "answer_lost")), (8, ("unknown", "answer_lost"))):
-            now, mine = NOW + timedelta(minutes=minutes), lease()
-            posts = desk.write(lambda tx, mine=mine, now=now: claims.claim(tx, desk.account_id, mine, rules, now).posts)  # type: ignore[misc]
-            assert len(posts) == (1 if minutes < 8 else 0)
-            desk.write(lambda tx, posts=posts, mine=mine, now=now: claims.begin(tx, posts, {post.id: "c" for post in posts}, mine, now))  # type: ignore[misc]
-            desk.write(lambda tx, mine=mine, now=now: claims.reap(tx, now, mine.until + 1, rules))  # type: ignore[misc]
-            assert desk.read(lambda tx: deliveries(tx, schedule))[person.id].word == word
 
 
 def test_a_message_that_cannot_be_written_holds_up_no_other(database_url: str, tmp_path: Path) -> None:

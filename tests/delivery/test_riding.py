@@ -16,7 +16,7 @@ from app.models import Attempt, Broadcast, Conversation
 from app.outbox import claims, results, riding
 from bots.turns import Role
 from tests.delivery import scene
-from tests.delivery.scene import NOW, Desk, announce, deliveries, lease, run, says, writers
+from tests.delivery.scene import NOW, Desk, announce, begin, deliveries, lease, run, says, writers
 from tests.stage import APPID, Stage
 
 EVENING = NOW + timedelta(minutes=30)
@@ -105,7 +105,7 @@ def test_what_was_taken_back_while_it_was_on_its_way_does_not_ride(database_url:
         person, _ = desk.person("小雨"), desk.person("王芳", typed=None)
         schedule, kept = desk.announced("取消的"), desk.announced("留下的")
         posts = desk.write(lambda tx: claims.claim(tx, desk.account_id, lease(), desk.tools.rules, NOW).posts)
-        desk.write(lambda tx: claims.begin(tx, posts, {post.id: "call" for post in posts}, lease(), NOW))
+        begin(desk, posts, lease(), NOW)
         desk.write(lambda tx: schedules.cancel(tx, schedule, None, NOW))
         refused = [results.Outcome(post, error=SendError(Verdict.TOO_OFTEN, "45047")) for post in posts]
         desk.write(lambda tx: results.settle(tx, desk.account_id, refused, desk.tools.rules, NOW))

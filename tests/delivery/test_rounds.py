@@ -3,8 +3,6 @@
 import asyncio
 import re
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from app import clock, courses, groups, people, schedules
-from app.channels import Accepted, Notice, Rules, Verdict
+from app.channels import Verdict
 from app.db import Tx
 from app.db.prepared import Prepared
 from app.models import Broadcast, Delivery, Pace
@@ -24,27 +22,10 @@ from app.people import Known
 from app.states import Route
 from bots.turns import Role
 from tests.delivery import scene
-from tests.delivery.scene import NOW, Desk, alarms, announce, calls, deliveries, lease, run, writers
+from tests.delivery.scene import NOW, Desk, Line, alarms, announce, calls, deliveries, lease, run, writers
 from tests.stage import Stage
 
 SEND = "message/custom/send"
-
-
-@dataclass
-class _Line:
-    """A channel that takes everything, after it has awaited what the test wants."""
-
-    before: Callable[[int], Awaitable[None]]
-    rules: Rules = field(default_factory=Rules)
-    sent: list[str] = field(default_factory=list)
-
-    async def send(self, openid: str, _text: str) -> Accepted:
-        self.sent.append(openid)
-        await self.before(len(self.sent))
-        return Accepted()
-
-    async def notify(self, openid: str, _notice: Notice) -> Accepted:
-        return await self.send(openid, "")
 
 
 def test_a_slow_answer_holds_up_nobody_and_never_are_more_than_eight_in_doubt(database_url: str) -> None:
@@ -61,7 +42,7 @@ def test_a_slow_answer_holds_up_nobody_and_never_are_more_than_eight_in_doubt(da
             if number == 1:
                 await asyncio.wait_for(others_through.wait(), 60)
 
-        line = _Line(wait)
+        line = Line(wait)
         run(desk.assembly.postman().send_due(desk.account_id, line, NOW))  # type: ignore[arg-type]
         assert max(in_doubt) == line.rules.service_in_flight
         assert len(set(line.sent)) == len(line.sent) == 30
@@ -85,7 +66,7 @@ def test_a_defect_in_the_middle_of_a_round_loses_no_answer(database_url: str, mo
             await asyncio.sleep(0.05)
 
         monkeypatch.setattr(claims, "claim", fail_the_second_time)
-        line = _Line(wait)
+        line = Line(wait)
         with pytest.raises(RuntimeError, match="a defect"):
             run(desk.assembly.postman().send_due(desk.account_id, line, NOW))  # type: ignore[arg-type]
         states = Counter(row.state for row in desk.read(lambda tx: deliveries(tx, schedule)).values())
