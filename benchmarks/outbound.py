@@ -37,6 +37,7 @@ class Case:
     count: int
     rates: dict[str, list[float]] = field(default_factory=lambda: {"ours": [], "limit": []})
     cpu: dict[str, list[float]] = field(default_factory=lambda: {"ours": [], "limit": []})
+    whole: dict[str, list[float]] = field(default_factory=lambda: {"ours": [], "limit": []})  # with the platform's and the database's own
 
     @property
     def name(self) -> str:
@@ -56,7 +57,7 @@ class Contest:
         self._ground, self._rounds, self._say = ground, rounds, say
         self._port = free_ports(1)[0]
         self._address = f"http://127.0.0.1:{self._port}"
-        yard.start("imitation", "benchmarks.imitation", str(self._port), port=self._port)
+        self._imitation = yard.start("imitation", "benchmarks.imitation", str(self._port), port=self._port)
         url = ground.new("outbound")
         self._town: Town = found(url, PEOPLE, self._address)
         self._assembly = assemble(settings(self._town, url))
@@ -75,6 +76,7 @@ class Contest:
         return [*self._figures()]
 
     def _round(self, case: Case, side: str) -> None:
+        beside = self._imitation.seconds() + self._ground.seconds()
         if side == "ours":
             cpu = self._send(case)
         else:
@@ -86,6 +88,8 @@ class Contest:
             raise RuntimeError(f"{side}: {noted} instead of {case.count}\n{self._worker.tail()}")
         case.rates[side].append((case.count - 1) / (noted["last"] - noted["first"]))
         case.cpu[side].append(1000 * cpu / case.count)
+        beside = self._imitation.seconds() + self._ground.seconds() - beside
+        case.whole[side].append(1000 * (cpu + beside) / case.count)
         self._say(f"{self._ground.database} {case.name}: {side:5} {case.rates[side][-1]:6.0f}/s  CPU {case.cpu[side][-1]:.2f} ms")
 
     def _send(self, case: Case) -> float:
@@ -115,6 +119,7 @@ class Contest:
             name = f"outbound, {self._ground.database}, {case.name}, {case.in_flight} in flight"
             yield Figure(name, "messages/s", case.rates["ours"], case.rates["limit"], [_SHARE])
             yield Figure(f"{name}: CPU per message", "ms", case.cpu["ours"], case.cpu["limit"])
+            yield Figure(f"{name}: CPU per message of all processes", "ms", case.whole["ours"], case.whole["limit"])
 
 
 def draft(tx: Tx, town: Town) -> Draft:

@@ -112,7 +112,7 @@ class Round:
         elif stopping and self._held():
             await self._put_back(set(pace.APIS), None)
         else:
-            if not stopping and not self._exhausted and self._claiming is None and self._held() <= self._handy // 2:
+            if not stopping and not self._exhausted and self._claiming is None and self._held() <= self._handy:
                 self._claiming = self._begin_to_claim()
             handful = [] if stopping else self._next_handful()
             last = not handful and not self._calls and self._claiming is None and not self._held()
