@@ -129,7 +129,7 @@ class Intake:
             return await self._keep_push(incoming, until)
         attempt = _Attempt()
         try:
-            looks = inbox.looks(self._tools, incoming)
+            looks = inbox.looks(self._tools, incoming) if self._database.looks_ahead else ()
             taken = await self._write(partial(self._take, incoming=incoming, attempt=attempt), until, person, looks)
         except Unavailable:
             attempt.given_up = True

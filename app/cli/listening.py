@@ -11,7 +11,7 @@ import uvicorn
 
 from app.cli.stopping import stop_signal
 from app.errors import Invalid
-from app.web.patience import ImpatientProtocol
+from app.web.connections import ImpatientProtocol
 
 _START_SECONDS = 20
 

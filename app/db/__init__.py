@@ -117,6 +117,11 @@ class Database:
             self._short = ShortJobs(loop, Pen(self._impatient, self._lock, self._turnstile, 0), self._jobs.put)
         return await self._short.write(work)
 
+    @property
+    def looks_ahead(self) -> bool:
+        """Whether `write_in_turn` makes use of looks; who has to make them may save the trouble."""
+        return not self.is_sqlite
+
     async def write_in_turn(self, looks: Sequence[Look], work: Work[T], owner: str, *, whole: bool = False) -> T:
         """As `write_short`, for work that begins with these looks and often needs no other: PostgreSQL then needs no thread for it.
 

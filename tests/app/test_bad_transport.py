@@ -15,7 +15,7 @@ from app import accounts, clock
 from app.accounts import Accounts
 from app.inbox import Incoming
 from app.models import InboxItem, Quarantined
-from app.web import hooks, patience
+from app.web import connections, hooks
 from tests.app.wire import OtherProcess, Wire, changed, statements
 from tests.stage import Stage
 
@@ -223,7 +223,7 @@ async def _large(database_url: str, tmp_path: Path) -> None:
 def test_a12_who_sends_too_slowly_is_hung_up_on_and_honest_pushes_are_not_delayed(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patience, "HEADER_SECONDS", 0.8)  # of ten
+    monkeypatch.setattr(connections, "HEADER_SECONDS", 0.8)  # of ten
     monkeypatch.setattr(hooks, "_BODY_SECONDS", 0.8)
     asyncio.run(_slow(database_url, tmp_path))
 

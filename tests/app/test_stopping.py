@@ -18,7 +18,7 @@ import pytest
 
 from app import clock
 from app.models import InboxItem
-from app.web import patience
+from app.web import connections
 from migrations import running
 from tests import postgres
 from tests.app.outage import Outage, files, until
@@ -121,7 +121,7 @@ async def _hangs(server: postgres.Server, folder: Path) -> None:
 
 
 def test_headers_without_end_are_cut_off(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "HEADER_SECONDS", 60.0)  # it is not the time that ends them
+    monkeypatch.setattr(connections, "HEADER_SECONDS", 60.0)  # it is not the time that ends them
     asyncio.run(_endless(sqlite_url, tmp_path))
 
 

@@ -17,7 +17,7 @@ import pytest
 from app import heartbeat
 from app.cli import listening
 from app.db import Database
-from app.web import patience
+from app.web import connections
 from tests.cli.conftest import Tongban, refused
 from tests.cli.test_demo import ROOT, free_port
 
@@ -117,7 +117,7 @@ async def hello(scope: dict[str, str], receive: object, send: Any) -> None:
 
 
 def test_a_header_that_never_ends_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "HEADER_SECONDS", 0.3)
+    monkeypatch.setattr(connections, "HEADER_SECONDS", 0.3)
 
     async def scene() -> tuple[list[bytes], bytes]:
         with listening.listen("127.0.0.1", 0, "--port") as listener:
@@ -142,7 +142,7 @@ async def drip(port: int, start: bytes) -> bytes:
     """What comes back to somebody who begins and does not end: nothing, and soon."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(start)
-    answer = await asyncio.wait_for(reader.read(), patience.HEADER_SECONDS + 20)
+    answer = await asyncio.wait_for(reader.read(), connections.HEADER_SECONDS + 20)
     writer.close()
     await writer.wait_closed()
     return answer

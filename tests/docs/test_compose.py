@@ -14,7 +14,7 @@ from typer.main import get_command
 from app import heartbeat
 from app.cli import build
 from app.settings import Settings
-from app.web import hooks, patience
+from app.web import connections, hooks
 from tests.docs.test_docs import ROOT, _paths, read
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
@@ -81,7 +81,7 @@ def test_the_proxy_knows_nobody_and_shows_no_metrics() -> None:
 
 def test_the_proxy_lets_through_what_a_push_may_have_and_waits_as_long_as_the_platform() -> None:
     assert f"client_max_body_size {hooks.MOST_BYTES // 1024}k;" in PROXY
-    assert f"client_header_timeout {patience.HEADER_SECONDS:.0f}s;" in PROXY
+    assert f"client_header_timeout {connections.HEADER_SECONDS:.0f}s;" in PROXY
     assert "proxy_read_timeout 5s;" in PROXY
     assert "proxy_next_upstream error non_idempotent;" in PROXY  # a repeat is recognised
 
