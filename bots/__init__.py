@@ -15,6 +15,9 @@ from bots.facts import Need
 from bots.texts import Texts, load_texts
 from bots.turns import Occasion, Turn
 
+#: A folder with words is a bot.
+WORDS = "texts.zh.toml"
+
 __all__ = ["Answer", "Bot", "Message", "Need", "Occasion", "Texts", "Turn", "find"]
 
 
@@ -37,7 +40,7 @@ class Bot(Protocol):
 def find() -> tuple[Bot, ...]:
     """Every bot in this folder, in the order of names; made once, for bots are pure. Raises `TextError` where a bot's words do not fit."""
     folder = Path(__file__).parent
-    names = sorted(module.name for module in pkgutil.iter_modules([str(folder)]) if module.ispkg)
+    names = sorted(each.name for each in pkgutil.iter_modules([str(folder)]) if each.ispkg and (folder / each.name / WORDS).exists())
     return tuple(_create(name, folder / name) for name in names)
 
 

@@ -55,6 +55,7 @@ _GROUPS = {
     "erasures": "backups:erasures_commands",
     "deliveries": "deliveries:commands",
     "quarantine": "quarantine:commands",
+    "instrument": "instruments:commands",
 }
 
 

@@ -1,0 +1,1 @@
+"""Instruments as files, and what their answers add up to."""

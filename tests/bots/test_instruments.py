@@ -1,0 +1,160 @@
+"""Every file of an instrument is whole, sourced, scored by a worked example and frozen; a new one is one file and no code."""
+
+import hashlib
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from bots.questionnaire.instrument import FOLDER, RELEASED, Instrument, InstrumentError, every, find, load
+from bots.questionnaire.scoring import CLOSE, score
+from bots.texts import LANGUAGES
+from tests.bots.test_scoring import SHAPES
+
+FILES = sorted(FOLDER.glob("*.toml"))
+SMALL = """
+code = "calm"
+version = 1
+kind = "scale"
+minutes = 1
+source = "a test"
+key = "its own"
+rights = "free"
+lowest = 0
+highest = 2
+[title]
+zh = "平静"
+en = "Calm"
+[intro]
+zh = "请选择。"
+en = "Please choose."
+[wording]
+status = "demonstration"
+source = "a test"
+[anchors]
+zh = ["不", "有点", "是"]
+en = ["no", "a little", "yes"]
+[[items]]
+topic = "rest"
+zh = "我歇得好。"
+en = "I rest well."
+[[items]]
+topic = "hurry"
+zh = "我很赶。"
+en = "I hurry."
+[[scores]]
+code = "calm"
+rule = "mean"
+items = [1, 2]
+reversed = [2]
+bands = [{ code = "low", from = 0 }, { code = "high", from = 1.5 }]
+[example]
+answers = [2, 0]
+scores = { calm = 2.0 }
+"""
+
+
+@pytest.fixture(params=FILES, ids=lambda path: path.name)
+def instrument(request: pytest.FixtureRequest) -> Instrument:
+    return load(request.param)
+
+
+def test_the_seven_of_the_study_are_there_with_their_107_items() -> None:
+    found = find()
+    assert {code: (len(x.items), x.lowest, x.highest) for code, x in found.items()} == SHAPES
+    assert sum(len(x.items) for x in found.values()) == 107
+
+
+def test_each_is_sourced_and_its_example_comes_out(instrument: Instrument) -> None:
+    assert re.search(r"\b(19|20)\d\d\b", instrument.source), "a source has a year"
+    made = score(instrument, instrument.example)
+    assert instrument.example_scores == {code: pytest.approx(each.value, abs=CLOSE) for code, each in made.items()}
+
+
+def test_what_ships_is_a_demonstration_in_both_languages(instrument: Instrument) -> None:
+    assert instrument.demonstration
+    for language in LANGUAGES:
+        words = [item.words[language] for item in instrument.items]
+        assert len(set(words)) == len(words)
+    han = re.compile(r"[一-鿿]")
+    assert all(han.search(item.words["zh"]) and not han.search(item.words["en"]) for item in instrument.items)
+
+
+def test_the_time_that_is_asked_about_is_a_setting() -> None:
+    dass = find()["dass21"]
+    assert "过去一周" in dass.opening("zh")
+    assert "the past month" in dass.opening("en", "month")
+    assert find()["swls"].opening("en") == find()["swls"].intro["en"]
+
+
+def test_every_file_is_released_and_frozen() -> None:
+    lines = (FOLDER / RELEASED).read_text(encoding="ascii").splitlines()
+    assert lines == [f"{path.name}\t{hashlib.sha256(path.read_bytes()).hexdigest()}" for path in FILES]
+
+
+def test_a_released_file_that_was_changed_is_refused(tmp_path: Path) -> None:
+    copy = tmp_path / "instruments"
+    shutil.copytree(FOLDER, copy)
+    changed = copy / FILES[0].name
+    changed.write_text(changed.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    with pytest.raises(InstrumentError, match=f"{changed.name} was released .* next version"):
+        every(copy)
+    changed.unlink()
+    with pytest.raises(InstrumentError, match="was released"):
+        every(copy)
+
+
+def test_a_new_one_is_one_file_and_a_new_version_takes_the_place_of_the_old(tmp_path: Path) -> None:
+    copy = tmp_path / "instruments"
+    shutil.copytree(FOLDER, copy)
+    (copy / "calm.1.toml").write_text(SMALL, encoding="utf-8")
+    assert score(find(copy)["calm"], {1: 2, 2: 1})["calm"].value == 1.5
+    (copy / "calm.2.toml").write_text(SMALL.replace("version = 1", "version = 2").replace("from = 1.5", "from = 2"), encoding="utf-8")
+    (copy / "calm.10.toml").write_text(SMALL.replace("version = 1", "version = 10"), encoding="utf-8")
+    assert find(copy)["calm"].version == 10
+    assert [x.version for x in every(copy) if x.code == "calm"] == [1, 10, 2]
+
+
+BROKEN = {
+    "nothing": ("", "", "lowest"),
+    "another name": ('code = "calm"', 'code = "quiet"', "call it quiet.1.toml"),
+    "version": ("version = 1", "version = 2", "call it calm.2.toml"),
+    "kind": ('"scale"', '"poem"', "kind"),
+    "no source": ('source = "a test"\nkey', 'source = " "\nkey', "source"),
+    "range": ("highest = 2", "highest = 0", "highest"),
+    "wide range": ("highest = 2", "highest = 99", "more than"),
+    "labels": ('"有点", ', "", "anchors.zh"),
+    "equal labels": ('"a little"', '"no"', "anchors.en"),
+    "one language": ('en = "I hurry."', "", "item 2 has no en"),
+    "long item": ("我很赶。", "赶" * 200, "longer"),
+    "strange key": ("minutes = 1", "minutes = 1\ncolour = 3", "colour"),
+    "no such item": ("items = [1, 2]", "items = [1, 3]", "score calm"),
+    "twice": ("items = [1, 2]", "items = [1, 1]", "score calm"),
+    "both": ("items = [1, 2]", 'items = [1, 2]\nof = ["calm"]', "score calm"),
+    "reverses others": ("reversed = [2]", "reversed = [3]", "reverses"),
+    "rule": ('rule = "mean"', 'rule = "median"', "rule"),
+    "missing": ('rule = "mean"', 'rule = "mean"\nmissing = "some"', "missing"),
+    "bands": ("from = 1.5", "from = 0", "band high"),
+    "frame": ('en = "Please choose."', 'en = "Please choose for {frame}."', "intro.en"),
+    "example": ("answers = [2, 0]", "answers = [2, 5]", "example.answers"),
+    "example's scores": ("calm = 2.0", "", "example.scores"),
+    "no TOML": ("[title]", "[title", "no TOML"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_what_does_not_fit_is_named_with_its_file_and_place(case: str, tmp_path: Path) -> None:
+    old, new, told = BROKEN[case]
+    assert old in SMALL
+    path = tmp_path / "calm.1.toml"
+    path.write_text(SMALL.replace(old, new, 1) if old else "", encoding="utf-8")
+    with pytest.raises(InstrumentError, match=rf"calm\.1\.toml.*{re.escape(told)}"):
+        load(path)
+
+
+def test_a_file_that_is_not_there_or_is_called_otherwise_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InstrumentError, match="cannot be read"):
+        load(tmp_path / "calm.1.toml")
+    with pytest.raises(InstrumentError, match="rename it"):
+        load(tmp_path / "Calm.toml")
