@@ -374,7 +374,7 @@ def test_a_loop_that_ends_leaves_the_pen_to_others(sqlite_url: str) -> None:
         async def given_up() -> None:
             await database.write_short(_alarm("first"))
             committing = asyncio.ensure_future(database.write_short(_alarm("committing")))
-            while not database._short._committing:  # type: ignore[union-attr]  # it was used just now
+            while not database._short._committing:  # type: ignore[union-attr]  # noqa: ASYNC110 - used just now, and tells nobody
                 await asyncio.sleep(0)
             assert not committing.done(), "it has begun, and the loop does not wait for its commit"
 
