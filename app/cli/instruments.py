@@ -1,6 +1,7 @@
 """`tongban instrument …`: the questionnaires that there are: list them, read one with its key, check a file of your own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -31,9 +32,11 @@ def list_lines() -> None:
 
     Example: tongban instrument list
     """
-    rows = [(x.code, x.version, len(x.items), x.minutes, x.title["zh"], x.title["en"], x.wording) for x in every()]
+    with _told():
+        found = every()
+    rows = [(x.code, x.version, len(x.items), x.minutes, x.title["zh"], x.title["en"], x.wording) for x in found]
     desk.table(("code", "version", "items", "minutes", "中文", "English", "wording"), rows)
-    if any(instrument.demonstration for instrument in every()):
+    if any(instrument.demonstration for instrument in found):
         typer.echo("\n示范文字由本项目自己写成，没有经过检验，只能用来试用。")
         typer.echo("Demonstration wording is our own and was never validated: it is for trying out only.")
 
@@ -45,7 +48,8 @@ def show(code: Code, *, language: Language = LANGUAGES[0]) -> None:
     """
     if language not in LANGUAGES:
         raise Invalid("language", f"There is no {language!r} here; choose {' or '.join(LANGUAGES)}.")
-    found = find()
+    with _told():
+        found = find()
     if code not in found:
         raise NotFound("instrument", f"There is no instrument {code!r}; there are {', '.join(sorted(found))}.")
     instrument = found[code]
@@ -65,17 +69,24 @@ def check(file: File) -> None:
 
     Example: tongban instrument check my_scale.1.toml
     """
-    try:
+    with _told():
         instrument = load(file)
-    except InstrumentError as wrong:
-        raise Invalid("instrument", str(wrong)) from None
     made = scoring.score(instrument, instrument.example)
     for code, expected in instrument.example_scores.items():
         value = made[code].value
         if value is None or abs(value - expected) > scoring.CLOSE:
             told = "nothing" if value is None else f"{value:g}"
             raise Invalid("example", f"{file.name}: the example gives {code} = {told}, not {expected:g}; correct the key or the example.")
-    typer.echo(f"{file.name} fits: {len(instrument.items)} items, {len(instrument.scores)} scores, and its example comes out.")
+    typer.echo(f"{file.name} fits (items: {len(instrument.items)}, scores: {len(instrument.scores)}), and its example comes out.")
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """A file that does not fit is told in its own sentence."""
+    try:
+        yield
+    except InstrumentError as wrong:
+        raise Invalid("instrument", str(wrong)) from None
 
 
 def _labels(instrument: Instrument, language: str) -> list[tuple[str, tuple[str, ...]]]:

@@ -28,13 +28,15 @@ class Foreseen:
 
     def run(self, step: Any, values: dict[str, Any]) -> None:
         """Note this step down, unless it was taken ahead."""
-        if not any(known is step and given == values for known, given, _ in self._found):
+        if self._taken(step, values) is None:
             self.noted.append((step, values))
 
     def first(self, step: Any, values: dict[str, Any]) -> Any:
         """What this step found with these values. Raises `More` where that was not looked up, or may have changed by what was noted."""
-        if not self.noted:
-            for known, given, row in self._found:
-                if known is step and given == values:
-                    return row
-        raise More
+        taken = None if self.noted else self._taken(step, values)
+        if taken is None:
+            raise More
+        return taken[2]
+
+    def _taken(self, step: Any, values: dict[str, Any]) -> tuple[Any, dict[str, Any], Any] | None:
+        return next((each for each in self._found if each[0] is step and each[1] == values), None)

@@ -11,8 +11,6 @@ from uvicorn.server import ServerState
 HEADER_SECONDS = 10.0
 #: Bytes of headers that have not ended. The platform's are a few hundred, a browser's a few thousand.
 MOST_HEADER_BYTES = 64 * 1024
-
-
 #: How the head of an answer begins, but for "100 Continue", for which the client waits.
 _ANSWERS = tuple(b"HTTP/1.1 %d" % hundred for hundred in range(2, 6))
 

@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from bots.texts import LANGUAGES
 
@@ -165,7 +165,7 @@ class _Reading:
     def __init__(self, name: str, tree: Mapping[str, Any]) -> None:
         self._name, self._tree = name, tree
 
-    def refuse(self, place: str, why: str) -> None:
+    def refuse(self, place: str, why: str) -> NoReturn:
         raise InstrumentError(f"{self._name}: {place} {why}.")
 
     def instrument(self, checksum: str) -> Instrument:
@@ -224,7 +224,7 @@ class _Reading:
         self._knows(tree, place, ("topic", "anchors", *LANGUAGES))
         own = self._labels(tree, "anchors", points, place) if "anchors" in tree else anchors
         if own is None:
-            raise InstrumentError(f"{self._name}: {place} has no labels for its answers; add [anchors] to the file or the item.")
+            self.refuse(place, "has no labels for its answers; add [anchors] to the file or the item")
         words = {language: self._text(tree, language, place) for language in LANGUAGES}
         for language, text in words.items():
             if len(text.encode()) > _LONGEST_ITEM:
@@ -306,13 +306,13 @@ class _Reading:
     def _text(self, tree: Mapping[str, Any], name: str, place: str = "the file") -> str:
         value = tree.get(name)
         if not isinstance(value, str) or not value.strip():
-            raise InstrumentError(f"{self._name}: {place} has no {name}; write it in quotes.")
+            self.refuse(place, f"has no {name}; write it in quotes")
         return value.strip()
 
     def _number(self, tree: Mapping[str, Any], name: str, least: int) -> int:
         value = tree.get(name)
         if type(value) is not int or value < least:
-            raise InstrumentError(f"{self._name}: {name} is not a whole number from {least} on; correct it.")
+            self.refuse(name, f"is not a whole number from {least} on; correct it")
         return value
 
     def _coded(self, tree: Mapping[str, Any], name: str, place: str) -> str:
@@ -324,13 +324,13 @@ class _Reading:
     def _part(self, tree: Mapping[str, Any], name: str, place: str = "the file") -> Mapping[str, Any]:
         value = tree.get(name)
         if not isinstance(value, Mapping):
-            raise InstrumentError(f"{self._name}: {place} has no [{name}]; add it.")
+            self.refuse(place, f"has no [{name}]; add it")
         return value
 
     def _list(self, tree: Mapping[str, Any], name: str) -> Sequence[Any]:
         value = tree.get(name)
         if not isinstance(value, list) or not value:
-            raise InstrumentError(f"{self._name}: the file has no [[{name}]]; add them.")
+            self.refuse("the file", f"has no [[{name}]]; add them")
         return value
 
     def _languages(self, tree: Mapping[str, Any], name: str) -> Mapping[str, str]:
