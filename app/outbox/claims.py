@@ -77,6 +77,8 @@ def claim(
     is parked nothing is touched, but for the one message that probes.
     """
     gates = pace.look(tx, account_id, now)
+    if gates.shut and not gates.closed:
+        gates = pace.hold(tx, account_id, now)
     if gates.closed:
         return Claim([])
     due = turns.due(tx, account_id, now, _PROBES if gates.only_probes else most, served or {})

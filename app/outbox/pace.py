@@ -82,6 +82,16 @@ def look(tx: Tx, account_id: int, now: datetime) -> Gates:
     return Gates(shut, probes, notices=bool(rows) and rows[0].notice_id is not None)
 
 
+def hold(tx: Tx, account_id: int, now: datetime) -> Gates:
+    """The gates as they stand until the commit.
+
+    Whoever puts rows off because of them must hold them: a probe that succeeds at this moment would not see those rows, and they would
+    wait for an hour although everything is open.
+    """
+    tx.execute(sa.select(Pace.api).where(Pace.account_id == account_id).order_by(Pace.api).with_for_update()).all()
+    return look(tx, account_id, now)
+
+
 def next_opening(tx: Tx, after: datetime) -> datetime | None:
     """The first moment after `after` at which something that is parked may be called again."""
     moments = [

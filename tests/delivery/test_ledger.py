@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from app import flags, inbox, people
 from app.channels import Accepted, Rules, SendError, Verdict
 from app.db import Database, Tx
-from app.models import Delivery
+from app.models import Account, Delivery
 from app.outbox import claims, ledger, pace, results
 from app.outbox.claims import Post
 from app.states import Route
@@ -106,6 +106,26 @@ def test_a_claim_and_a_push_that_takes_everything_back_never_wait_for_each_other
         assert {post.person_id for post in posts} == {other.id}, "the others were not held up"
         rows = desk.read(lambda tx: deliveries(tx, schedule))
         assert (rows[person.id].word, rows[other.id].state) == (("cancelled", "paused"), "claimed")
+
+
+def test_what_is_put_off_at_the_moment_a_probe_succeeds_is_due_again(database_url: str) -> None:
+    with Desk(database_url) as desk:
+        desk.person("小雨"), desk.person("王芳")
+        desk.announced()
+        desk.write(lambda tx: tx.execute(sa.update(Account).values(notice_id="t1", notice_fields={})).rowcount)
+        desk.write(lambda tx: pace.trouble(tx, desk.account_id, Route.SERVICE, pace.MOST_TROUBLES, NOW))
+        later = NOW + timedelta(seconds=5)
+        probes = desk.write(lambda tx: claims.claim(tx, desk.account_id, lease("one"), desk.tools.rules, later)).posts
+        assert [post.probe for post in probes] == [True]
+        claim, _, _ = _during(
+            desk,
+            lambda tx: claims.claim(tx, desk.account_id, lease("two"), desk.tools.rules, later),
+            lambda tx: results.settle(tx, desk.account_id, [results.Outcome(probes[0], "7")], desk.tools.rules, later),
+        )
+        assert (claim.posts, claim.passed_over) == ([], 1), "the one that is left can only wait for the probe"
+        rest = desk.read(lambda tx: tx.execute(sa.select(Delivery.due_at).where(Delivery.state == "ready")).scalars().all())
+        assert rest == [later]
+        assert len(desk.write(lambda tx: claims.claim(tx, desk.account_id, lease("two"), desk.tools.rules, later)).posts) == 1
 
 
 def test_what_a_dead_worker_had_reserved_is_given_back(database_url: str) -> None:
