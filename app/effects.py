@@ -9,19 +9,25 @@ from app import audit, flags, groups, people, schedules
 from app.db import Tx
 from app.groups import Refused
 from app.models import Course, Screening
+from app.questionnaires import sheets
 from app.situation import Situation, Tools
 from bots.effects import (
     AcknowledgeFlag,
     Announce,
+    BeginAssignment,
     CancelAnnouncement,
     Consent,
     CountGuess,
+    Decline,
     Effect,
+    HandIn,
     Join,
     Message,
     NamePerson,
     Pause,
     RaiseFlag,
+    Record,
+    RemindLater,
     Resume,
     Say,
     Screen,
@@ -76,6 +82,16 @@ def _apply(tx: Tx, tools: Tools, situation: Situation, effect: Effect) -> Messag
             _announce(tx, tools, person_id, effect, now)
         case CancelAnnouncement(id=schedule_id):
             schedules.cancel(tx, schedule_id, person_id, now)
+        case Record():
+            sheets.record(tx, situation.known, situation.assignments, effect, now)
+        case BeginAssignment():
+            sheets.begin(tx, situation.assignments, effect, now)
+        case HandIn():
+            sheets.hand_in(tx, situation.assignments, effect, now)
+        case Decline():
+            sheets.decline(tx, situation.assignments, effect, now)
+        case RemindLater():
+            sheets.remind_later(tx, situation.assignments, effect, now)
         case _:
             assert_never(effect)
     return None

@@ -23,6 +23,7 @@ from bots.facts import (
     Reach,
     ReachForecast,
 )
+from bots.questionnaire.sheets import AnswerPage, OpenAssignments
 
 _NOTHING_TO_SEE = Progress(id=0, number=0, group_name="", excerpt="", total=-1, by_state=())
 
@@ -48,6 +49,10 @@ def _load(tx: Tx, tools: Tools, situation: Situation, request: Fact[Any]) -> Any
             return schedules.said_before(tx, tools.keyring, group, text, now)
         case NewCode():
             return ids.new_id()
+        case OpenAssignments():
+            return situation.assignments
+        case AnswerPage(assignment=assignment):
+            return _page(tools, situation, assignment)
         case CourseResources():
             return _resources(tx, situation)
         case _:
@@ -65,6 +70,11 @@ def _progress(tx: Tx, tools: Tools, schedule_id: int, reader: Reader) -> Progres
         return schedules.progress(tx, tools.keyring, tools.words, schedule_id, reader)
     except NotFound:
         return _NOTHING_TO_SEE
+
+
+def _page(tools: Tools, situation: Situation, assignment: int) -> str:
+    mine = any(each.id == assignment for each in situation.assignments)
+    return tools.answer_url(assignment, situation.now) if mine else ""
 
 
 def _resources(tx: Tx, situation: Situation) -> str:

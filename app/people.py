@@ -34,6 +34,7 @@ from app.models import (
     stands,
 )
 from app.models import DataKey as DataKeyRow
+from app.questionnaires import standing
 from app.sealing import DataKey, Vault
 from app.states import OPEN, STOPPABLE
 from bots.turns import Membership as MembershipView
@@ -274,6 +275,7 @@ def withdraw(tx: Tx, person_id: int, now: datetime, *, erase_answers: bool, acto
         .where(Participant.person_id == person_id, Participant.withdrawn_at.is_(None))
         .values(withdrawn_at=now, erase_answers=erase_answers)
     )
+    standing.withdraw(tx, person_id, now, erase_answers=erase_answers)
     stop_deliveries(tx, person_id, "cancelled", "withdrew", now)
     audit.record(tx, now, actor, "withdraw", f"person:{person_id}", erase_answers=erase_answers)
 

@@ -49,3 +49,21 @@ LEASED = (State.CLAIMED, State.SENDING)
 IN_DOUBT = (State.HELD, State.UNKNOWN)
 #: The reason of an unknown delivery that a person has closed: it stays unknown, since nobody learned more, and is listed no longer.
 WRITTEN_OFF = "written_off"
+
+
+class Asked(StrEnum):
+    """How far somebody is with a wave of questionnaires, in the words of survey science. Exactly one at any time."""
+
+    INVITED = "invited"
+    REACHED = "reached"
+    OPENED = "opened"
+    PARTIAL = "partial"
+    COMPLETE = "complete"
+    REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
+    INELIGIBLE = "ineligible"
+    WINDOW_CLOSED = "window_closed"
+
+
+#: Of these a person may still answer.
+ANSWERABLE = (Asked.INVITED, Asked.REACHED, Asked.OPENED, Asked.PARTIAL)

@@ -20,6 +20,7 @@ from app.db import Tx
 from app.errors import Unavailable
 from app.logs import place_of
 from app.outbox import claims
+from app.questionnaires import waves
 
 log = structlog.get_logger()
 
@@ -114,6 +115,8 @@ class Worker:
         while await self._fire_next(now):
             pass
         await write(lambda tx: flags.call_due(tx, tools, now))
+        while await write(lambda tx: waves.go_on(tx, tools, now)):
+            pass
         await self._expand(now)
         await write(broadcasts.close_finished)
 
@@ -210,5 +213,5 @@ class Worker:
 
 def _next_moment(tx: Tx, after: datetime) -> datetime | None:
     """The next moment at which something is due by itself."""
-    moments = (schedules.next_due(tx), flags.next_call(tx), claims.next_due(tx, after))
+    moments = (schedules.next_due(tx), flags.next_call(tx), waves.next_moment(tx), claims.next_due(tx, after))
     return min((moment for moment in moments if moment is not None), default=None)

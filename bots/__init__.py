@@ -8,7 +8,7 @@ import importlib
 import pkgutil
 from functools import cache
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from bots.effects import Answer, Message
 from bots.facts import Need
@@ -18,7 +18,7 @@ from bots.turns import Occasion, Turn
 #: A folder with words is a bot.
 WORDS = "texts.zh.toml"
 
-__all__ = ["Answer", "Bot", "Message", "Need", "Occasion", "Texts", "Turn", "find"]
+__all__ = ["Answer", "Bot", "Message", "Need", "Occasion", "Patient", "Texts", "Turn", "find"]
 
 
 class Bot(Protocol):
@@ -34,6 +34,13 @@ class Bot(Protocol):
     def wants(self, turn: Turn) -> bool: ...
     def answer(self, turn: Turn) -> Answer | Need: ...
     def compose(self, occasion: Occasion) -> Message: ...
+
+
+@runtime_checkable
+class Patient(Bot, Protocol):
+    """A bot that lends the floor: words that another bot wants are that bot's, and then its own question is put `again`."""
+
+    def again(self, turn: Turn) -> Message | None: ...
 
 
 @cache

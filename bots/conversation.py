@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from bots import Bot
+from bots import Bot, Patient
 from bots.turns import Pressed, Sent, Tapped, Turn, Wrote
 
 FIRST = "safety"
@@ -21,9 +21,13 @@ def who_answers(bots: Mapping[str, Bot], turn: Turn, floor: str | None) -> Bot:
     if owner is not None:
         return owner
     # A scan, a follow or a menu entry starts something new: only words, taps of nobody's and pictures go to the floor.
-    if floor in bots and floor is not None and isinstance(turn.event, Wrote | Tapped | Sent):
-        return bots[floor]
-    wanting = [bot for bot in bots.values() if bot.name not in (FIRST, LAST) and bot.wants(_as(turn, bot.name, floor))]
+    holder = bots.get(floor or "") if isinstance(turn.event, Wrote | Tapped | Sent) else None
+    if holder is not None and not (isinstance(holder, Patient) and isinstance(turn.event, Wrote)):
+        return holder
+    others = [bot for bot in bots.values() if bot.name not in (FIRST, LAST) and bot is not holder]
+    wanting = [bot for bot in others if bot.wants(_as(turn, bot.name, floor))]
+    if holder is not None:
+        return wanting[0] if len(wanting) == 1 else holder
     if len(wanting) > 1:
         raise LookupError(f"Several bots want one event: {', '.join(bot.name for bot in wanting)}.")
     return wanting[0] if wanting else bots[LAST]

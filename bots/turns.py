@@ -130,6 +130,7 @@ class Turn:
     facts: Facts = field(default_factory=Facts)
     refusal: str | None = None
     seed: int = 0
+    sent_at: datetime | None = None  # by the platform's clock, in whole seconds
 
     def words(self) -> str:
         """What the person typed, or the label of what they tapped; empty for every other event."""
@@ -143,6 +144,8 @@ class OccasionKind(StrEnum):
     ALERT = "alert"
     REPORT = "report"
     CONTINUATION = "continuation"
+    INVITATION = "invitation"
+    REMINDER = "reminder"
 
 
 @dataclass(frozen=True)

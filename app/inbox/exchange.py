@@ -21,12 +21,14 @@ from app.keyring import Place, Unreadable
 from app.logs import place_of
 from app.outbox import riding
 from app.people import Known
+from app.questionnaires import sheets
 from app.reach import Action
 from app.situation import Situation, Tools
-from bots import Bot, Message, Need
+from bots import Bot, Message, Need, Patient
 from bots.conversation import FIRST, LAST, who_answers
-from bots.effects import Answer, RaiseFlag, Say
+from bots.effects import Answer, BeginAssignment, RaiseFlag, Record, Say
 from bots.facts import Facts
+from bots.questionnaire.sheets import OpenAssignments
 from bots.texts import Words
 from bots.turns import Event, OccasionKind, Turn
 
@@ -41,6 +43,8 @@ _OWN_WORDS = 3
 #: Refusals that mean somebody reached for what is not theirs; they are audited.
 _OVERREACH = frozenset({"role", "foreign"})
 _ROUNDS = 2
+#: These are looked through before they write, and touch this person's own rows only: they need neither savepoint nor an early note.
+_OWN = (Record, BeginAssignment)
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,11 @@ class _Memory:
     open: bool
 
 
+def _holder(memories: Sequence[_Memory]) -> str | None:
+    """Who has the floor: the last of these that waits for an answer."""
+    return next((each.bot for each in reversed(memories) if each.open), None)
+
+
 @dataclass(frozen=True)
 class _Floor:
     """What the bots remember, in the order in which they last spoke."""
@@ -61,7 +70,7 @@ class _Floor:
 
     @property
     def holder(self) -> str | None:
-        return next((each.bot for each in reversed(self.memories) if each.open), None)
+        return _holder(self.memories)
 
     def memory(self, bot: str) -> dict[str, Any] | None:
         return next((each.memory for each in self.memories if each.bot == bot), None)
@@ -103,7 +112,8 @@ class Exchange:
 
     def answer(self, event: Event, situation: Situation) -> Taken:
         """The finished reply, with what waited riding along where no dialogue is open."""
-        self._at = situation
+        asked = sheets.read(self._tx, self._tools.shelf, self._sender.asked, situation.person.language) if self._sender.asked else ()
+        self._at = replace(situation, assignments=asked)
         floor = self._floor()
         flooded, recent = self._flood(floor.recent)
         said = self._converse(event, floor, only_safety=flooded)
@@ -120,16 +130,16 @@ class Exchange:
         return self._finish(text, said, recent, rides=rides)
 
     def _converse(self, event: Event, floor: _Floor, *, only_safety: bool) -> "_Said":
-        turn = Turn(event, self._at.person, self._at.now, seed=self._at.inbox_id & 0xFFFF)
+        seen = Facts({OpenAssignments(): self._at.assignments})
+        turn = Turn(event, self._at.person, self._at.now, facts=seen, seed=self._at.inbox_id & 0xFFFF, sent_at=self._note.sent_at)
         try:
             bot = who_answers(self._tools.bots, turn, floor.holder)
             if only_safety and bot.name != FIRST:
                 return _Said(bot.name, [], floor.memories)
-            turn = Turn(event, turn.person, turn.now, floor.memory(bot.name), floor.holder == bot.name, seed=turn.seed)
+            turn = replace(turn, memory=floor.memory(bot.name), holds_floor=floor.holder == bot.name)
             answer = bot.answer(turn)
-            if isinstance(answer, Answer) and all(isinstance(effect, Say) for effect in answer.effects):  # words only: no row is touched
-                messages = [effect.message for effect in answer.effects if isinstance(effect, Say)]
-            else:
+            messages = self._at_once(answer)
+            if isinstance(answer, Need) or messages is None:
                 self.keep()
                 with self._tx.begin_nested():
                     answer, messages = self._ask_and_apply(bot, turn, answer)
@@ -138,7 +148,30 @@ class Exchange:
         except Exception as bug:  # noqa: BLE001 - the first of the two places where a bug is survived
             return self._survive(bug, floor)
         grave = any(isinstance(effect, RaiseFlag) for effect in answer.effects)
-        return _Said(bot.name, messages, floor.after(bot.name, answer), grave)
+        after = floor.after(bot.name, answer)
+        if not grave and floor.holder not in (None, bot.name) and floor.holder == _holder(after):
+            messages = [*messages, *self._again(turn, floor)]
+        return _Said(bot.name, messages, after, grave)
+
+    def _at_once(self, answer: Answer | Need) -> list[Message] | None:
+        """What is said where an answer touches no row, or this person's own answers only; None where it takes more than that."""
+        if isinstance(answer, Need):
+            return None
+        done = [effect for effect in answer.effects if not isinstance(effect, Say)]
+        if len(done) > 1 or not all(isinstance(effect, _OWN) for effect in done):
+            return None
+        try:
+            return effects.apply(self._tx, self._tools, self._at, answer.effects)
+        except Refused:  # before anything was written; the bot is asked again
+            return None
+
+    def _again(self, turn: Turn, floor: _Floor) -> list[Message]:
+        """The question of a bot that lent the floor, behind the answer of the one that took it."""
+        holder = self._tools.bots.get(floor.holder or "")
+        if not isinstance(holder, Patient):
+            return []
+        question = holder.again(replace(turn, memory=floor.memory(holder.name), holds_floor=True))
+        return [] if question is None else [question]
 
     def _ask_and_apply(self, bot: Bot, turn: Turn, first: Answer | Need) -> tuple[Answer, list[Message]]:
         answer = self._ask(bot, turn, first)
@@ -155,7 +188,7 @@ class Exchange:
 
     def _ask(self, bot: Bot, turn: Turn, first: Answer | Need) -> Answer:
         """The answer, after the bot has seen what it asked for, twice at the most."""
-        known, answer = Facts(), first
+        known, answer = turn.facts, first
         for _ in range(_ROUNDS):
             if not isinstance(answer, Need):
                 return answer

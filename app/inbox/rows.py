@@ -20,6 +20,7 @@ from app.keyring import Keyring, Place
 from app.models import Allowance, Conversation, Course, Delivery, Group, Identity, InboxItem, Membership, Participant, Person
 from app.models import DataKey as DataKeyRow
 from app.people import Known
+from app.questionnaires import sheets
 from app.reach import Action, Traffic
 from app.sealing import Vault
 from app.states import OPEN
@@ -52,6 +53,7 @@ class Sender:
     recent: dict[str, Any] = field(repr=False)
     waiting: int
     earlier: Earlier | None
+    asked: str | None = field(default=None, repr=False)  # open questionnaires, for `sheets.read`
 
 
 def looks(vault: Vault, account_id: int, openid: str, dedupe_key: str) -> Sequence[Look]:
@@ -177,6 +179,7 @@ def _sender(tx: Tx, vault: Vault, row: Any) -> Sender:
         floor_sealed=row.floor_sealed,
         recent=row.recent or {},
         waiting=row.waiting,
+        asked=row.asked,
         earlier=None
         if row.inbox_id is None
         else Earlier(row.inbox_id, row.inbox_person_id, row.content_hash, row.received_at, row.reply_sealed),
@@ -233,7 +236,8 @@ def _look(dialect: str) -> list[Any]:
             Delivery.state.in_([sa.literal_column(f"'{state}'") for state in OPEN]),
         )
     )
-    counted = {"memberships": memberships, "numbers": numbers, "waiting": waiting}
+    asked = sheets.open_of(dialect, Person.id, _ACCOUNT)
+    counted = {"memberships": memberships, "numbers": numbers, "waiting": waiting, "asked": asked}
     return [
         sa.select(
             *(Person.id.label("person_id"), Person.name_sealed, Person.language, Person.zone, Person.paused_at),

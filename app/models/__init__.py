@@ -9,8 +9,9 @@ from app.models.accounts import AccessToken, Account, Alarm, Audit, Chore, DataK
 from app.models.columns import Id, Moment, Table
 from app.models.courses import ConsentGiven, Course, Group, Invitation, Membership, Participant, Screening
 from app.models.deliveries import Attempt, Broadcast, Delivery, Firing, Receipt, Schedule, stands
-from app.models.flags import Alert, Flag, OnCall
+from app.models.flags import Alert, Contact, Flag, OnCall
 from app.models.people import Allowance, Conversation, Guess, Identity, InboxItem, Person, Quarantined
+from app.models.questionnaires import Assignment, AssignmentChange, GivenAnswer, Sheet, Wave, Wording
 
 __all__ = [
     "AccessToken",
@@ -18,11 +19,14 @@ __all__ = [
     "Alarm",
     "Alert",
     "Allowance",
+    "Assignment",
+    "AssignmentChange",
     "Attempt",
     "Audit",
     "Broadcast",
     "Chore",
     "ConsentGiven",
+    "Contact",
     "Conversation",
     "Course",
     "DataKey",
@@ -30,6 +34,7 @@ __all__ = [
     "Erasure",
     "Firing",
     "Flag",
+    "GivenAnswer",
     "Group",
     "Guess",
     "Heartbeat",
@@ -47,6 +52,9 @@ __all__ = [
     "Receipt",
     "Schedule",
     "Screening",
+    "Sheet",
     "Table",
+    "Wave",
+    "Wording",
     "stands",
 ]

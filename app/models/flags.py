@@ -25,6 +25,19 @@ class Flag(Table):
     next_alert_at: Mapped[datetime | None]
     acknowledged_at: Mapped[datetime | None]
     acknowledged_by: Mapped[int | None] = mapped_column(ForeignKey("persons.id", ondelete="SET NULL"))
+    closed_at: Mapped[datetime | None]
+    closing_sealed: Mapped[bytes | None]  # how it ended, under the person's own key
+
+
+class Contact(Table):
+    """One try to talk with somebody about a flag, as whoever made it wrote it down."""
+
+    __tablename__ = "contacts"
+    __table_args__ = (Index("ix_contacts_flag_id", "flag_id"),)
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    flag_id: Mapped[int] = mapped_column(ForeignKey("flags.id", ondelete="CASCADE"))
+    at: Mapped[datetime]
+    note_sealed: Mapped[bytes]  # under the person's own key
 
 
 class OnCall(Table):

@@ -6,8 +6,9 @@ Wording of scales belongs to their authors: what ships is our own, marked as a d
 import hashlib
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -35,14 +36,41 @@ class InstrumentError(ValueError):
     """A file of an instrument does not fit; the sentence names the file, the place and the remedy."""
 
 
+class Kind(StrEnum):
+    """What an item takes: a point of a scale, one of its own choices, a whole number, a date, or words."""
+
+    SCALE = "scale"
+    CHOICE = "choice"
+    NUMBER = "number"
+    DATE = "date"
+    TEXT = "text"
+
+
+#: Items that are answered by one of their labels.
+LABELLED = frozenset({Kind.SCALE, Kind.CHOICE})
+
+
 @dataclass(frozen=True)
 class Item:
-    """One question. Words and labels by language; a label for each answer from the lowest to the highest."""
+    """One question. Words and labels by language; where there are labels, one for each answer from the lowest to the highest.
+
+    A date is answered by the number YYYYMMDD. `only_if`: it is asked only where that item has one of these answers.
+    """
 
     number: int
+    name: str  # its column in an export
     topic: str
     words: Mapping[str, str] = field(repr=False)
     anchors: Mapping[str, tuple[str, ...]] = field(repr=False)
+    kind: Kind = Kind.SCALE
+    lowest: int = 1
+    highest: int = 1
+    only_if: tuple[int, frozenset[int]] | None = None
+
+    @property
+    def points(self) -> range:
+        """Every value that it takes."""
+        return range(self.lowest, self.highest + 1)
 
 
 @dataclass(frozen=True)
@@ -98,6 +126,10 @@ class Instrument:
     def demonstration(self) -> bool:
         """Whether its words are our own."""
         return self.wording == DEMONSTRATION
+
+    def asked(self, answers: Mapping[int, int | None]) -> tuple[Item, ...]:
+        """The items that are asked of somebody with these answers so far."""
+        return tuple(item for item in self.items if item.only_if is None or answers.get(item.only_if[0]) in item.only_if[1])
 
     def opening(self, language: str, frame: str | None = None) -> str:
         """What is said before the first item, about this time frame or the first."""
@@ -169,25 +201,22 @@ class _Reading:
         raise InstrumentError(f"{self._name}: {place} {why}.")
 
     def instrument(self, checksum: str) -> Instrument:
-        tree = self._tree
+        tree, kind = self._tree, self._tree.get("kind")
+        if kind not in ("scale", "form"):
+            self.refuse("kind", 'is neither "scale" nor "form"; correct it')
         self._knows(tree, "the file", _KEYS)
-        lowest, highest = self._number(tree, "lowest", 0), self._number(tree, "highest", 1)
-        if not lowest < highest < lowest + _MOST_POINTS:
-            self.refuse("lowest and highest", f"leave no answers or more than {_MOST_POINTS}; correct them")
-        points = highest - lowest + 1
-        anchors = self._labels(tree, "anchors", points) if "anchors" in tree else None
-        items = tuple(self._item(number, each, anchors, points) for number, each in enumerate(self._list(tree, "items"), start=1))
-        scores = self._scores(len(items))
-        wording, example = self._part(tree, "wording"), self._part(tree, "example")
+        lowest, highest = self._range(tree) if kind == "scale" else (0, 0)
+        items = self._items(lowest, highest) if kind == "scale" else self._form_items()
+        scores = self._scores(len(items)) if kind == "scale" else ()
+        wording = self._part(tree, "wording")
         self._knows(wording, "wording", ("status", "source"))
+        example = self._part(tree, "example") if kind == "scale" else {}
         self._knows(example, "example", ("answers", "scores"))
         frames = self._time_frames()
-        if tree.get("kind") != "scale":
-            self.refuse("kind", 'is not "scale", the only kind there is; correct it')
         return Instrument(
             code=self._coded(tree, "code", "the file"),
             version=self._number(tree, "version", 1),
-            kind="scale",
+            kind=kind,
             minutes=self._number(tree, "minutes", 1),
             **{name: self._text(tree, name) for name in ("source", "key", "rights")},
             lowest=lowest,
@@ -199,8 +228,8 @@ class _Reading:
             wording_source=self._text(wording, "source"),
             items=items,
             scores=scores,
-            example=self._answers(example, len(items), lowest, highest),
-            example_scores=self._example_scores(example, scores),
+            example=self._answers(example, len(items), lowest, highest) if example else {},
+            example_scores=self._example_scores(example, scores) if example else {},
             checksum=checksum,
         )
 
@@ -217,19 +246,80 @@ class _Reading:
 
     # -- items
 
-    def _item(self, number: int, tree: Any, anchors: Mapping[str, tuple[str, ...]] | None, points: int) -> Item:
-        place = f"item {number}"
-        if not isinstance(tree, Mapping):
-            self.refuse(place, "is no table; begin it with [[items]]")
-        self._knows(tree, place, ("topic", "anchors", *LANGUAGES))
-        own = self._labels(tree, "anchors", points, place) if "anchors" in tree else anchors
-        if own is None:
-            self.refuse(place, "has no labels for its answers; add [anchors] to the file or the item")
+    def _range(self, tree: Mapping[str, Any]) -> tuple[int, int]:
+        lowest, highest = self._number(tree, "lowest", 0), self._number(tree, "highest", 1)
+        if not lowest < highest < lowest + _MOST_POINTS:
+            self.refuse("lowest and highest", f"leave no answers or more than {_MOST_POINTS}; correct them")
+        return lowest, highest
+
+    def _items(self, lowest: int, highest: int) -> tuple[Item, ...]:
+        points = highest - lowest + 1
+        anchors = self._labels(self._tree, "anchors", points) if "anchors" in self._tree else None
+        found = []
+        for number, tree, place in self._numbered(("topic", "anchors", *LANGUAGES)):
+            own = self._labels(tree, "anchors", points, place) if "anchors" in tree else anchors
+            if own is None:
+                self.refuse(place, "has no labels for its answers; add [anchors] to the file or the item")
+            topic, words = self._text(tree, "topic", place), self._words(tree, place)
+            found.append(Item(number, str(number), topic, words, own, Kind.SCALE, lowest, highest))
+        return tuple(found)
+
+    def _numbered(self, keys: Iterable[str]) -> Iterator[tuple[int, Mapping[str, Any], str]]:
+        """Each item with its number and its place in a sentence; it has no keys but these."""
+        for number, tree in enumerate(self._list(self._tree, "items"), start=1):
+            place = f"item {number}"
+            if not isinstance(tree, Mapping):
+                self.refuse(place, "is no table; begin it with [[items]]")
+            self._knows(tree, place, keys)
+            yield number, tree, place
+
+    def _words(self, tree: Mapping[str, Any], place: str) -> Mapping[str, str]:
         words = {language: self._text(tree, language, place) for language in LANGUAGES}
         for language, text in words.items():
             if len(text.encode()) > _LONGEST_ITEM:
                 self.refuse(f"{place}, {language}", f"is longer than {_LONGEST_ITEM} bytes; shorten it")
-        return Item(number, self._text(tree, "topic", place), words, own)
+        return words
+
+    def _form_items(self) -> tuple[Item, ...]:
+        found: list[Item] = []
+        for number, tree, place in self._numbered(_FORM_KEYS):
+            item = self._form_item(number, tree, place, found)
+            if item.name in {each.name for each in found}:
+                self.refuse(f"{place}, name", "stands there twice; rename one")
+            found.append(item)
+        return tuple(found)
+
+    def _form_item(self, number: int, tree: Mapping[str, Any], place: str, before: Sequence[Item]) -> Item:
+        kind = tree.get("kind")
+        if kind not in _FORM_KINDS:
+            self.refuse(f"{place}, kind", f"is none of {', '.join(_FORM_KINDS)}; correct it")
+        anchors, lowest, highest = self._form_range(tree, Kind(kind), place)
+        topic, words, name = self._text(tree, "topic", place), self._words(tree, place), self._coded(tree, "name", place)
+        return Item(number, name, topic, words, anchors, Kind(kind), lowest, highest, self._only_if(tree, place, before))
+
+    def _form_range(self, tree: Mapping[str, Any], kind: Kind, place: str) -> tuple[Mapping[str, tuple[str, ...]], int, int]:
+        if kind is Kind.CHOICE:
+            count = len(self._part(tree, "choices", place).get(LANGUAGES[0], ()))
+            if not 1 < count <= _MOST_POINTS - 1:
+                self.refuse(f"{place}, choices", f"are fewer than 2 or more than {_MOST_POINTS - 1}; correct them")
+            return self._labels(tree, "choices", count, place), 1, count
+        if kind is Kind.NUMBER:
+            lowest, highest = self._number(tree, "lowest", 0), self._number(tree, "highest", 1)
+            if lowest >= highest:
+                self.refuse(f"{place}, lowest and highest", "leave no answers; correct them")
+            return {}, lowest, highest
+        return {}, *((_EARLIEST, _LATEST) if kind is Kind.DATE else (1, 1))
+
+    def _only_if(self, tree: Mapping[str, Any], place: str, before: Sequence[Item]) -> tuple[int, frozenset[int]] | None:
+        if "only_if" not in tree:
+            return None
+        part = self._part(tree, "only_if", place)
+        self._knows(part, f"{place}, only_if", ("name", "answers"))
+        meant = next((item for item in before if item.name == part.get("name")), None)
+        answers = part.get("answers")
+        if meant is None or not isinstance(answers, list) or not answers or not set(answers) <= set(meant.points):
+            self.refuse(f"{place}, only_if", 'is not { name = "an earlier item", answers = [1] } with answers that it takes; correct it')
+        return meant.number, frozenset(answers)
 
     def _labels(self, tree: Mapping[str, Any], name: str, points: int, place: str = "the file") -> Mapping[str, tuple[str, ...]]:
         part = self._part(tree, name, place)
@@ -339,5 +429,9 @@ class _Reading:
         return {language: self._text(part, language, name) for language in LANGUAGES}
 
 
+_FORM_KEYS = ("kind", "name", "topic", "choices", "lowest", "highest", "only_if", *LANGUAGES)
+_FORM_KINDS = (Kind.CHOICE.value, Kind.NUMBER.value, Kind.DATE.value, Kind.TEXT.value)
+#: Dates that an item takes, as YYYYMMDD.
+_EARLIEST, _LATEST = 1900_01_01, 2099_12_31
 _KEYS = ("code", "version", "kind", "minutes", "source", "key", "rights", "lowest", "highest", "time_frames", "title", "intro", "wording",
          "anchors", "items", "scores", "example")  # fmt: skip

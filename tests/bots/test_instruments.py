@@ -13,6 +13,7 @@ from bots.texts import LANGUAGES
 from tests.bots.test_scoring import SHAPES
 
 FILES = sorted(FOLDER.glob("*.toml"))
+SCALES = [path for path in FILES if load(path).kind == "scale"]
 SMALL = """
 code = "calm"
 version = 1
@@ -55,13 +56,13 @@ scores = { calm = 2.0 }
 """
 
 
-@pytest.fixture(params=FILES, ids=lambda path: path.name)
+@pytest.fixture(params=SCALES, ids=lambda path: path.name)
 def instrument(request: pytest.FixtureRequest) -> Instrument:
     return load(request.param)
 
 
 def test_the_seven_of_the_study_are_there_with_their_107_items() -> None:
-    found = find()
+    found = {code: each for code, each in find().items() if each.kind == "scale"}
     assert {code: (len(x.items), x.lowest, x.highest) for code, x in found.items()} == SHAPES
     assert sum(len(x.items) for x in found.values()) == 107
 
@@ -79,6 +80,23 @@ def test_what_ships_is_a_demonstration_in_both_languages(instrument: Instrument)
         assert len(set(words)) == len(words)
     han = re.compile(r"[一-鿿]")
     assert all(han.search(item.words["zh"]) and not han.search(item.words["en"]) for item in instrument.items)
+
+
+def test_the_form_at_the_start_asks_how_long_only_where_somebody_meditated() -> None:
+    form = find()["intake"]
+    assert (form.kind, form.wording, form.scores) == ("form", "own", ())
+    assert [(item.name, item.kind.value) for item in form.items] == [
+        ("gender", "choice"),
+        ("age", "number"),
+        ("education", "choice"),
+        ("meditated", "choice"),
+        ("meditated_for", "choice"),
+        ("first_time", "choice"),
+        ("other_training", "choice"),
+        ("city", "text"),
+    ]
+    assert len(form.asked({})) == len(form.asked({4: 2})) == 7
+    assert [item.name for item in form.asked({4: 1})][4] == "meditated_for"
 
 
 def test_the_time_that_is_asked_about_is_a_setting() -> None:
@@ -117,7 +135,7 @@ def test_a_new_one_is_one_file_and_a_new_version_takes_the_place_of_the_old(tmp_
 
 
 BROKEN = {
-    "nothing": ("", "", "lowest"),
+    "nothing": ("", "", "kind"),
     "another name": ('code = "calm"', 'code = "quiet"', "call it quiet.1.toml"),
     "version": ("version = 1", "version = 2", "call it calm.2.toml"),
     "kind": ('"scale"', '"poem"', "kind"),

@@ -12,15 +12,20 @@ from bots.effects import (
     AcknowledgeFlag,
     Announce,
     Answer,
+    BeginAssignment,
     CancelAnnouncement,
     Consent,
     CountGuess,
+    Decline,
     Effect,
+    HandIn,
     Join,
     Message,
     NamePerson,
     Pause,
     RaiseFlag,
+    Record,
+    RemindLater,
     Resume,
     Say,
     Screen,
@@ -249,6 +254,8 @@ class World:
                 self._announce(person, effect)
             case CancelAnnouncement(id=id_):
                 self._cancel(person, id_)
+            case Record() | BeginAssignment() | HandIn() | Decline() | RemindLater():
+                raise Refused("foreign")  # this world puts no questionnaires to anybody
             case _:
                 assert_never(effect)
         return None

@@ -1,0 +1,211 @@
+"""Hides what somebody's answers are as rows: found with every push of theirs, written with the answer that they give, corrected, handed in.
+
+All of it happens while the person is held (app/inbox/rows.py), in the chat as on the web page: two devices are one after the other.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from app import ids
+from app.db import Tx
+from app.db.prepared import Prepared
+from app.groups import Refused
+from app.keyring import Place
+from app.models import Assignment, GivenAnswer, Sheet, Wave
+from app.people import Known
+from app.questionnaires import standing
+from app.questionnaires.shelf import Shelf
+from app.states import Asked
+from bots.effects import BeginAssignment, Decline, Given, HandIn, Record, RemindLater
+from bots.questionnaire.instrument import Kind
+from bots.questionnaire.sheets import Assignment as AssignmentView
+from bots.questionnaire.sheets import Sheet as SheetView
+
+_LONGEST_RAW, _LONGEST_TEXT = 40, 200
+
+
+def open_of(dialect: str, person_id: Any, account_id: Any) -> "sa.Select[Any]":
+    """The open assignments of a person as one JSON text, for `read`; `person_id` and `account_id` are columns or values."""
+    lite = dialect == "sqlite"
+    columns = (
+        *(Assignment.id, Assignment.state, Wave.id, Wave.closes_at),
+        *(Sheet.id, Sheet.place, Sheet.instrument, Sheet.version, Sheet.wording_id, Sheet.frame),
+        sa.func.json(Sheet.answers) if lite else Sheet.answers,
+        Sheet.handed_in_at.is_not(None),
+    )
+    as_list: Any = (
+        sa.func.json_group_array(sa.func.json_array(*columns), type_=sa.Text())
+        if lite
+        else sa.cast(sa.func.json_agg(sa.func.json_build_array(*columns)), sa.Text())
+    )
+    return (
+        sa.select(as_list)
+        .select_from(Assignment)
+        .join(Wave, Wave.id == Assignment.wave_id)
+        .join(Sheet, Sheet.assignment_id == Assignment.id)
+        .where(Assignment.person_id == person_id, Assignment.account_id == account_id, standing.OPEN)
+    )
+
+
+def read(tx: Tx, shelf: Shelf, found: str | None, language: str) -> tuple[AssignmentView, ...]:
+    """What `open_of` found, as bots may see it: the one that closes first before the others."""
+    rows: dict[int, list[Any]] = {}
+    for row in json.loads(found or "[]"):
+        rows.setdefault(row[0], []).append(row)
+    views = [_view(tx, shelf, some, language) for some in rows.values()]
+    return tuple(sorted(views, key=lambda view: (view.closes_at, view.id)))
+
+
+def find(tx: Tx, shelf: Shelf, person_id: int, account_id: int, language: str) -> tuple[AssignmentView, ...]:
+    """The open assignments of a person. Whoever writes them afterwards must hold the person."""
+    found = tx.execute(open_of(tx.dialect.name, person_id, account_id)).scalar_one_or_none()
+    return read(tx, shelf, found, language)
+
+
+def _view(tx: Tx, shelf: Shelf, rows: Sequence[Any], language: str) -> AssignmentView:
+    id_, state, wave_id, closes_at = rows[0][:4]
+    wave = shelf.wave(tx, wave_id)
+    sheets = [
+        SheetView(sheet, shelf.instrument(tx, code, version, wording), frame, _values(answers), bool(handed_in), _versions(answers))
+        for sheet, _, code, version, wording, frame, answers, handed_in in sorted((row[4:] for row in rows), key=lambda row: row[1])
+    ]
+    return AssignmentView(
+        id=id_,
+        wave_id=wave_id,
+        course=wave.course_id,
+        course_title=wave.course_title,
+        wave=wave.code,
+        title=wave.title.get(language) or next(iter(wave.title.values()), wave.code),
+        state=state,
+        closes_at=_moment(closes_at),
+        keeps_late=wave.keeps_late,
+        skips=wave.skips,
+        sheets=tuple(sheets),
+    )
+
+
+def _moment(text: str) -> datetime:
+    found = datetime.fromisoformat(text)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _values(answers: Mapping[str, Sequence[int | None]]) -> dict[int, int | None]:
+    return {int(item): given[0] for item, given in answers.items()}
+
+
+def _versions(answers: Mapping[str, Sequence[Any]]) -> dict[int, int]:
+    return {int(item): int(given[1]) for item, given in answers.items()}
+
+
+# Answers ------------------------------------------------------------------------------------------------------------------------------
+
+
+def record(tx: Tx, known: Known, assignments: Sequence[AssignmentView], effect: Record, now: datetime) -> None:
+    """Store answers of one sheet, each as the newest version of its item. Raises `Refused` before anything is written."""
+    assignment, sheet = _mine(assignments, effect.sheet, now)
+    for given in effect.given:
+        _check(assignment, sheet, given)
+    versions = dict(sheet.versions)
+    rows = [_answer(known, sheet, given, versions, effect.road, now) for given in effect.given]
+    values = {**sheet.answers, **{given.item: given.value for given in effect.given}}
+    stored = {str(item): [value, versions[item]] for item, value in values.items()}
+    for row in rows:
+        _INSERT.run(tx, **row)
+    _REMEMBER.run(tx, sheet=sheet.id, answers=stored, now=now)
+    if assignment.state != Asked.PARTIAL:
+        standing.move(tx, assignment.id, Asked.PARTIAL, "answered", now)
+
+
+def _check(assignment: AssignmentView, sheet: SheetView, given: Given) -> None:
+    item = next((each for each in sheet.instrument.items if each.number == given.item), None)
+    fits = item is not None and (given.value in item.points if given.value is not None else assignment.skips)
+    if item is None or not fits or (item.kind is Kind.TEXT and given.value is not None and not given.text.strip()):
+        raise Refused("foreign", "This question takes no such answer.")
+
+
+def _answer(known: Known, sheet: SheetView, given: Given, versions: dict[int, int], road: str, now: datetime) -> dict[str, Any]:
+    row_id = ids.new_id()
+    versions[given.item] = versions.get(given.item, 0) + 1
+    text = given.text.strip()[:_LONGEST_TEXT]
+    return {
+        "id": row_id,
+        "sheet_id": sheet.id,
+        "item": given.item,
+        "version": versions[given.item],
+        "value": given.value,
+        "missing": "skipped" if given.value is None else None,
+        "raw": None if text else given.raw[:_LONGEST_RAW],
+        "text_sealed": known.key.seal(Place("answers", "text_sealed", row_id), text) if text else None,
+        "road": road,
+        "at": now,
+    }
+
+
+def begin(tx: Tx, assignments: Sequence[AssignmentView], effect: BeginAssignment, now: datetime) -> None:
+    """The person looks at the first question."""
+    assignment = _one(assignments, effect.assignment)
+    if assignment.state in (Asked.INVITED, Asked.REACHED):
+        standing.move(tx, assignment.id, Asked.OPENED, "opened", now)
+
+
+def hand_in(tx: Tx, assignments: Sequence[AssignmentView], effect: HandIn, now: datetime) -> None:
+    """Finish a sheet; with the last one the assignment is complete, and what was to remind of it is taken back."""
+    assignment, sheet = _mine(assignments, effect.sheet, now)
+    if sheet.open_item() is not None:
+        raise Refused("open", "A question is still open.")
+    tx.execute(sa.update(Sheet).where(Sheet.id == sheet.id).values(handed_in_at=now, changed_at=now))
+    if all(each.handed_in or each.id == sheet.id for each in assignment.sheets):
+        standing.end(tx, assignment.id, Asked.COMPLETE, "handed_in", now)
+    elif assignment.state != Asked.PARTIAL:
+        standing.move(tx, assignment.id, Asked.PARTIAL, "answered", now)
+
+
+def decline(tx: Tx, assignments: Sequence[AssignmentView], effect: Decline, now: datetime) -> None:
+    """The person does not want to answer; what was answered stays, as the consent says."""
+    standing.end(tx, _one(assignments, effect.assignment).id, Asked.REFUSED, "declined", now)
+
+
+def remind_later(tx: Tx, assignments: Sequence[AssignmentView], effect: RemindLater, now: datetime) -> None:
+    """Remind the person at the moment that they chose."""
+    assignment = _one(assignments, effect.assignment)
+    if effect.at <= now or not assignment.takes(effect.at):
+        raise Refused("closed", "The window is over by then.")
+    tx.execute(sa.update(Assignment).where(Assignment.id == assignment.id).values(remind_at=effect.at))
+
+
+def _mine(assignments: Sequence[AssignmentView], sheet_id: int, now: datetime) -> tuple[AssignmentView, SheetView]:
+    for assignment in assignments:
+        sheet = assignment.sheet(sheet_id)
+        if sheet is not None:
+            if sheet.handed_in:
+                raise Refused("done", "This questionnaire was handed in.")
+            if not assignment.takes(now):
+                raise Refused("closed", "The window of this questionnaire is over.")
+            return assignment, sheet
+    raise Refused("foreign", "There is no such open questionnaire of yours.")
+
+
+def _one(assignments: Sequence[AssignmentView], assignment_id: int) -> AssignmentView:
+    found = next((each for each in assignments if each.id == assignment_id), None)
+    if found is None:
+        raise Refused("foreign", "There is no such open questionnaire of yours.")
+    return found
+
+
+def _value(table: Any, column: str, name: str | None = None) -> Any:
+    return sa.bindparam(name or column, type_=table.__table__.c[column].type)
+
+
+_ANSWER_COLUMNS = ("id", "sheet_id", "item", "version", "value", "missing", "raw", "text_sealed", "road", "at")
+_INSERT = Prepared(lambda _: [sa.insert(GivenAnswer).values({name: _value(GivenAnswer, name) for name in _ANSWER_COLUMNS})])
+_REMEMBER = Prepared(
+    lambda _: [
+        sa.update(Sheet)
+        .where(Sheet.id == _value(Sheet, "id", "sheet"))
+        .values(answers=_value(Sheet, "answers"), changed_at=_value(Sheet, "changed_at", "now"))
+    ]
+)

@@ -1,0 +1,71 @@
+"""Hides how an assignment goes from state to state: each change with its moment and its cause, and what ends with it."""
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from app.db import Tx
+from app.db.prepared import Prepared
+from app.models import Assignment, AssignmentChange, Broadcast, Delivery, GivenAnswer, Sheet, Wave
+from app.states import ANSWERABLE, STOPPABLE, Asked, State
+
+#: As the partial index has it: SQLite recognises no other words.
+OPEN = Assignment.state.in_([sa.literal_column(f"'{state}'") for state in ANSWERABLE])
+
+
+def move(tx: Tx, assignment_id: int, state: Asked, cause: str, now: datetime) -> None:
+    """The assignment stands here from now on."""
+    _STAND.run(tx, assignment=assignment_id, state=state.value, now=now)
+    _CHANGE.run(tx, assignment_id=assignment_id, state=state.value, cause=cause, at=now)
+
+
+def all_become(tx: Tx, which: "sa.ColumnElement[bool]", state: Asked, cause: str, now: datetime) -> None:
+    """All assignments for which this holds stand here from now on."""
+    changes = sa.select(Assignment.id, sa.literal(state.value), sa.literal(cause), sa.literal(now, AssignmentChange.__table__.c.at.type))
+    tx.execute(sa.insert(AssignmentChange).from_select(["assignment_id", "state", "cause", "at"], changes.where(which)))
+    tx.execute(sa.update(Assignment).where(which).values(state=state.value, changed_at=now, remind_at=None))
+
+
+def end(tx: Tx, assignment_id: int, state: Asked, cause: str, now: datetime) -> None:
+    """Nothing more is asked: invitation and reminders that have not left are taken back."""
+    move(tx, assignment_id, state, cause, now)
+    tx.execute(sa.update(Assignment).where(Assignment.id == assignment_id).values(remind_at=None))
+    person = sa.select(Assignment.person_id).where(Assignment.id == assignment_id).scalar_subquery()
+    theirs = sa.select(Wave.course_id).join(Assignment, Assignment.wave_id == Wave.id).where(Assignment.id == assignment_id)
+    ours = sa.select(Broadcast.id).where(
+        Broadcast.bot == "questionnaire", Broadcast.course_id == theirs.scalar_subquery(), Broadcast.state.in_(["expanding", "going"])
+    )
+    tx.execute(
+        sa.update(Delivery)
+        .where(Delivery.person_id == person, Delivery.broadcast_id.in_(ours), Delivery.state.in_(STOPPABLE))
+        .values(state=State.CANCELLED, reason="answered", changed_at=now, lease_owner=None, lease_until=None)
+    )
+
+
+def withdraw(tx: Tx, person_id: int, now: datetime, *, erase_answers: bool) -> None:
+    """The person leaves: what is open ends; with `erase_answers` every answer of theirs is deleted, else they stay, unnamed."""
+    mine = Assignment.person_id == person_id
+    all_become(tx, sa.and_(mine, OPEN), Asked.WITHDRAWN, "withdrew", now)
+    if erase_answers:
+        sheets = sa.select(Sheet.id).join(Assignment, Assignment.id == Sheet.assignment_id).where(mine)
+        tx.execute(sa.delete(GivenAnswer).where(GivenAnswer.sheet_id.in_(sheets)))
+        tx.execute(sa.update(Sheet).where(Sheet.id.in_(sheets)).values(answers={}))
+
+
+def _value(table: Any, column: str, name: str | None = None) -> Any:
+    return sa.bindparam(name or column, type_=table.__table__.c[column].type)
+
+
+_STAND = Prepared(
+    lambda _: [
+        sa.update(Assignment)
+        .where(Assignment.id == _value(Assignment, "id", "assignment"))
+        .values(state=_value(Assignment, "state"), changed_at=_value(Assignment, "changed_at", "now"))
+    ]
+)
+_CHANGE = Prepared(
+    lambda _: [
+        sa.insert(AssignmentChange).values({name: _value(AssignmentChange, name) for name in ("assignment_id", "state", "cause", "at")})
+    ]
+)
