@@ -200,7 +200,8 @@ def _invite(tx: Tx, tools: Tools, now: datetime) -> bool:
 
 
 def _uninvited(course_id: Any, wave_id: Any) -> "sa.Select[Any]":
-    mine = sa.select(Assignment.id).where(Assignment.wave_id == wave_id, Assignment.person_id == Participant.person_id).exists()
+    theirs = sa.select(Assignment.id).where(Assignment.wave_id == wave_id, Assignment.person_id == Participant.person_id)
+    mine = theirs.correlate(Participant, Wave).exists()
     agreed = (
         sa.select(ConsentGiven.id)
         .where(

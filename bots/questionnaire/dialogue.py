@@ -229,13 +229,14 @@ def tapped(here: Here, sheet_id: int, item_number: int, value: int | None) -> An
     """A tap belongs to the item that it names, whatever is asked now: an older one is corrected (bad-inputs.md E2)."""
     found = here.of_sheet(sheet_id)
     if found is None:
-        return again(here, "done.twice") if here.open else here.end("none.closed")
+        return again(here, "done.over") if here.open else here.end("done.over")
     assignment, sheet = found
     if sheet.handed_in:
         return again(here, "done.twice")
     if not assignment.takes(here.turn.now):
         return here.end("none.closed")
-    if item_number not in {item.number for item in sheet.asked()} or (value is None and not assignment.skips):
+    item = next((item for item in sheet.asked() if item.number == item_number), None)
+    if item is None or not (assignment.skips if value is None else value in item.points):
         return again(here, "again.foreign")
     moved = replace(here, place=replace(here.place or Place(), wave=assignment.wave_id))
     words = here.turn.words()
@@ -336,7 +337,7 @@ def hand_in(here: Here, sheet_id: int) -> Answer | Need:
     """Finish a sheet, thank, and go on with the next one."""
     found = here.of_sheet(sheet_id)
     if found is None or found[1].handed_in:
-        return again(here, "done.twice") if here.open else here.end("none.words")
+        return again(here, "done.over") if here.open else here.end("done.over")
     assignment, sheet = found
     if sheet.open_item() is not None or not assignment.takes(here.turn.now):
         return again(here)

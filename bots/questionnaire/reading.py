@@ -11,8 +11,8 @@ from bots.questionnaire.instrument import LABELLED, Item, Kind
 
 #: What may stand between several answers: `3 4 2`, `3，4，2`, a line each.
 _BETWEEN = re.compile(r"[\s,，、;；/]+")
-#: A longer word is no answer; whoever writes a sentence means something else.
-_LONGEST_PART = 24
+#: A longer word is no slip of an answer; whoever writes a sentence means something else.
+_LONGEST_SLIP = 3
 #: A number and its label, as a bubble says it: `3. 有时`.
 _NUMBERED = re.compile(r"(\S{1,3}?)\s*[.．、:：)）]\s*(\S.*)", re.DOTALL)
 _NUMBER = re.compile(r"[0-9]{1,3}")
@@ -92,9 +92,11 @@ def several(items: Sequence[Item], text: str) -> Several | None:
     """
     parts = [part for part in _BETWEEN.split(text.strip()) if part]
     taken = [item for item in items if item.kind is not Kind.TEXT][: len(parts)]
-    if len(parts) < 2 or not taken or items[0] is not taken[0] or any(len(part) > _LONGEST_PART for part in parts):
+    if len(parts) < 2 or not taken or items[0] is not taken[0]:
         return None
     read = {item.number: given(item, part) for item, part in zip(taken, parts, strict=False)}
+    if any(read[item.number] is None and len(part) > _LONGEST_SLIP for item, part in zip(taken, parts, strict=False)):
+        return None
     found = tuple(each for each in read.values() if each is not None)
     alone = read[taken[0].number] is None and len(found) == 1  # "me 3" is no answer with one that failed before it
     if len(found) * 2 < len(read) or alone:
