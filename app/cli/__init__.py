@@ -52,6 +52,7 @@ _GROUPS = {
     "person": "people:commands",
     "oncall": "courses:on_call_commands",
     "alarm": "courses:alarm_commands",
+    "flags": "flagging:commands",
     "erasures": "backups:erasures_commands",
     "deliveries": "deliveries:commands",
     "quarantine": "quarantine:commands",
