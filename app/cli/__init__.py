@@ -41,6 +41,7 @@ _COMMANDS = {
     "backup": "backups:backup",
     "restore": "backups:restore",
     "retention": "retaining:retention",
+    "export": "exporting:export",
 }
 #: Groups of commands: the word, and the module with the function that makes the group.
 _GROUPS = {

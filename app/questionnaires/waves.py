@@ -219,7 +219,7 @@ def _uninvited(course_id: Any, wave_id: Any) -> "sa.Select[Any]":
 def _assign(tx: Tx, wave: Any, people: Iterable[int], broadcast_id: int, remind_at: datetime | None, now: datetime) -> None:
     assignments, changes, sheets = [], [], []
     for person_id in people:
-        assignment_id, seed = ids.new_id(), ids.new_id() & 0x7FFFFFFF
+        assignment_id, seed = ids.new_id(), ids.new_seed()
         assignments.append(
             {
                 "id": assignment_id,
