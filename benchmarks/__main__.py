@@ -5,6 +5,7 @@
     python -m benchmarks outbound --database sqlite --rounds 3                 the way out, beside a bare loop of the HTTP client
     python -m benchmarks expansion --audiences 500 10000                       one message to many, beside one INSERT … SELECT
     python -m benchmarks together --seconds 8                                  the way in during a broadcast and with the API hanging
+    python -m benchmarks answering                                             answers to questionnaires, beside plain chat
     python -m benchmarks all                                                   everything; `make bench` and `make bench-long` run this
 
 Each round runs ours and the limit right after each other; figures are medians (smallest-largest) and ratios of medians. Everything runs on
@@ -18,7 +19,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import expansion, inbound, outbound, report, together
+from benchmarks import answering, expansion, inbound, outbound, report, together
 from benchmarks.grounds import POSTGRES, SQLITE, Grounds, grounds
 from benchmarks.processes import Yard
 from benchmarks.report import Figure
@@ -47,7 +48,17 @@ def _together(yard: Yard, ground: Grounds, asked: argparse.Namespace) -> list[Fi
     return together.Contest(yard, ground, asked.seconds, asked.rounds, _say).run()
 
 
-_PARTS: dict[str, Part] = {"inbound": _inbound, "outbound": _outbound, "expansion": _expansion, "together": _together}
+def _answering(yard: Yard, ground: Grounds, _asked: argparse.Namespace) -> list[Figure]:
+    return answering.Contest(yard, ground, _say).run()
+
+
+_PARTS: dict[str, Part] = {
+    "inbound": _inbound,
+    "outbound": _outbound,
+    "expansion": _expansion,
+    "together": _together,
+    "answering": _answering,
+}
 
 
 def _measure(asked: argparse.Namespace) -> tuple[list[Figure], list[str]]:

@@ -17,7 +17,7 @@ from typing import Any
 
 import uvloop
 
-from benchmarks.pushes import decrypted, requests
+from benchmarks.pushes import decrypted, requests, scripted
 from benchmarks.town import Town
 
 #: Every so many replies one is decrypted after the run.
@@ -37,6 +37,8 @@ class Order:
     seconds: float
     rate: float = 0.0
     most: int = 0  # pushes that are made ready for a closed loop
+    people: int = 0  # who says the script; without one everybody chats
+    script: tuple[str, ...] = ()
 
 
 @dataclass
@@ -104,7 +106,8 @@ class Run:
     def __init__(self, order: Order) -> None:
         self._order = order
         self._count = round(order.rate * order.seconds) if order.rate else order.most
-        self._pushes = deque(requests(order.town, order.seed, self._count))
+        scripted_ = scripted(order.town, order.seed, order.people, order.script)
+        self._pushes = deque(scripted_ if order.script else requests(order.town, order.seed, self._count))
         self._notes = Notes()
         self._lines: list[Line] = []
         self._free: deque[Line] = deque()

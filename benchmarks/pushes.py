@@ -3,7 +3,7 @@
 import base64
 import random
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
@@ -24,13 +24,21 @@ _TALK = (
 
 def requests(town: Town, seed: int, count: int) -> Iterator[tuple[str, bytes]]:
     """`count` pushes as whole HTTP requests, each with the openid of who writes; another `seed` makes other messages."""
-    now = int(clock.now().timestamp())
     chance = random.Random(seed)
     people = list(town.openids)
     chance.shuffle(people)
-    for number in range(count):
-        openid = people[number % len(people)]
-        text = f"{_TALK[number % len(_TALK)]}，第{seed}轮第{number}句。"
+    talk = ((people[number % len(people)], f"{_TALK[number % len(_TALK)]}，第{seed}轮第{number}句。") for number in range(count))
+    yield from _pushed(town, seed, talk)
+
+
+def scripted(town: Town, seed: int, people: int, script: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+    """The first so many people each say these words, one after the other; all say the first before anybody says the second."""
+    yield from _pushed(town, seed, ((openid, words) for words in script for openid in town.openids[:people]))
+
+
+def _pushed(town: Town, seed: int, said: Iterable[tuple[str, str]]) -> Iterator[tuple[str, bytes]]:
+    now = int(clock.now().timestamp())
+    for number, (openid, text) in enumerate(said):
         plain = (
             f"<xml><ToUserName><![CDATA[{town.original_id}]]></ToUserName><FromUserName><![CDATA[{openid}]]></FromUserName>"
             f"<CreateTime>{now}</CreateTime><MsgType><![CDATA[text]]></MsgType><Content><![CDATA[{text}]]></Content>"
