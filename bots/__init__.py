@@ -8,7 +8,7 @@ import importlib
 import pkgutil
 from functools import cache
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast
 
 from bots.effects import Answer, Message
 from bots.facts import Need
@@ -18,7 +18,7 @@ from bots.turns import Occasion, Turn
 #: A folder with words is a bot.
 WORDS = "texts.zh.toml"
 
-__all__ = ["Answer", "Bot", "Message", "Need", "Occasion", "Patient", "Texts", "Turn", "find"]
+__all__ = ["Answer", "Bot", "Message", "Need", "Occasion", "Patient", "Texts", "Turn", "find", "patient"]
 
 
 class Bot(Protocol):
@@ -36,7 +36,6 @@ class Bot(Protocol):
     def compose(self, occasion: Occasion) -> Message: ...
 
 
-@runtime_checkable
 class Patient(Bot, Protocol):
     """A bot that lends the floor: words that another bot wants are that bot's, and then its own question is put `again`.
 
@@ -44,6 +43,11 @@ class Patient(Bot, Protocol):
     """
 
     def again(self, turn: Turn, most: int) -> Message | None: ...
+
+
+def patient(bot: Bot | None) -> Patient | None:
+    """The bot itself, if it lends the floor, else None. Seen by its method: asking a protocol costs more than the whole order of a turn."""
+    return cast("Patient", bot) if hasattr(bot, "again") else None
 
 
 @cache

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from bots import Bot, Patient
+from bots import Bot, patient
 from bots.turns import Pressed, Sent, Tapped, Turn, Wrote
 
 FIRST = "safety"
@@ -22,7 +22,7 @@ def who_answers(bots: Mapping[str, Bot], turn: Turn, floor: str | None) -> Bot:
         return owner
     # A scan, a follow or a menu entry starts something new: only words, taps of nobody's and pictures go to the floor.
     holder = bots.get(floor or "") if isinstance(turn.event, Wrote | Tapped | Sent) else None
-    if holder is not None and not (isinstance(holder, Patient) and isinstance(turn.event, Wrote)):
+    if holder is not None and not (isinstance(turn.event, Wrote) and patient(holder)):
         return holder
     others = [bot for bot in bots.values() if bot.name not in (FIRST, LAST) and bot is not holder]
     wanting = [bot for bot in others if bot.wants(_as(turn, bot.name, floor))]

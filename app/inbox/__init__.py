@@ -18,6 +18,7 @@ from app.inbox.rows import Earlier, Note, Sender
 from app.keyring import Place, Unreadable
 from app.models import InboxItem
 from app.outbox import results
+from app.questionnaires import sheets
 from app.reach import Action
 from app.sealing import Vault
 from app.situation import Situation, Tools
@@ -135,7 +136,8 @@ def _from_person(tx: Tx, tools: Tools, incoming: Incoming, note: Note, sender: S
         people.came(tx, known, push.openid, note.received_at)
     event = _event(tools.keyring.vault, known.id, push)
     said = push.value if push.kind in (PushKind.WROTE, PushKind.TAPPED) else ""
-    return exchange.answer(event, Situation(incoming.account_id, known, sender.view, note.id, note.received_at, said))
+    asked = sheets.read(tx, tools.shelf, sender.asked, known.language) if sender.asked else ()
+    return exchange.answer(event, Situation(incoming.account_id, known, sender.view, note.id, note.received_at, said, asked))
 
 
 def _action(kind: PushKind, *, tapped_opens_window: bool) -> Action:

@@ -21,10 +21,9 @@ from app.keyring import Place, Unreadable
 from app.logs import place_of
 from app.outbox import riding
 from app.people import Known
-from app.questionnaires import sheets
 from app.reach import Action
 from app.situation import Situation, Tools
-from bots import Bot, Message, Need, Patient
+from bots import Bot, Message, Need, patient
 from bots.conversation import FIRST, LAST, who_answers
 from bots.effects import Answer, BeginAssignment, RaiseFlag, Record, Say
 from bots.facts import Facts
@@ -113,8 +112,7 @@ class Exchange:
 
     def answer(self, event: Event, situation: Situation) -> Taken:
         """The finished reply, with what waited riding along where no dialogue is open."""
-        asked = sheets.read(self._tx, self._tools.shelf, self._sender.asked, situation.person.language) if self._sender.asked else ()
-        self._at = replace(situation, assignments=asked)
+        self._at = situation
         floor = self._floor()
         flooded, recent = self._flood(floor.recent)
         said = self._converse(event, floor, only_safety=flooded)
@@ -171,8 +169,8 @@ class Exchange:
 
     def _again(self, turn: Turn, floor: _Floor, said: Sequence[Message]) -> list[Message]:
         """The question of a bot that lent the floor, behind the answer of the one that took it."""
-        holder = self._tools.bots.get(floor.holder or "")
-        if not isinstance(holder, Patient):
+        holder = patient(self._tools.bots.get(floor.holder or ""))
+        if holder is None:
             return []
         most = self._tools.rules.most_bytes - len(self._rendered(said).encode()) - len("\n\n")
         question = holder.again(replace(turn, memory=floor.memory(holder.name), holds_floor=True), most)

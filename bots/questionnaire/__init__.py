@@ -6,7 +6,7 @@ What the answers are for, and who sees them, stands in the invitation. An instru
 from collections.abc import Callable
 from pathlib import Path
 
-from bots.choices import number, number_of, pick, short
+from bots.choices import normal, number, number_of, pick, short
 from bots.clipping import room
 from bots.effects import Answer, Message
 from bots.facts import Need
@@ -34,6 +34,7 @@ class QuestionnaireBot:
         self._texts = texts
         self._thresholds = load_thresholds()
         self._lines = load_resources(Path(__file__).parents[1] / "safety" / "resources.toml")
+        self._says = {language: _table(voice.Voice(texts, language, "UTC")) for language in LANGUAGES}
 
     def wants(self, turn: Turn) -> bool:
         """Words with which somebody begins, or goes on after a long time."""
@@ -41,7 +42,7 @@ class QuestionnaireBot:
             return turn.event.key.startswith("questionnaire.")
         if not isinstance(turn.event, Wrote) or not turn.person.memberships:
             return False
-        return any(voice.Voice(self._texts, language, turn.person.zone).means("start", turn.event.text) for language in LANGUAGES)
+        return any("start" in said.get(normal(turn.event.text), ()) for said in self._says.values())
 
     def answer(self, turn: Turn) -> Answer | Need:
         """The next question, or what its asker has to say first."""
@@ -98,7 +99,17 @@ class QuestionnaireBot:
         found = turn.facts.get(OpenAssignments())
         if found is None:
             return None
-        return Here(turn, voice.voice_for(self._texts, turn), found, read_place(turn.memory), self._thresholds, self._lines)
+        says = self._says[turn.person.language]
+        return Here(turn, voice.voice_for(self._texts, turn), says, found, read_place(turn.memory), self._thresholds, self._lines)
+
+
+def _table(words: voice.Voice) -> dict[str, tuple[str, ...]]:
+    """What typed words may mean, by their normal form."""
+    found: dict[str, tuple[str, ...]] = {}
+    for key in ("start", *_COMMANDS, "hand_in", "refuse_sure", "tomorrow"):
+        for each in words(f"accepts.{key}").split("|"):
+            found[normal(each)] = (*found.get(normal(each), ()), key)
+    return found
 
 
 def _refused(here: Here, refusal: str) -> Answer | Need:
@@ -151,7 +162,7 @@ def _wrote(here: Here, text: str) -> Answer | Need:
     wanted = reading.change(text)
     if wanted is not None:
         return dialogue.change(here, wanted)
-    command = next((key for key in _COMMANDS if here.voice.means(key, text)), None)
+    command = next((key for key in here.meanings(text) if key in _COMMANDS), None)
     if command is not None and here.place.mode is not Mode.PAUSED:
         return _COMMANDS[command](here)
     if here.place.mode is Mode.REVIEW:
@@ -160,7 +171,7 @@ def _wrote(here: Here, text: str) -> Answer | Need:
 
 
 def _reviewing(here: Here, text: str) -> Answer | Need:
-    if here.voice.means("hand_in", text):
+    if "hand_in" in here.meanings(text):
         return dialogue.hand_in(here, here.place.sheet if here.place else 0)
     item = number(text)
     return dialogue.change(here, reading.Change(item)) if item else dialogue.review(here)
@@ -175,7 +186,7 @@ def _hours(here: Here, text: str) -> Answer | Need:
 
 def _sure(here: Here, text: str) -> Answer | Need:
     assignment = here.assignment()
-    sure = here.voice.means("refuse_sure", text) or here.voice.means("refuse", text)
+    sure = not {"refuse_sure", "refuse"}.isdisjoint(here.meanings(text))
     return dialogue.decline(here, assignment) if sure and assignment is not None else dialogue.start(here)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from bots.choices import number, short
+from bots.choices import normal, number, short
 from bots.effects import Answer, BeginAssignment, Choice, Decline, Effect, Given, HandIn, Message, RaiseFlag, Record, RemindLater, Say
 from bots.facts import CourseResources, Need
 from bots.questionnaire import reading, voice
@@ -33,10 +33,15 @@ class Here:
 
     turn: Turn
     voice: Voice
+    says: Mapping[str, Sequence[str]]  # what typed words may mean, by their normal form
     open: tuple[Assignment, ...]
     place: Place | None
     thresholds: Thresholds
     lines: Mapping[str, str]  # whom to talk to, by language, where the course names nobody
+
+    def meanings(self, text: str) -> Sequence[str]:
+        """The keys of `accepts` under which these words stand."""
+        return self.says.get(normal(text), ())
 
     def assignment(self) -> Assignment | None:
         """The one that is talked about: the one of the last question, else the first that closes."""
@@ -383,7 +388,7 @@ def remind(here: Here, assignment: Assignment, hours: int) -> Answer:
 
 def hours_of(here: Here, text: str) -> int | None:
     """The hours that were typed: `3`, `3小时`, `明天`."""
-    if here.voice.means("tomorrow", text):
+    if "tomorrow" in here.meanings(text):
         return 24
     plain = text.strip().lower()
     for unit in ("小时后", "小时", "个小时", "钟头", "hours", "hour", "h"):

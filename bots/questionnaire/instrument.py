@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -127,8 +128,14 @@ class Instrument:
         """Whether its words are our own."""
         return self.wording == DEMONSTRATION
 
+    @cached_property
+    def _branches(self) -> bool:
+        return any(item.only_if is not None for item in self.items)
+
     def asked(self, answers: Mapping[int, int | None]) -> tuple[Item, ...]:
         """The items that are asked of somebody with these answers so far."""
+        if not self._branches:
+            return self.items
         return tuple(item for item in self.items if item.only_if is None or answers.get(item.only_if[0]) in item.only_if[1])
 
     def opening(self, language: str, frame: str | None = None) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from bots.choices import normal, short
+from bots.choices import short
 from bots.clipping import clip, room, size
 from bots.effects import Choice, Given, Message
 from bots.questionnaire import reading
@@ -32,10 +32,6 @@ class Voice:
     def __call__(self, key: str, **gaps: Any) -> Words:
         """The words under `key`, in the person's language and zone."""
         return self.texts.fill(key, self.language, self.zone, **gaps)
-
-    def means(self, key: str, text: str) -> bool:
-        """Whether these are words of the table `accepts.<key>`."""
-        return normal(text) in {normal(each) for each in self(f"accepts.{key}").split("|")}
 
     def choice(self, key: str, id_: str, **gaps: Any) -> Choice:
         """A way on: a choice without a number, with the label `choice.<key>`."""
