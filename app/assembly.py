@@ -22,6 +22,7 @@ from app.inbox import sign_choice
 from app.keyring import Keyring
 from app.outbox.postman import Postman
 from app.outbox.slots import IN_FLIGHT
+from app.questionnaires.pages import AnswerLinks
 from app.reading import ReadLinks
 from app.sealing import Vault
 from app.settings import Settings, is_loopback
@@ -45,6 +46,7 @@ class Assembly:
     tools: Tools
     accounts: Accounts
     reading: ReadLinks
+    answering: AnswerLinks
     owner: str
 
     def links(self) -> "Links":
@@ -91,10 +93,11 @@ def assemble(settings: Settings) -> Assembly:
     database = Database(settings.database_url)
     if settings.clock_file is not None:
         os.environ[clock.CLOCK_FILE] = str(settings.clock_file)
-    tools = Tools(keyring, {bot.name: bot for bot in find()}, system_words(), Rules(), settings.tapped_opens_window)
-    reading = ReadLinks(settings.public_url, keyring.vault)
+    reading, answering = ReadLinks(settings.public_url, keyring.vault), AnswerLinks(settings.public_url, keyring.vault)
+    bots = {bot.name: bot for bot in find()}
+    tools = Tools(keyring, bots, system_words(), Rules(), settings.tapped_opens_window, answer_url=answering.url)
     owner = f"{socket.gethostname()}.{os.getpid()}.{ids.new_code()}"
-    return Assembly(settings, database, tools, Accounts(database, keyring), reading, owner)
+    return Assembly(settings, database, tools, Accounts(database, keyring), reading, answering, owner)
 
 
 async def refuse_moved_clock(assembly: Assembly) -> None:

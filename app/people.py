@@ -65,7 +65,7 @@ def openid_index(vault: Vault, account_id: int, openid: str) -> bytes:
 def meet(tx: Tx, keyring: Keyring, account_id: int, openid: str, now: datetime) -> Known:
     """The person behind an openid, made on first sight. An erased person who returns is a new person."""
     index = openid_index(keyring.vault, account_id, openid)
-    found = _find(tx, keyring, account_id, index)
+    found = _find(tx, keyring, sa.and_(Identity.account_id == account_id, Identity.openid_index == index))
     if found is not None:
         return found
     erased = sa.select(Person.id).where(Person.erased_at.is_not(None))
@@ -89,7 +89,12 @@ def meet(tx: Tx, keyring: Keyring, account_id: int, openid: str, now: datetime) 
     return Known(person_id, identity_id, key, None, "zh", "Asia/Shanghai", paused=False, following=True)
 
 
-def _find(tx: Tx, keyring: Keyring, account_id: int, index: bytes) -> Known | None:
+def known_by_id(tx: Tx, keyring: Keyring, person_id: int, account_id: int) -> Known | None:
+    """The person with this id as the account knows them; None where it does not, or where they were erased."""
+    return _find(tx, keyring, sa.and_(Identity.person_id == person_id, Identity.account_id == account_id))
+
+
+def _find(tx: Tx, keyring: Keyring, which: "sa.ColumnElement[bool]") -> Known | None:
     row = tx.execute(
         sa.select(
             Person.id,
@@ -105,7 +110,7 @@ def _find(tx: Tx, keyring: Keyring, account_id: int, index: bytes) -> Known | No
         )
         .join(Identity, Identity.person_id == Person.id)
         .join(DataKeyRow, DataKeyRow.id == Person.data_key_id)
-        .where(Identity.account_id == account_id, Identity.openid_index == index)
+        .where(which)
     ).one_or_none()
     if row is None or row.wrapped is None:
         return None

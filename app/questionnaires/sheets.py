@@ -145,6 +145,17 @@ def _answer(known: Known, sheet: SheetView, given: Given, versions: dict[int, in
     }
 
 
+def own_words(tx: Tx, known: Known, sheet: SheetView) -> dict[int, str]:
+    """The words that a person gave to items that ask for some, each as it counts now, by item."""
+    columns = (GivenAnswer.id, GivenAnswer.item, GivenAnswer.version, GivenAnswer.text_sealed)
+    rows = tx.execute(sa.select(*columns).where(GivenAnswer.sheet_id == sheet.id, GivenAnswer.text_sealed.is_not(None)))
+    return {
+        row.item: known.key.unseal(Place("answers", "text_sealed", row.id), row.text_sealed)
+        for row in rows
+        if sheet.versions.get(row.item) == row.version
+    }
+
+
 def begin(tx: Tx, assignments: Sequence[AssignmentView], effect: BeginAssignment, now: datetime) -> None:
     """The person looks at the first question."""
     assignment = _one(assignments, effect.assignment)
