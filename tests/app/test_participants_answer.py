@@ -26,7 +26,7 @@ from tests.stage import APPID, Stage
 
 SEVEN = ("scs", "cs24", "dass21", "focs", "swls", "shs", "cams_r")
 ITEMS = 107
-HABITS = ("five", "quits", "taps", "five", "quits", "five", "types", "five", "quits", "five")
+HABITS = ("five", "quits", "taps", "five", "web", "five", "types", "quits", "web", "five")
 #: People who talk at the same time.
 AT_ONCE = 16
 
