@@ -16,8 +16,8 @@ from app import audit, broadcasts, ids
 from app.broadcasts import Draft
 from app.db import Tx
 from app.errors import Conflict, Invalid, NotFound
-from app.models import Assignment, AssignmentChange, ConsentGiven, Course, Delivery, Participant, Sheet, Wave, Wording
-from app.questionnaires import standing
+from app.models import Assignment, AssignmentChange, ConsentGiven, Course, Delivery, Participant, Sheet, Wave
+from app.questionnaires import standing, wording
 from app.questionnaires.shelf import Shelf
 from app.situation import Tools
 from app.states import ANSWERABLE, REACHED, Asked
@@ -111,8 +111,6 @@ def _check(plan: Plan, shelf: Shelf) -> None:
 
 def _frozen(tx: Tx, shelf: Shelf, code: str, frame: str | None) -> dict[str, Any]:
     instrument = shelf.newest()[code]
-    brought = sa.select(Wording.id).where(Wording.instrument == code, Wording.version == instrument.version)
-    wording = tx.execute(brought.order_by(Wording.imported_at.desc(), Wording.id.desc()).limit(1)).scalar_one_or_none()
     frame = frame or next(iter(instrument.time_frames), None)
     return {
         "code": code,
@@ -121,7 +119,7 @@ def _frozen(tx: Tx, shelf: Shelf, code: str, frame: str | None) -> dict[str, Any
         "minutes": instrument.minutes,
         "items": len(instrument.items),
         "frame": frame,
-        "wording": wording,
+        "wording": wording.newest(tx, instrument),
     }
 
 
