@@ -56,6 +56,7 @@ _GROUPS = {
     "deliveries": "deliveries:commands",
     "quarantine": "quarantine:commands",
     "instrument": "instruments:commands",
+    "wave": "waves:commands",
 }
 
 
