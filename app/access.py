@@ -6,6 +6,9 @@ from app.db import Tx
 from app.models import Course, Group, Membership, OnCall
 from bots.turns import ANNOUNCERS, Role
 
+#: Who may take the answers of a course away, under numbers.
+EXPORTERS = frozenset({Role.RESEARCHER, Role.ADMINISTRATOR})
+
 
 def roles_in_group(tx: Tx, person_id: int, group_id: int) -> frozenset[Role]:
     """The roles that a person holds now in a group; an administrator of the course holds theirs in each of its groups."""
@@ -41,6 +44,21 @@ def may_take_flag(tx: Tx, person_id: int, course_id: int | None) -> bool:
     if course_id is not None:
         query = query.where(OnCall.course_id == course_id)
     return tx.execute(query.limit(1)).first() is not None
+
+
+def may_export(tx: Tx, person_id: int, course_id: int) -> bool:
+    """Whether this person may have the numbers and answers of a course for research: its researchers and administrators."""
+    mine = (
+        sa.select(Membership.id)
+        .join(Group, Group.id == Membership.group_id)
+        .where(
+            Group.course_id == course_id,
+            Membership.person_id == person_id,
+            Membership.ended_at.is_(None),
+            Membership.role.in_([role.value for role in EXPORTERS]),
+        )
+    )
+    return tx.execute(mine.limit(1)).first() is not None
 
 
 def announced_groups(tx: Tx, person_id: int) -> tuple[int, ...]:

@@ -18,6 +18,7 @@ from app.flags import OutsideAlert
 from app.keyring import Keyring
 from app.logs import place_of
 from app.settings import Settings, is_loopback
+from bots.safety.labels import label
 from bots.texts import Texts
 
 log = structlog.get_logger()
@@ -86,7 +87,7 @@ class Alerter:
     def _texts(self, details: dict[str, Any]) -> tuple[str, str]:
         person = details["person"] or self._words.fill("alert.someone", "zh")
         gaps = {**details, "person": person}
-        both = [self._words.fill("alert.mail", language, **gaps) for language in ("zh", "en")]
+        both = [self._words.fill("alert.mail", each, **gaps | {"rule": label(details["rule"], each)}) for each in ("zh", "en")]
         return str(self._words.fill("alert.subject", "zh", **gaps)), "\n\n".join(both)
 
     def _mail(self, address: str, subject: str, body: str) -> None:

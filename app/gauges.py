@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from app import audit, heartbeat, ids
 from app.channels import Rules
 from app.db import Tx
+from app.flags import CLOSED_WITHIN
 from app.models import AccessToken, Account, Broadcast, Course, Delivery, Flag, InboxItem, Pace, Quarantined, Schedule, stands
 from app.outbox.pace import CIRCUIT, platform_day
 from app.states import DUE, IN_DOUBT, LEASED, OPEN, WRITTEN_OFF, State
@@ -56,6 +57,8 @@ class AccountGauges:
     forced_today: int
     apis: Mapping[str, Api] = field(default_factory=dict)
     pushes: int = 0
+    unclosed: int = 0  # flags that somebody took over too long ago
+    oldest_unclosed: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ def read(tx: Tx, rules: Rules, now: datetime, machine: float) -> Gauges:
     expanding = _per_account(tx, Broadcast, Broadcast.state == "expanding")
     due, overdue = _schedules(tx, now), _schedules(tx, now - OVERDUE)
     quarantined = _per_account(tx, Quarantined, Quarantined.settled_at.is_(None))
-    flags = _flags(tx)
+    untaken, unclosed = _untaken(tx), _unclosed(tx, now)
     apis = _apis(tx, rules, now)
     pushes = _pushes(tx, machine)
     tokens = sa.select(Account.id, Account.name, AccessToken.expires_at, AccessToken.forced_day, AccessToken.forced_count)
@@ -86,12 +89,14 @@ def read(tx: Tx, rules: Rules, now: datetime, machine: float) -> Gauges:
             schedules_due=due.get(row.id, 0),
             schedules_overdue=overdue.get(row.id, 0),
             quarantined=quarantined.get(row.id, 0),
-            flags=flags.get(row.id, (0, None))[0],
-            oldest_flag=_age(flags.get(row.id, (0, None))[1], now),
+            flags=untaken.get(row.id, (0, None))[0],
+            oldest_flag=_age(untaken.get(row.id, (0, None))[1], now),
             token_left=None if row.expires_at is None else (row.expires_at - now).total_seconds(),
             forced_today=row.forced_count if row.forced_day == now.date() else 0,
             apis=apis.get(row.id, _untouched(rules)),
             pushes=pushes.get(row.id, 0),
+            unclosed=unclosed.get(row.id, (0, None))[0],
+            oldest_unclosed=_age(unclosed.get(row.id, (0, None))[1], now),
         )
         for row in tx.execute(tokens.outerjoin(AccessToken, AccessToken.account_id == Account.id).order_by(Account.name))
     )
@@ -125,9 +130,16 @@ def _schedules(tx: Tx, until: datetime) -> dict[int, int]:
     return _pairs(tx.execute(query.where(Schedule.state == "planned", Schedule.fire_at <= until).group_by(Course.account_id)))
 
 
-def _flags(tx: Tx) -> dict[int, tuple[int, datetime]]:
+def _untaken(tx: Tx) -> dict[int, tuple[int, datetime]]:
     """How many cries for help of each account nobody has taken over, and since when the oldest waits."""
     query = sa.select(Flag.account_id, sa.func.count().label("number"), _first(Flag.raised_at)).where(Flag.acknowledged_at.is_(None))
+    return {row.account_id: (row.number, row.first) for row in tx.execute(query.group_by(Flag.account_id))}
+
+
+def _unclosed(tx: Tx, now: datetime) -> dict[int, tuple[int, datetime]]:
+    """How many flags of each account were taken over three days ago and more and are not closed, and when the first of them was taken."""
+    query = sa.select(Flag.account_id, sa.func.count().label("number"), _first(Flag.acknowledged_at))
+    query = query.where(Flag.acknowledged_at <= now - CLOSED_WITHIN, Flag.closed_at.is_(None))
     return {row.account_id: (row.number, row.first) for row in tx.execute(query.group_by(Flag.account_id))}
 
 

@@ -45,3 +45,8 @@ def normal_code(typed: str) -> str:
 def new_number() -> str:
     """A participant number: five digits, random, so that it tells nothing of the order in which people came."""
     return f"{secrets.randbelow(90_000) + 10_000}"
+
+
+def new_seed() -> int:
+    """A seed of 31 random bits. It is exported, so unlike an id it tells nothing of the moment or the order of its making."""
+    return secrets.randbits(31)

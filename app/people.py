@@ -16,6 +16,7 @@ from app.models import (
     Allowance,
     Broadcast,
     ConsentGiven,
+    Contact,
     Conversation,
     Course,
     Delivery,
@@ -291,10 +292,18 @@ def erase(tx: Tx, keyring: Keyring, person_id: int, now: datetime, *, actor: str
     tx.execute(sa.update(InboxItem).where(InboxItem.person_id == person_id).values(reply_sealed=None))
     tx.execute(sa.update(Invitation).where(Invitation.used_by == person_id).values(name_sealed=None, phone_sealed=None))
     tx.execute(sa.delete(Quarantined).where(Quarantined.person_id == person_id))
+    _empty_flags(tx, person_id)
     _relieve(tx, person_id, now, actor)
     _unname(tx, keyring, person_id)
     tx.execute(sa.insert(Erasure).values(person_id=person_id, data_key_id=key_id, at=now))
     audit.record(tx, now, actor, "erase", f"person:{person_id}")
+
+
+def _empty_flags(tx: Tx, person_id: int) -> None:
+    """Take away what they wrote and what was noted of them; that somebody looked after them, and when, stays."""
+    flags = sa.select(Flag.id).where(Flag.person_id == person_id)
+    tx.execute(sa.update(Contact).where(Contact.flag_id.in_(flags)).values(note_sealed=b""))
+    tx.execute(sa.update(Flag).where(Flag.person_id == person_id).values(words_sealed=b"", closing_sealed=None))
 
 
 def _relieve(tx: Tx, person_id: int, now: datetime, actor: str) -> None:

@@ -1,7 +1,7 @@
 """Hides what is thrown away and when: replies after minutes, pushes after a month, details of what has ended after half a year.
 
 One process does it for all (a row in `chores` under a lease), a chunk a transaction, so that nobody waits behind it. Nothing that is
-open is touched, nor flags, consents, participants, or which message reached whom.
+open is touched, nor flags and their contacts, consents, participants, or which message reached whom.
 """
 
 import asyncio
@@ -238,6 +238,8 @@ def _stretch(tx: Tx, key: Any, at: Any, after: tuple[int, ...]) -> Any:
 
 
 REPLIES = "replies"
+# Decided: flags, contacts and closing notes have no rule. A study answers for what was done when somebody may have been in danger as long
+# as it answers for anything, there are few, and a number that was given once must not be given again. Erasing a person empties theirs.
 #: What is done how often, in this order.
 CHORES: Mapping[str, tuple[timedelta, Mapping[str, Step]]] = {
     REPLIES: (timedelta(minutes=10), {"replies": _replies}),

@@ -38,9 +38,12 @@ class Bot(Protocol):
 
 @runtime_checkable
 class Patient(Bot, Protocol):
-    """A bot that lends the floor: words that another bot wants are that bot's, and then its own question is put `again`."""
+    """A bot that lends the floor: words that another bot wants are that bot's, and then its own question is put `again`.
 
-    def again(self, turn: Turn) -> Message | None: ...
+    In `most` bytes at the most; None where nothing is open.
+    """
+
+    def again(self, turn: Turn, most: int) -> Message | None: ...
 
 
 @cache

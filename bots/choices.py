@@ -1,4 +1,4 @@
-"""Typed answers to choices: a table of spellings, never int(); and the one form in which words are compared."""
+"""Typed answers to choices: a table of spellings, never int(); the one form in which words are compared; ids in few letters."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -26,8 +26,15 @@ def normal(text: str) -> str:
 
 def ordinal(text: str) -> int | None:
     """The place that a typed number means, counted from 1 to 10, or None. `2`, `２`, `二`, `②`, `选2`, `第二个` are 2."""
+    return number(text) or None
+
+
+def number(text: str) -> int | None:
+    """The number from 0 to 10 that was typed, in the spellings of `ordinal`, or None. A raised `²` is a slip, and no number."""
     if text.strip() in _CIRCLED:
         return _CIRCLED.index(text.strip()) + 1
+    if any(each in _RAISED for each in text):
+        return None
     word = normal(text)
     for prefix in _PREFIXES:
         word = word.removeprefix(prefix)
@@ -36,7 +43,8 @@ def ordinal(text: str) -> int | None:
     return _PLACES.get(word.strip())
 
 
-_PLACES = {str(place): place for place in range(1, 11)} | {word: place for place, word in enumerate(_NUMERALS, start=1)}
+_RAISED = frozenset("⁰¹²³⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉")
+_PLACES = {"零": 0, "〇": 0} | {str(place): place for place in range(11)} | {word: place for place, word in enumerate(_NUMERALS, start=1)}
 
 
 def pick(text: str, choices: Sequence[Choice]) -> Choice | None:
@@ -49,3 +57,22 @@ def pick(text: str, choices: Sequence[Choice]) -> Choice | None:
         if word and word in {normal(choice.label), *map(normal, choice.accepts)}:
             return choice
     return None
+
+
+_LETTERS = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+def short(id_: int) -> str:
+    """An id in few letters, for choices (at most 13)."""
+    rest, digit = divmod(id_, 36)
+    return (short(rest) if rest else "") + _LETTERS[digit]
+
+
+def number_of(letters: str) -> int:
+    """The id that `short` wrote, or 0."""
+    found = 0
+    for letter in letters:
+        if letter not in _LETTERS:
+            return 0
+        found = found * 36 + _LETTERS.index(letter)
+    return found

@@ -12,12 +12,14 @@ class Choice:
 
     `id` is ASCII, at most 40 bytes, begins with the bot's name and a dot, and names the draft or question that it
     belongs to, so that a late tap is recognised. `label` is what the person sees and what their bubble will say.
-    `accepts` are further typed spellings (compared after `bots.choices.normal`).
+    `accepts` are further typed spellings (compared after `bots.choices.normal`). `mark` stands before the label instead of its place:
+    the number of an answer, or nothing where it is no answer but a way out.
     """
 
     id: str
     label: str
     accepts: tuple[str, ...] = ()
+    mark: str | None = None
 
 
 @dataclass(frozen=True)
@@ -223,9 +225,11 @@ class Answer:
     """Effects in the order in which they are applied, and the bot's new memory (None lets go of the floor).
 
     Memory is small JSON with a version under "v". Effects are applied all or none. With `open` False the memory is kept
-    although nothing is left to answer: the floor goes back to whoever had it, or to nobody.
+    although nothing is left to answer: the floor goes back to whoever had it, or to nobody. Who `rests` keeps the floor in no hurry:
+    what waited for the person may come along.
     """
 
     effects: tuple[Effect, ...]
     memory: Mapping[str, Any] | None = None
     open: bool = True
+    rests: bool = False

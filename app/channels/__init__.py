@@ -189,11 +189,10 @@ class TokenKeeper(Protocol):
 
 def render(message: Message, link: "LinkMaker") -> str:
     """The wire text of a message: its words, then one line per choice."""
-    lines = [
-        message.text,
-        *(link(choice.id, f"{place}. {choice.label}", choice.label) for place, choice in enumerate(message.choices, start=1)),
-    ]
-    return "\n".join(lines)
+    marks = [str(place) if choice.mark is None else choice.mark for place, choice in enumerate(message.choices, start=1)]
+    shown = [f"{mark}. {choice.label}" if mark else choice.label for mark, choice in zip(marks, message.choices, strict=True)]
+    lines = [link(choice.id, words, choice.label) for words, choice in zip(shown, message.choices, strict=True)]
+    return "\n".join([message.text, *lines])
 
 
 class LinkMaker(Protocol):

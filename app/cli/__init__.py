@@ -41,6 +41,7 @@ _COMMANDS = {
     "backup": "backups:backup",
     "restore": "backups:restore",
     "retention": "retaining:retention",
+    "export": "exporting:export",
 }
 #: Groups of commands: the word, and the module with the function that makes the group.
 _GROUPS = {
@@ -52,6 +53,7 @@ _GROUPS = {
     "person": "people:commands",
     "oncall": "courses:on_call_commands",
     "alarm": "courses:alarm_commands",
+    "flags": "flagging:commands",
     "erasures": "backups:erasures_commands",
     "deliveries": "deliveries:commands",
     "quarantine": "quarantine:commands",

@@ -124,5 +124,13 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         typer.echo("  ".join(padded).rstrip())
 
 
+def length(seconds: float) -> str:
+    """A length of time as people say it."""
+    for size, word in ((86_400, "days"), (3_600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"{int(seconds // size)} {word}"
+    return f"{int(seconds)} seconds"
+
+
 def _width(text: str) -> int:
     return sum(2 if east_asian_width(each) in "WF" else 1 for each in text)

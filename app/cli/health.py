@@ -100,8 +100,12 @@ def _people(account: AccountGauges) -> Iterator[tuple[str, str]]:
         )
         yield (
             ("ACT" if late else "note"),
-            f"{account.flags} flags that nobody took over, the oldest {_long(account.oldest_flag)} old; {remedy}",
+            f"{account.flags} flags that nobody took over, the oldest {desk.length(account.oldest_flag)} old; {remedy}",
         )
+    if account.unclosed:
+        age = desk.length(account.oldest_unclosed)
+        remedy = "ask whoever follows them: `tongban flags list`, then `tongban flags close NUMBER --note -`"
+        yield "ACT", f"{account.unclosed} flags not closed, the first taken over {age} ago; {remedy}"
     if account.quarantined:
         yield (
             "ACT",
@@ -123,7 +127,7 @@ def _sending(account: AccountGauges) -> Iterator[tuple[str, str]]:
         yield "ACT", f"{account.schedules_overdue} planned announcements are overdue; is a worker running, and what does its log say?"
     idle = not counts["claimed"] and not counts["sending"]
     if account.oldest_ready >= _DUE_SECONDS and idle and not any(api.parked_seconds for api in account.apis.values()):
-        age = _long(account.oldest_ready)
+        age = desk.length(account.oldest_ready)
         yield "ACT", f"{counts['ready']} messages are due, the oldest since {age}, and nobody sends them; look at the worker and its log"
     if account.expanding:
         yield "note", f"{account.expanding} broadcasts are being written out to their people"
@@ -135,7 +139,7 @@ def _roads(account: AccountGauges) -> Iterator[tuple[str, str]]:
     reasons = {api.parked_code or "" for api in shut.values()}
     for reason in sorted(reasons):
         names = " and ".join(f"{name} messages" for name, api in shut.items() if api.parked_code == reason)
-        until = _long(max(api.parked_seconds for api in shut.values() if api.parked_code == reason))
+        until = desk.length(max(api.parked_seconds for api in shut.values() if api.parked_code == reason))
         if any(api.circuit_open for api in shut.values() if api.parked_code == reason):
             late = account.oldest_ready >= _ROAD_SECONDS
             remedy = (
@@ -174,7 +178,7 @@ def _spool(spooled: Waiting, settings: Settings, now: datetime) -> Iterator[Find
         yield Finding("ok", "nothing waits in the spool")
         return
     age = 0.0 if spooled.oldest is None else (now - spooled.oldest).total_seconds()
-    words = f"{spooled.count} pushes wait in the spool {settings.spool}, the oldest {_long(age)} old"
+    words = f"{spooled.count} pushes wait in the spool {settings.spool}, the oldest {desk.length(age)} old"
     if age < _SPOOL_SECONDS:
         yield Finding("note", f"{words}; they are replayed as soon as the database answers")
     else:
@@ -188,11 +192,3 @@ def _for_programs(findings: Sequence[Finding], reading: Gauges | None, spooled: 
         "database": None if reading is None else dataclasses.asdict(reading),
         "spool": {"waiting": spooled.count, "aside": spooled.aside, "oldest": spooled.oldest.isoformat() if spooled.oldest else None},
     }
-
-
-def _long(seconds: float) -> str:
-    """A length of time as people say it."""
-    for size, word in ((86_400, "days"), (3_600, "hours"), (60, "minutes")):
-        if seconds >= 2 * size:
-            return f"{int(seconds // size)} {word}"
-    return f"{int(seconds)} seconds"

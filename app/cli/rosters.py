@@ -11,13 +11,12 @@ from typing import Annotated, TextIO
 import typer
 
 from app import clock, courses, roster
+from app.cells import harmless
 from app.cli import desk
 from app.cli.courses import InCourse
 from app.errors import Invalid
 from app.roster import Issued, Plan, Planned, Roster, RowError
 
-#: Cells that begin like this are formulas to a spreadsheet (bad-inputs.md I4).
-_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", ";=", '"=')
 _SHOWN_ERRORS = 20
 _SHOWN_ROWS = 5
 
@@ -130,8 +129,3 @@ def _csv(issued: Sequence[Issued]) -> str:
         row = each.row
         writer.writerow([row.line, *map(harmless, (row.name, row.role, row.group, row.phone or "", each.code, each.state))])
     return out.getvalue()
-
-
-def harmless(cell: str) -> str:
-    """The cell with an apostrophe before it where a spreadsheet would run it."""
-    return f"'{cell}" if cell.startswith(_FORMULAS) else cell

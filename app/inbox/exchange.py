@@ -49,11 +49,12 @@ _OWN = (Record, BeginAssignment)
 
 @dataclass(frozen=True)
 class _Memory:
-    """What one bot remembers; `open`: it waits for an answer."""
+    """What one bot remembers; `open`: it waits for an answer; `rests`: but in no hurry."""
 
     bot: str
     memory: dict[str, Any]
     open: bool
+    rests: bool = False
 
 
 def _holder(memories: Sequence[_Memory]) -> str | None:
@@ -77,7 +78,7 @@ class _Floor:
 
     def after(self, bot: str, answer: Answer) -> tuple[_Memory, ...]:
         rest = tuple(each for each in self.memories if each.bot != bot)
-        return rest if answer.memory is None else (*rest, _Memory(bot, dict(answer.memory), answer.open))
+        return rest if answer.memory is None else (*rest, _Memory(bot, dict(answer.memory), answer.open, answer.rests))
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ class Exchange:
         floor = self._floor()
         flooded, recent = self._flood(floor.recent)
         said = self._converse(event, floor, only_safety=flooded)
-        text = "\n\n".join(render(message, self._incoming.link_for(self._at.known.id)) for message in said.messages)
+        text = self._rendered(said.messages)
         echo = bool(text) and self._echo(recent, event, text, said.bot)
         if echo:
             text = ""
@@ -150,8 +151,11 @@ class Exchange:
         grave = any(isinstance(effect, RaiseFlag) for effect in answer.effects)
         after = floor.after(bot.name, answer)
         if not grave and floor.holder not in (None, bot.name) and floor.holder == _holder(after):
-            messages = [*messages, *self._again(turn, floor)]
+            messages = [*messages, *self._again(turn, floor, messages)]
         return _Said(bot.name, messages, after, grave)
+
+    def _rendered(self, messages: Sequence[Message]) -> str:
+        return "\n\n".join(render(message, self._incoming.link_for(self._at.known.id)) for message in messages)
 
     def _at_once(self, answer: Answer | Need) -> list[Message] | None:
         """What is said where an answer touches no row, or this person's own answers only; None where it takes more than that."""
@@ -165,12 +169,13 @@ class Exchange:
         except Refused:  # before anything was written; the bot is asked again
             return None
 
-    def _again(self, turn: Turn, floor: _Floor) -> list[Message]:
+    def _again(self, turn: Turn, floor: _Floor, said: Sequence[Message]) -> list[Message]:
         """The question of a bot that lent the floor, behind the answer of the one that took it."""
         holder = self._tools.bots.get(floor.holder or "")
         if not isinstance(holder, Patient):
             return []
-        question = holder.again(replace(turn, memory=floor.memory(holder.name), holds_floor=True))
+        most = self._tools.rules.most_bytes - len(self._rendered(said).encode()) - len("\n\n")
+        question = holder.again(replace(turn, memory=floor.memory(holder.name), holds_floor=True), most)
         return [] if question is None else [question]
 
     def _ask_and_apply(self, bot: Bot, turn: Turn, first: Answer | Need) -> tuple[Answer, list[Message]]:
@@ -258,7 +263,11 @@ class Exchange:
         reply = self._incoming.write_reply(text) if text else None
         sealed = None if reply is None else key.seal(Place("inbox", "reply_sealed", self._note.id), reply)
         conversation_id = self._sender.conversation_id or ids.new_id()
-        stored = json.dumps([(each.bot, each.memory, each.open) for each in said.memories], ensure_ascii=False) if said.memories else None
+        stored = (
+            json.dumps([(each.bot, each.memory, each.open, each.rests) for each in said.memories], ensure_ascii=False)
+            if said.memories
+            else None
+        )
         floor = None if stored is None else key.seal(Place("conversations", "floor_sealed", conversation_id), stored)
         left = Left(said.bot or None, sealed, conversation_id, floor, _open(said.memories), recent)
         rows.finish(self._tx, self._note, self._sender, left, action=self._action, traffic=self._traffic, kept=self._kept)
@@ -281,7 +290,7 @@ class Exchange:
             return ()
         try:
             stored = json.loads(self._at.known.key.unseal(Place("conversations", "floor_sealed", row_id), sealed))
-            return tuple(_Memory(str(bot), dict(memory), bool(waits)) for bot, memory, waits in stored if bot in self._tools.bots)
+            return tuple(_Memory(str(bot), dict(memory), *map(bool, waits)) for bot, memory, *waits in stored if bot in self._tools.bots)
         except (Unreadable, ValueError, TypeError):
             return ()
 
@@ -336,7 +345,7 @@ def _send(tx: Tx, tools: Tools, account_id: int, known: Known, parts: Sequence[s
 
 
 def _open(memories: tuple[_Memory, ...]) -> bool:
-    return any(each.open for each in memories)
+    return any(each.open and not each.rests for each in memories)
 
 
 def _moment(text: Any) -> datetime | None:

@@ -28,7 +28,7 @@ class Asks:
 
 @dataclass(frozen=True)
 class WaveLine:
-    """A wave with its course's code and zone; the counts of all states add up to `total`."""
+    """A wave with its course's code and zone; the counts of all states, none left out, add up to `total`."""
 
     course: str
     zone: str
@@ -66,6 +66,7 @@ def every(tx: Tx, shelf: Shelf, course: str | None = None, code: str | None = No
 
 
 def _line(tx: Tx, shelf: Shelf, row: Any) -> WaveLine:
+    counts = waves.counts(tx, row.id)
     return WaveLine(
         course=row.course,
         zone=row.zone,
@@ -79,7 +80,7 @@ def _line(tx: Tx, shelf: Shelf, row: Any) -> WaveLine:
         shuffled=row.shuffled,
         reminders=tuple(waves.rule_of(row.plan).moments(row.opens_at, row.zone)),
         asks=tuple(_asks(tx, shelf, each) for each in row.plan["instruments"]),
-        counts=waves.counts(tx, row.id),
+        counts={state: counts.get(state.value, 0) for state in Asked},
     )
 
 

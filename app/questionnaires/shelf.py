@@ -1,6 +1,8 @@
 """Hides where instruments and waves are kept in a process: what is frozen is read once, and then taken from memory."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache, cached_property
 from typing import Any
 
 import sqlalchemy as sa
@@ -25,11 +27,15 @@ class WaveKept:
 class Shelf:
     """The instruments of a process, in each version, with the wording that a study brought; and the waves that were seen."""
 
-    def __init__(self, instruments: list[Instrument] | None = None) -> None:
-        """`instruments`: every version of each; without it those of the folder. Raises `InstrumentError`."""
-        self._files = {(each.code, each.version): each for each in (every() if instruments is None else instruments)}
+    def __init__(self, instruments: Sequence[Instrument] | None = None) -> None:
+        """`instruments`: every version of each; without it those of the folder, read when one is asked for."""
+        self._given = instruments
         self._worded: dict[tuple[str, int, int], Instrument] = {}
         self._waves: dict[int, WaveKept] = {}
+
+    @cached_property
+    def _files(self) -> dict[tuple[str, int], Instrument]:
+        return {(each.code, each.version): each for each in (_of_the_folder() if self._given is None else self._given)}
 
     def newest(self) -> dict[str, Instrument]:
         """The newest version of every instrument, by its code, in the words of its file."""
@@ -60,6 +66,12 @@ class Shelf:
             kept = WaveKept(row.code, row.course_id, row.title, row.plan["title"], row.skips, row.late == "keep")
             self._waves[wave_id] = kept
         return kept
+
+
+@cache
+def _of_the_folder() -> tuple[Instrument, ...]:
+    """Every version of each, read once a process: nobody changes what was released."""
+    return tuple(every())
 
 
 def dressed(instrument: Instrument, words: dict[str, Any], source: str) -> Instrument:

@@ -116,8 +116,12 @@ def _check(plan: Plan, shelf: Shelf, now: datetime) -> None:
     _check_window(plan.opens_at, plan.closes_at)
     if plan.closes_at <= now:
         raise Invalid("window", "This window is over already; choose a later end.")
-    if set(plan.title) != set(LANGUAGES) or not all(0 < len(title.strip()) <= _LONGEST_TITLE for title in plan.title.values()):
-        raise Invalid("title", f"A wave has a title of at most {_LONGEST_TITLE} characters in {' and '.join(LANGUAGES)}; correct --title.")
+    if (
+        not plan.title
+        or set(plan.title) - set(LANGUAGES)
+        or not all(0 < len(title.strip()) <= _LONGEST_TITLE for title in plan.title.values())
+    ):
+        raise Invalid("title", f"A wave has a title of at most {_LONGEST_TITLE} characters, in {' or '.join(LANGUAGES)}; correct --title.")
     if not plan.instruments or len(set(plan.instruments)) != len(plan.instruments):
         raise Invalid("instruments", "A wave asks at least one instrument, and none twice; correct --instruments.")
     if strange := sorted(set(plan.instruments) - known.keys()):
@@ -210,11 +214,10 @@ def _tell_new_end(tx: Tx, keyring: Keyring, wave: Any, former: datetime) -> None
             broadcasts.change(tx, keyring, broadcast_id, {**details, "closes_at": wave.closes_at}, wave.closes_at)
 
 
-def counts(tx: Tx, wave_id: int) -> dict[Asked, int]:
-    """How many people stand in each state, in the order of `Asked`; all of them add up to whom the wave was put to."""
+def counts(tx: Tx, wave_id: int) -> dict[str, int]:
+    """How many people stand in each state; all of them add up to whom the wave was put to."""
     rows = tx.execute(sa.select(Assignment.state, sa.func.count()).where(Assignment.wave_id == wave_id).group_by(Assignment.state))
-    found = {row[0]: row[1] for row in rows}
-    return {state: found.get(state.value, 0) for state in Asked}
+    return {row[0]: row[1] for row in rows}
 
 
 # By the clock -------------------------------------------------------------------------------------------------------------------------
@@ -328,7 +331,7 @@ def _uninvited(course_id: Any, wave_id: Any) -> "sa.Select[Any]":
 def _assign(tx: Tx, wave: Any, people: Iterable[int], broadcast_id: int, remind_at: datetime | None, now: datetime) -> None:
     assignments, changes, sheets = [], [], []
     for person_id in people:
-        assignment_id, seed = ids.new_id(), ids.new_id() & 0x7FFFFFFF
+        assignment_id, seed = ids.new_id(), ids.new_seed()
         assignments.append(
             {
                 "id": assignment_id,

@@ -14,6 +14,7 @@ from bots.choices import pick
 from bots.clipping import clip, size
 from bots.effects import AcknowledgeFlag, Answer, Choice, Effect, Message, Pause, RaiseFlag, Resume, Say, Withdraw
 from bots.facts import CourseResources, Need
+from bots.safety.labels import label_in
 from bots.safety.phrases import Phrases, load_phrases, plain
 from bots.safety.resources import load_resources
 from bots.texts import MOST_BYTES, TextError, Texts, Words, inert
@@ -63,8 +64,7 @@ class Safety:
         self._texts = texts
         self._phrases = phrases
         self._resources = resources
-        self._keys = texts.keys()
-        if missing := sorted(name for name in phrases.rule_names() if f"rule.{name}" not in self._keys):
+        if missing := sorted(name for name in phrases.rule_names() if f"rule.{name}" not in texts.keys()):  # noqa: SIM118 - no mapping
             raise TextError(f"safety/phrases.toml: the rules {', '.join(missing)} have no label under [rule] in the texts; add one.")
 
     def wants(self, turn: Turn) -> bool:
@@ -93,14 +93,13 @@ class Safety:
         if occasion.kind is not OccasionKind.ALERT:
             raise LookupError(f"The safety bot has no words for {occasion.kind}.")
         language, details = occasion.language, occasion.details
-        rule = f"rule.{details['rule']}"
         words = self._texts.fill(
             "alert.words",
             language,
             occasion.zone,
             course=clip(inert(details.get("course") or "") or self._texts.fill("alert.courseless", language), 200),
             name=clip(inert(details.get("person") or "") or self._texts.fill("alert.nameless", language), 120),
-            rule=self._texts.fill(rule if rule in self._keys else "rule.other", language),
+            rule=label_in(self._texts, details["rule"], language),
             at=details["at"],
             flag=details["flag"],
             step=details["step"],

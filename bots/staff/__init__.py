@@ -3,13 +3,14 @@
 For everybody else it does not exist: it wants none of their words, and what reaches it all the same gets a neutral line.
 """
 
+from bots.choices import number_of
 from bots.effects import Answer, CancelAnnouncement, Message, Say
 from bots.facts import Announcements, AnnouncementSummary, Need, ProgressOf
 from bots.staff import voice as words
 from bots.staff.commands import Command, goes_on, leaves, read_command
 from bots.staff.dialogue import Here, ask_when, go_on, let_go, start, take_choice, take_thing, take_typed
 from bots.staff.draft import read_draft
-from bots.staff.voice import number_of, voice_for
+from bots.staff.voice import voice_for
 from bots.texts import Texts, Words
 from bots.turns import ANNOUNCERS, Occasion, Pressed, Sent, Tapped, Turn, Wrote
 

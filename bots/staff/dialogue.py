@@ -6,14 +6,14 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from bots.choices import normal, pick
+from bots.choices import normal, number_of, pick, short
 from bots.clipping import room
 from bots.effects import Announce, Answer, Choice, Effect, Message, Say
 from bots.facts import EqualAnnouncement, Need, NewCode, Reach
 from bots.staff import voice as words
 from bots.staff.draft import NOW, Draft, written
 from bots.staff.moments import Moment, Refusal, read_moment
-from bots.staff.voice import MOST_TEXT_BYTES, Voice, short
+from bots.staff.voice import MOST_TEXT_BYTES, Voice
 from bots.texts import Words
 from bots.turns import Membership, Turn
 
@@ -290,10 +290,10 @@ def take_choice(here: Here, id_: str) -> Answer | Need:
     kind, _, rest = id_.removeprefix("staff.").partition(".")
     own, _, value = rest.partition(".")
     if kind in ("ok", "again", "text", "time"):
-        return _take_preview_choice(here, kind, words.number_of(own))
-    if words.number_of(own) != here.draft.id or not here.draft.id:
+        return _take_preview_choice(here, kind, number_of(own))
+    if number_of(own) != here.draft.id or not here.draft.id:
         return _stale(here, "stale.choice")
-    return _take_draft_choice(here, kind, words.number_of(value))
+    return _take_draft_choice(here, kind, number_of(value))
 
 
 def _take_draft_choice(here: Here, kind: str, value: int) -> Answer | Need:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from bots.choices import short
 from bots.clipping import clip, room, size
 from bots.effects import Choice, Message
 from bots.facts import AnnouncementSummary, Progress, ReachForecast, Unreached
@@ -19,7 +20,6 @@ _MOST_LABEL_BYTES = 48
 _MOST_PREVIEW_BYTES = 900
 #: Room that lists leave: for the line that counts what was cut, and for the one that reminds of an open draft.
 _SPARE_BYTES = 240
-_LETTERS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 @dataclass(frozen=True)
@@ -47,22 +47,6 @@ class Voice:
 def voice_for(texts: Texts, turn: Turn) -> Voice:
     """The voice for the person of this turn."""
     return Voice(texts, turn.person.language, turn.person.zone)
-
-
-def short(number: int) -> str:
-    """An id in few letters, for choices (at most 13)."""
-    number, digit = divmod(number, 36)
-    return (short(number) if number else "") + _LETTERS[digit]
-
-
-def number_of(letters: str) -> int:
-    """The id that `short` wrote, or 0."""
-    found = 0
-    for letter in letters:
-        if letter not in _LETTERS:
-            return 0
-        found = found * 36 + _LETTERS.index(letter)
-    return found
 
 
 def name(text: str) -> Words:

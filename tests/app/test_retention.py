@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from app import audit, broadcasts, clock, inbox, people, retention
+from app import audit, broadcasts, clock, flags, inbox, people, retention
 from app.broadcasts import Draft
 from app.db import Database
 from app.models import (
@@ -18,6 +18,7 @@ from app.models import (
     Broadcast,
     Chore,
     ConsentGiven,
+    Contact,
     Course,
     Delivery,
     Flag,
@@ -107,12 +108,17 @@ def test_what_is_open_flags_consents_and_participants_outlast_everything(databas
         with at(ANCIENT):
             desk.announced("很久以前", now=ANCIENT)
         desk.write(lambda tx: tx.execute(sa.update(Course).values(ended_at=ANCIENT)))
+        desk.write(lambda tx: flags.take_over(tx, 1, ANCIENT))
+        desk.write(lambda tx: flags.note_contact(tx, desk.keyring, 1, "打了电话", ANCIENT))
+        desk.write(lambda tx: flags.close(tx, desk.keyring, 1, "平安", ANCIENT))
         before = counts(desk)
-        assert before["flags"] == 1
+        assert (before["flags"], before["contacts"]) == (1, 1)
         assert before["deliveries"] >= 1
         run(desk)
         after = counts(desk)
-        for table in (Flag, ConsentGiven, Participant, Delivery, Broadcast, Course):
+        opened = desk.write(lambda tx: flags.reveal(tx, desk.keyring, 1, NOW))
+        assert (opened.words, opened.notes, opened.closing) == ("我不想活了", ((ANCIENT, "打了电话"),), "平安")
+        for table in (Flag, Contact, ConsentGiven, Participant, Delivery, Broadcast, Course):
             assert after[table.__tablename__] == before[table.__tablename__], table
         assert after["inbox"] == 0
 

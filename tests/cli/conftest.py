@@ -34,8 +34,8 @@ def tongban(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ca
     for name, value in {"DATABASE_URL": sqlite_url, "MASTER_KEY": new_key(), "INDEX_KEY": new_key()}.items():
         monkeypatch.setenv(f"TONGBAN_{name}", value)
 
-    def run(*words: str, typed: str = "") -> Ended:
-        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(typed.encode())))
+    def run(*words: str, typed: str | bytes = "") -> Ended:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(typed if isinstance(typed, bytes) else typed.encode())))
         with pytest.raises(SystemExit) as left:
             main(words)
         said = capsys.readouterr()

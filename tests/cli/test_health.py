@@ -46,6 +46,11 @@ def parked(code: str, seconds: float = 1800) -> dict[str, Api]:
 CASES = {
     "nobody took the flag over": (account(flags=1, oldest_flag=1000), "ACT", "tongban oncall list"),
     "somebody was just called": (account(flags=1, oldest_flag=100), "note", "have been called"),
+    "nobody closed the flag": (
+        account(unclosed=2, oldest_unclosed=4 * 86_400),
+        "ACT",
+        "the first taken over 4 days ago",
+    ),
     "quarantine": (account(quarantined=3), "ACT", "tongban quarantine list"),
     "held": (account({"held": 2}), "ACT", "tongban deliveries list"),
     "in doubt": (account({"unknown": 2}), "note", "tongban deliveries list --state unknown"),

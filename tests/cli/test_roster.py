@@ -14,7 +14,7 @@ import openpyxl
 import pytest
 
 from app import accounts, courses, groups, roster
-from app.cli.rosters import harmless
+from app.cells import harmless
 from app.db import Database, Tx
 from app.errors import Invalid
 from app.keyring import Keyring

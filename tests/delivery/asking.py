@@ -54,7 +54,7 @@ class Round:
             counts = self.desk.read(lambda tx, wave=wave: waves.counts(tx, wave))  # type: ignore[misc]  # mypy knows no bound default
             query = sa.select(sa.func.count()).select_from(Assignment).where(Assignment.wave_id == wave)
             assert sum(counts.values()) == self.desk.read(lambda tx, query=query: tx.execute(query).scalar_one())  # type: ignore[misc]  # as above
-            assert set(counts) == set(Asked)
+            assert set(counts) <= set(Asked)
 
     def row(self, known: Known, wave: int = 0) -> Any:
         mine = sa.select(*Assignment.__table__.columns).where(Assignment.person_id == known.id, Assignment.wave_id == (wave or self.wave))

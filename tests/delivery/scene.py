@@ -43,10 +43,19 @@ class Desk:
     """One account, one course and one group, without servers."""
 
     def __init__(self, database_url: str) -> None:
-        settings = Settings(_env_file=None, database_url=database_url, master_key=SecretStr(KEY), index_key=SecretStr(KEY))  # type: ignore[call-arg]
-        self.assembly: Assembly = assemble(settings)
-        self.database, self.tools, self.keyring = self.assembly.database, self.assembly.tools, self.assembly.tools.keyring
+        self._settings = Settings(_env_file=None, database_url=database_url, master_key=SecretStr(KEY), index_key=SecretStr(KEY))  # type: ignore[call-arg]
+        self._assemble()
         self.count = 0
+
+    def _assemble(self) -> None:
+        self.assembly: Assembly = assemble(self._settings)
+        self.database, self.tools, self.keyring = self.assembly.database, self.assembly.tools, self.assembly.tools.keyring
+
+    def restart(self) -> None:
+        """End the process, as far as the database can tell, and begin another: what it held in memory is gone."""
+        self.database.stop()
+        self._assemble()
+        self.database.start()
 
     def __enter__(self) -> Self:
         self.database.start()

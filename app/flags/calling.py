@@ -1,7 +1,5 @@
-"""Hides how a cry for help becomes rows: the flag, who is on call, whom to alert next, who took over."""
+"""Hides how a cry for help becomes rows: the flag, whom to alert next, who took over."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,13 +10,15 @@ from sqlalchemy.exc import DBAPIError
 from app import access, audit, broadcasts, clock, ids
 from app.broadcasts import Draft
 from app.db import Tx
+from app.flags.duty import on_call
 from app.groups import Refused
-from app.keyring import Keyring, Place, Unreadable
+from app.keyring import Keyring, Place
 from app.logs import place_of
 from app.models import Account, Alert, Course, Delivery, Flag, Group, Membership, OnCall
 from app.people import names
 from app.situation import Situation, Tools
 from app.states import UNDER_WAY, State
+from bots.questionnaire.thresholds import FROM_ANSWERS, from_answers
 from bots.turns import OccasionKind
 
 log = structlog.get_logger()
@@ -29,19 +29,16 @@ NEXT_AFTER = timedelta(minutes=15)
 CALLED_FOR = timedelta(hours=24)
 #: An alert that could not even be written down is tried again after this long.
 AGAIN_AFTER = timedelta(minutes=1)
-_TRIES = 5
 #: A chat alert that comes to stand here has reached nobody. One that a notice points to counts as a call.
 _MISSED = (State.WAITING, State.UNREACHABLE, State.FAILED, State.UNKNOWN, State.EXPIRED, State.CANCELLED, State.HELD)
-_LEASE_SECONDS = 60.0
 
 
 def raise_flag(tx: Tx, tools: Tools, situation: Situation, rule: str) -> int:
-    """Write a flag and alert the first on-call person by every route; an open flag of the last minutes is not called twice."""
-    standing = tx.execute(
-        sa.select(Flag.id).where(
-            Flag.person_id == situation.known.id, Flag.acknowledged_at.is_(None), Flag.raised_at > situation.now - NEXT_AFTER
-        )
-    ).scalar()
+    """Write a flag and alert the first on-call person by every route; what stands since the last minutes is not called for twice.
+
+    Of a flag that answers raise no words are kept: they would be the answers.
+    """
+    standing = _standing(tx, situation, rule)
     if standing is not None:
         audit.record(tx, situation.now, "system", "flag.again", f"flag:{standing}", rule=rule)
         return standing
@@ -54,7 +51,7 @@ def raise_flag(tx: Tx, tools: Tools, situation: Situation, rule: str) -> int:
             course_id=_course_of(tx, situation),
             account_id=situation.account_id,
             rule=rule,
-            words_sealed=situation.known.key.seal(Place("flags", "words_sealed", flag_id), situation.said),
+            words_sealed=situation.known.key.seal(Place("flags", "words_sealed", flag_id), "" if from_answers(rule) else situation.said),
             raised_at=situation.now,
             step=0,
             next_alert_at=situation.now,
@@ -63,6 +60,20 @@ def raise_flag(tx: Tx, tools: Tools, situation: Situation, rule: str) -> int:
     audit.record(tx, situation.now, "system", "flag.raise", f"flag:{flag_id}", rule=rule)
     _call_survived(tx, tools, flag_id, clock.now())  # of words that waited in the spool the call is later than the cry
     return flag_id
+
+
+def _standing(tx: Tx, situation: Situation, rule: str) -> int | None:
+    """The flag of the last minutes that this cry belongs to.
+
+    Words belong to a flag of words that nobody has taken over: whoever writes again after that is in need again. The answers of one
+    sitting say the same again and again, so they belong to any flag that is not closed.
+    """
+    lately = sa.select(Flag.id).where(Flag.person_id == situation.known.id, Flag.raised_at > situation.now - NEXT_AFTER)
+    if from_answers(rule):
+        mine = lately.where(Flag.closed_at.is_(None))
+    else:
+        mine = lately.where(Flag.acknowledged_at.is_(None), ~Flag.rule.startswith(FROM_ANSWERS, autoescape=True))
+    return tx.execute(mine.order_by(Flag.id.desc()).limit(1)).scalar_one_or_none()
 
 
 def _next_number(tx: Tx) -> int:
@@ -84,22 +95,40 @@ def _call_survived(tx: Tx, tools: Tools, flag_id: int, now: datetime) -> None:
         tx.execute(sa.update(Flag).where(Flag.id == flag_id).values(next_alert_at=now + AGAIN_AFTER))
 
 
-def acknowledge(tx: Tx, number: int, person_id: int, now: datetime) -> None:
-    """An on-call person takes over the flag with this number.
+def acknowledge(tx: Tx, number: int, person_id: int, now: datetime, *, actor: str | None = None) -> None:
+    """An on-call person takes over the flag with this number. `actor`: who says so, where it is somebody else.
 
     Raises `Refused`: "taken" (somebody else was first), "foreign" (not on call, or no such flag).
     """
-    row = tx.execute(
-        sa.select(Flag.id, Flag.course_id, Flag.acknowledged_at, Flag.acknowledged_by).where(Flag.number == number).with_for_update()
-    ).one_or_none()
+    row = _held(tx, number)
     if row is None or not access.may_take_flag(tx, person_id, row.course_id):
         raise Refused("foreign", "Only the on-call people of this course can take this over.")
-    if row.acknowledged_at is not None and row.acknowledged_by != person_id:
+    _take(tx, row, person_id, now, actor or f"person:{person_id}")
+
+
+def take_over(tx: Tx, number: int, now: datetime) -> None:
+    """The operator takes over the flag with this number, for whoever is on call without being in WeChat.
+
+    Raises `Refused`: "taken", "foreign" (no such flag).
+    """
+    row = _held(tx, number)
+    if row is None:
+        raise Refused("foreign", f"There is no flag {number}.")
+    _take(tx, row, None, now, "operator")
+
+
+def _held(tx: Tx, number: int) -> Any:
+    columns = (Flag.id, Flag.course_id, Flag.acknowledged_at, Flag.acknowledged_by)
+    return tx.execute(sa.select(*columns).where(Flag.number == number).with_for_update()).one_or_none()
+
+
+def _take(tx: Tx, row: Any, person_id: int | None, now: datetime, actor: str) -> None:
+    if row.acknowledged_at is not None and (person_id is None or row.acknowledged_by != person_id):
         raise Refused("taken", "Somebody else on call has taken this over already.")
     if row.acknowledged_at is None:
         tx.execute(sa.update(Flag).where(Flag.id == row.id).values(acknowledged_at=now, acknowledged_by=person_id, next_alert_at=None))
         tx.execute(sa.update(Alert).where(Alert.flag_id == row.id, Alert.state == "ready").values(state="cancelled"))
-        audit.record(tx, now, f"person:{person_id}", "flag.take", f"flag:{row.id}")
+        audit.record(tx, now, actor, "flag.take", f"flag:{row.id}", by=person_id)
 
 
 def call_due(tx: Tx, tools: Tools, now: datetime) -> int:
@@ -163,117 +192,6 @@ def call_next(tx: Tx, keyring: Keyring, flag_id: int, now: datetime) -> None:
     _alert(tx, keyring, flag, called, flag.step + 1, now)
 
 
-def on_call(tx: Tx, course_id: int | None) -> Sequence[Any]:
-    """The on-call people of a course in their order."""
-    return tx.execute(sa.select(*OnCall.__table__.columns).where(OnCall.course_id == course_id).order_by(OnCall.position)).all()
-
-
-def add_on_call(
-    tx: Tx, keyring: Keyring, course_id: int, *, person_id: int | None, email: str | None, webhook: str | None, now: datetime
-) -> int:
-    """Put somebody at the end of a course's on-call list; returns the row's id."""
-    key_id = tx.execute(sa.select(Course.data_key_id).where(Course.id == course_id)).scalar_one()
-    key, row_id = keyring.open(tx, key_id), ids.new_id()
-    position = max((each.position for each in on_call(tx, course_id)), default=0) + 1
-
-    def seal(column: str, plain: str | None) -> bytes | None:
-        return None if plain is None else key.seal(Place("oncall", column, row_id), plain)
-
-    tx.execute(
-        sa.insert(OnCall).values(
-            id=row_id,
-            course_id=course_id,
-            position=position,
-            person_id=person_id,
-            email_sealed=seal("email_sealed", email),
-            webhook_sealed=seal("webhook_sealed", webhook),
-        )
-    )
-    audit.record(tx, now, "operator", "oncall.add", f"course:{course_id}")
-    return row_id
-
-
-def change_webhook(tx: Tx, keyring: Keyring, oncall_id: int, webhook: str) -> None:
-    """Send somebody's alerts to another webhook from now on."""
-    key_id = tx.execute(
-        sa.select(Course.data_key_id).join(OnCall, OnCall.course_id == Course.id).where(OnCall.id == oncall_id)
-    ).scalar_one()
-    sealed = keyring.open(tx, key_id).seal(Place("oncall", "webhook_sealed", oncall_id), webhook)
-    tx.execute(sa.update(OnCall).where(OnCall.id == oncall_id).values(webhook_sealed=sealed))
-
-
-@dataclass(frozen=True)
-class OutsideRoutes:
-    """By what one on-call person of a running course is reached outside WeChat."""
-
-    course: str
-    position: int
-    email: bool
-    webhook: bool
-
-
-def outside_routes(tx: Tx) -> list[OutsideRoutes]:
-    """Everybody on call for a course that is not over, by course and position."""
-    email, webhook = OnCall.email_sealed.is_not(None), OnCall.webhook_sealed.is_not(None)
-    query = sa.select(Course.code, OnCall.position, email, webhook).join(OnCall, OnCall.course_id == Course.id)
-    rows = tx.execute(query.where(Course.ended_at.is_(None)).order_by(Course.code, OnCall.position))
-    return [OutsideRoutes(code, position, bool(mail), bool(hook)) for code, position, mail, hook in rows]
-
-
-@dataclass(frozen=True)
-class OutsideAlert:
-    """One alert that leaves by mail or webhook."""
-
-    id: int
-    route: str
-    address: str = field(repr=False)
-    details: dict[str, Any] = field(repr=False)
-    flag: int = 0
-
-
-def claim_alerts(tx: Tx, keyring: Keyring, now: datetime, machine: float, most: int = 10) -> list[OutsideAlert]:
-    """Alerts by mail and webhook that are due, leased to the caller. One whose address does not open has failed and holds up no other."""
-    rows = tx.execute(
-        sa.select(
-            Alert.id,
-            Alert.route,
-            Alert.step,
-            Alert.flag_id,
-            OnCall.id.label("oncall_id"),
-            OnCall.email_sealed,
-            OnCall.webhook_sealed,
-            OnCall.course_id,
-        )
-        .join(OnCall, OnCall.id == Alert.oncall_id)
-        .where(
-            Alert.route != "chat",
-            Alert.due_at <= now,
-            sa.or_(Alert.state == "ready", sa.and_(Alert.state == "sending", Alert.lease_until < machine)),
-        )
-        .order_by(Alert.id)
-        .limit(most)
-        .with_for_update(skip_locked=True, of=Alert)
-    ).all()
-    tx.execute(
-        sa.update(Alert)
-        .where(Alert.id.in_([row.id for row in rows]))
-        .values(state="sending", lease_until=machine + _LEASE_SECONDS, tries=Alert.tries + 1)
-    )
-    opened = [_opened(tx, keyring, row, now) for row in rows]
-    return [alert for alert in opened if alert is not None]
-
-
-def alert_done(tx: Tx, alert_id: int, error: str | None, now: datetime) -> None:
-    """Write down how an outside alert went; a failed one is tried again a minute later, five times, and alarms the operators."""
-    if error is None:
-        tx.execute(sa.update(Alert).where(Alert.id == alert_id).values(state="sent", error=None))
-        return
-    tries = tx.execute(sa.select(Alert.tries).where(Alert.id == alert_id)).scalar_one()
-    state = "failed" if tries >= _TRIES else "ready"
-    tx.execute(sa.update(Alert).where(Alert.id == alert_id).values(state=state, error=error[:100], due_at=now + timedelta(minutes=1)))
-    audit.alarm(tx, now, "alert_failed", f"alert:{error[:40]}")
-
-
 def _alert(tx: Tx, keyring: Keyring, flag: Any, called: Any, step: int, now: datetime) -> None:
     details = _details(tx, keyring, flag, step)
     routes = {"chat": called.person_id, "email": called.email_sealed, "webhook": called.webhook_sealed}
@@ -313,28 +231,6 @@ def _details(tx: Tx, keyring: Keyring, flag: Any, step: int) -> dict[str, Any]:
     course = tx.execute(sa.select(Course.title).where(Course.id == flag.course_id)).scalar_one_or_none() or ""
     person = names(tx, keyring, [flag.person_id]).get(flag.person_id)  # None is put into words in the reader's language
     return {"flag": flag.number, "course": course, "person": person, "rule": flag.rule, "at": flag.raised_at, "step": step}
-
-
-def _opened(tx: Tx, keyring: Keyring, row: Any, now: datetime) -> OutsideAlert | None:
-    try:
-        return _outside(tx, keyring, row)
-    except Unreadable:
-        error = f"{row.route}: unreadable"
-        tx.execute(sa.update(Alert).where(Alert.id == row.id).values(state="failed", error=error, lease_until=None))
-        audit.alarm(tx, now, "alert_failed", f"alert:{error}")
-        return None
-
-
-def _outside(tx: Tx, keyring: Keyring, row: Any) -> OutsideAlert:
-    key_id = tx.execute(sa.select(Course.data_key_id).where(Course.id == row.course_id)).scalar_one()
-    column = "email_sealed" if row.route == "email" else "webhook_sealed"
-    sealed = row.email_sealed if row.route == "email" else row.webhook_sealed
-    address = keyring.open(tx, key_id).unseal(Place("oncall", column, row.oncall_id), sealed)
-    flag = tx.execute(sa.select(*Flag.__table__.columns).where(Flag.id == row.flag_id)).one()
-    course = tx.execute(sa.select(Course.title).where(Course.id == flag.course_id)).scalar_one_or_none() or ""
-    person = names(tx, keyring, [flag.person_id]).get(flag.person_id)
-    details = {"flag": str(flag.number), "course": course, "person": person, "rule": flag.rule, "when": flag.raised_at, "step": row.step}
-    return OutsideAlert(row.id, row.route, address, details, flag.id)
 
 
 def _course_of(tx: Tx, situation: Situation) -> int | None:
