@@ -12,7 +12,7 @@ from app import ids
 from app.db import Tx, upsert
 from app.keyring import Keyring, Place
 from app.models import Broadcast, Delivery, Membership, stands
-from app.states import DUE, IN_DOUBT, LEASED, OPEN, STOPPABLE, State
+from app.states import DUE, IN_DOUBT, LEASED, OPEN, SETTLED, STOPPABLE, State
 from bots import Bot, Message
 from bots.texts import Words
 from bots.turns import Occasion, OccasionKind
@@ -131,6 +131,15 @@ def details_of(tx: Tx, keyring: Keyring, broadcast_ids: Sequence[int]) -> dict[i
     rows = tx.execute(sa.select(Broadcast.id, Broadcast.data_key_id, Broadcast.details_sealed).where(Broadcast.id.in_(broadcast_ids)))
     texts = {row.id: keyring.unseal(tx, row.data_key_id, Place("broadcasts", "details_sealed", row.id), row.details_sealed) for row in rows}
     return {broadcast_id: thaw(text) for broadcast_id, text in texts.items() if text is not None}
+
+
+def change(tx: Tx, keyring: Keyring, broadcast_id: int, details: Mapping[str, Any], stale_at: datetime) -> None:
+    """Give what has not left yet of a broadcast other gaps and another end of its use; what has left stays as it was."""
+    key_id = tx.execute(sa.select(Broadcast.data_key_id).where(Broadcast.id == broadcast_id)).scalar_one()
+    sealed = keyring.open(tx, key_id).seal(Place("broadcasts", "details_sealed", broadcast_id), freeze(details))
+    tx.execute(sa.update(Broadcast).where(Broadcast.id == broadcast_id).values(details_sealed=sealed, stale_at=stale_at))
+    unsettled = sa.and_(Delivery.broadcast_id == broadcast_id, Delivery.state.not_in(SETTLED))
+    tx.execute(sa.update(Delivery).where(unsettled).values(stale_at=stale_at))
 
 
 def freeze(details: Mapping[str, Any]) -> str:

@@ -115,7 +115,7 @@ class Worker:
         while await self._fire_next(now):
             pass
         await write(lambda tx: flags.call_due(tx, tools, now))
-        while await write(lambda tx: waves.go_on(tx, tools, now)):
+        while await self._assembly.database.read(lambda tx: waves.any_due(tx, now)) and await write(lambda tx: waves.go_on(tx, tools, now)):
             pass
         await self._expand(now)
         await write(broadcasts.close_finished)

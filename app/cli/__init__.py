@@ -58,6 +58,7 @@ _GROUPS = {
     "deliveries": "deliveries:commands",
     "quarantine": "quarantine:commands",
     "instrument": "instruments:commands",
+    "wave": "waves:commands",
 }
 
 

@@ -9,23 +9,13 @@ import typer
 
 from app import clock, courses, forecast, groups, overview, schedules
 from app.assembly import Assembly
-from app.cli import desk
+from app.cli import desk, moments
 from app.cli.courses import InCourse
 from app.db import Tx
-from app.errors import Invalid
 from app.schedules import Reader
 from app.states import UNDER_WAY
 from bots.facts import Progress, ReachForecast
-from bots.staff.moments import Moment, read_moment
 
-_REASONS = {
-    "unreadable": 'write it like "tomorrow 20:00", "周三 20:00" or "2026-03-02 20:00"',
-    "past": "it is over; choose a later one",
-    "far": "it is more than a year ahead",
-    "no_such_day": "the calendar has no such day",
-    "no_such_hour": "the clock has no such hour",
-    "no_hour": "say the hour too",
-}
 _MANY = 50
 _WATCH_SECONDS = 1.0
 
@@ -46,7 +36,7 @@ def announce(
         keyring, database = assembly.tools.keyring, assembly.database
         group_id = database.read_now(lambda tx: groups.by_code(tx, group, None if course is None else courses.by_code(tx, course)))
         zone = database.read_now(lambda tx: overview.course_of_group(tx, group_id))[1]
-        moment = _moment(at, zone) if at else None
+        moment = moments.coming("--at", at, zone) if at else None
         expected = database.read_now(lambda tx: forecast.forecast(tx, assembly.tools.rules, group_id, None, moment, clock.now()))
         if database.read_now(lambda tx: schedules.said_before(tx, keyring, group_id, text, clock.now())):
             typer.echo("The same words went to this group within the last ten minutes.")
@@ -91,16 +81,6 @@ def _plan(tx: Tx, assembly: Assembly, group_id: int, text: str, moment: datetime
     return schedules.number_of(tx, made)
 
 
-def _moment(typed: str, zone: str) -> datetime:
-    found = read_moment(typed, clock.now(), zone)
-    if isinstance(found, Moment):
-        return found.at
-    if found.key == "several":
-        candidates = " or ".join(f"{each.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M}" for each in found.candidates)
-        raise Invalid("at", f"--at {typed!r} may mean {candidates}; write the one you mean.")
-    raise Invalid("at", f"--at {typed!r} does not work: {_REASONS[found.key]}.")
-
-
 def _promise(expected: ReachForecast, moment: datetime | None, zone: str) -> str:
     parts = {
         "get it at once" if moment is None else "will get it then": expected.now,
@@ -110,7 +90,7 @@ def _promise(expected: ReachForecast, moment: datetime | None, zone: str) -> str
     }
     lines = [f"{expected.total} people: " + (", ".join(f"{count} {words}" for words, count in parts.items() if count) or "nobody") + "."]
     if moment is not None:
-        lines.append(f"At {moment.astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M} {zone}.")
+        lines.append(f"At {moments.shown(moment, zone)} {zone}.")
     if expected.quiet_until is not None:
         lines.append(f"Quiet hours hold it until {expected.quiet_until.astimezone(ZoneInfo(zone)):%H:%M}.")
     return "\n".join(lines)

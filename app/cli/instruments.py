@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli import desk
+from app.cli import desk, wordings
 from app.errors import Invalid, NotFound
 from bots.questionnaire import scoring
 from bots.questionnaire.instrument import Instrument, InstrumentError, Rule, every, find, load
@@ -20,10 +20,11 @@ Language = Annotated[str, typer.Option("--language", help="zh or en.")]
 
 def commands() -> typer.Typer:
     """The group `instrument`."""
-    group = typer.Typer(name="instrument", help="Questionnaires: list, show, check a file.", no_args_is_help=True)
+    group = typer.Typer(name="instrument", help="Questionnaires: list, show, check a file; a study's own wording.", no_args_is_help=True)
     named: dict[str, Callable[..., None]] = {"list": list_lines, "show": show, "check": check}
     for name, command in named.items():
         group.command(name)(command)
+    group.add_typer(wordings.commands())
     return group
 
 

@@ -22,23 +22,35 @@ def move(tx: Tx, assignment_id: int, state: Asked, cause: str, now: datetime) ->
 
 def all_become(tx: Tx, which: "sa.ColumnElement[bool]", state: Asked, cause: str, now: datetime) -> None:
     """All assignments for which this holds stand here from now on."""
+    # Whoever is answering one just now is waited for, so that the change and the state are told of the same people.
+    tx.execute(sa.select(Assignment.id).where(which).order_by(Assignment.id).with_for_update())
     changes = sa.select(Assignment.id, sa.literal(state.value), sa.literal(cause), sa.literal(now, AssignmentChange.__table__.c.at.type))
     tx.execute(sa.insert(AssignmentChange).from_select(["assignment_id", "state", "cause", "at"], changes.where(which)))
     tx.execute(sa.update(Assignment).where(which).values(state=state.value, changed_at=now, remind_at=None))
 
 
 def end(tx: Tx, assignment_id: int, state: Asked, cause: str, now: datetime) -> None:
-    """Nothing more is asked: invitation and reminders that have not left are taken back."""
+    """Nothing more is asked: invitation and reminders that have not left are taken back, those of the person's other waves are not."""
     move(tx, assignment_id, state, cause, now)
     tx.execute(sa.update(Assignment).where(Assignment.id == assignment_id).values(remind_at=None))
-    person = sa.select(Assignment.person_id).where(Assignment.id == assignment_id).scalar_subquery()
-    theirs = sa.select(Wave.course_id).join(Assignment, Assignment.wave_id == Wave.id).where(Assignment.id == assignment_id)
+    columns = (Assignment.person_id, Wave.course_id, Wave.closes_at)
+    mine = tx.execute(sa.select(*columns).join(Wave, Wave.id == Assignment.wave_id).where(Assignment.id == assignment_id)).one()
+    others = sa.select(Assignment.id).join(Wave, Wave.id == Assignment.wave_id)
+    theirs = others.where(
+        Assignment.person_id == mine.person_id,
+        Assignment.id != assignment_id,
+        OPEN,
+        sa.or_(Assignment.broadcast_id == Broadcast.id, sa.and_(Wave.closes_at == Broadcast.stale_at, Wave.closes_at != mine.closes_at)),
+    )
     ours = sa.select(Broadcast.id).where(
-        Broadcast.bot == "questionnaire", Broadcast.course_id == theirs.scalar_subquery(), Broadcast.state.in_(["expanding", "going"])
+        Broadcast.bot == "questionnaire",
+        Broadcast.course_id == mine.course_id,
+        Broadcast.state.in_(["expanding", "going"]),
+        ~theirs.exists(),
     )
     tx.execute(
         sa.update(Delivery)
-        .where(Delivery.person_id == person, Delivery.broadcast_id.in_(ours), Delivery.state.in_(STOPPABLE))
+        .where(Delivery.person_id == mine.person_id, Delivery.broadcast_id.in_(ours), Delivery.state.in_(STOPPABLE))
         .values(state=State.CANCELLED, reason="answered", changed_at=now, lease_owner=None, lease_until=None)
     )
 

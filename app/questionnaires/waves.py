@@ -6,7 +6,7 @@ What is said goes through the outbox like all else. Order and moments are rows: 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -16,18 +16,37 @@ from app import audit, broadcasts, ids
 from app.broadcasts import Draft
 from app.db import Tx
 from app.errors import Conflict, Invalid, NotFound
-from app.models import Assignment, AssignmentChange, ConsentGiven, Course, Delivery, Participant, Sheet, Wave, Wording
-from app.questionnaires import standing
+from app.keyring import Keyring
+from app.models import (
+    Assignment,
+    AssignmentChange,
+    Broadcast,
+    ConsentGiven,
+    Course,
+    Delivery,
+    Group,
+    Membership,
+    Participant,
+    Person,
+    Sheet,
+    Wave,
+)
+from app.questionnaires import standing, wording
 from app.questionnaires.shelf import Shelf
 from app.situation import Tools
 from app.states import ANSWERABLE, REACHED, Asked
 from bots.texts import LANGUAGES
-from bots.turns import OccasionKind
+from bots.turns import OccasionKind, Role
 
 LATE = ("keep", "refuse")
-#: People who are invited or reminded in one transaction.
-CHUNK = 500
-_MOST_REMINDERS = 10
+#: People who are invited or reminded in one transaction: some 40 ms, for which everybody else waits on SQLite.
+CHUNK = 200
+_MOST_REMINDERS, _LONGEST_TITLE = 10, 40
+#: A reminder that somebody asked for after the window, where late answers are kept, is of use for so long.
+_LATE_REMINDER = timedelta(days=1)
+#: Nothing that a person did is stored later than this after it came, but for what had to wait on the disk.
+_BELATED = timedelta(minutes=10)
+_BOT = "questionnaire"
 
 
 @dataclass(frozen=True)
@@ -40,7 +59,8 @@ class Rule:
     def moments(self, opens_at: datetime, zone: str) -> list[datetime]:
         """Every moment, in order."""
         local = opens_at.astimezone(ZoneInfo(zone))
-        return [datetime.combine(local.date() + timedelta(days=day), self.hour, local.tzinfo) for day in sorted(self.days)]
+        shown = (datetime.combine(local.date() + timedelta(days=day), self.hour, local.tzinfo) for day in sorted(set(self.days)))
+        return [moment.astimezone(UTC) for moment in shown]
 
 
 @dataclass(frozen=True)
@@ -64,7 +84,7 @@ def add(tx: Tx, shelf: Shelf, course_id: int, plan: Plan, now: datetime, *, acto
 
     Raises `Invalid` where the plan does not fit, `Conflict` where the course has a wave of this code.
     """
-    _check(plan, shelf)
+    _check(plan, shelf, now)
     if tx.execute(sa.select(Wave.id).where(Wave.course_id == course_id, Wave.code == plan.code)).first() is not None:
         raise Conflict("wave", f"The course has a wave {plan.code!r} already; choose another word.")
     wave_id = ids.new_id()
@@ -91,10 +111,17 @@ def add(tx: Tx, shelf: Shelf, course_id: int, plan: Plan, now: datetime, *, acto
     return wave_id
 
 
-def _check(plan: Plan, shelf: Shelf) -> None:
+def _check(plan: Plan, shelf: Shelf, now: datetime) -> None:
     known = shelf.newest()
-    if plan.closes_at <= plan.opens_at:
-        raise Invalid("window", "A wave closes after it opens; correct one of the moments.")
+    _check_window(plan.opens_at, plan.closes_at)
+    if plan.closes_at <= now:
+        raise Invalid("window", "This window is over already; choose a later end.")
+    if (
+        not plan.title
+        or set(plan.title) - set(LANGUAGES)
+        or not all(0 < len(title.strip()) <= _LONGEST_TITLE for title in plan.title.values())
+    ):
+        raise Invalid("title", f"A wave has a title of at most {_LONGEST_TITLE} characters, in {' or '.join(LANGUAGES)}; correct --title.")
     if not plan.instruments or len(set(plan.instruments)) != len(plan.instruments):
         raise Invalid("instruments", "A wave asks at least one instrument, and none twice; correct --instruments.")
     if strange := sorted(set(plan.instruments) - known.keys()):
@@ -111,8 +138,6 @@ def _check(plan: Plan, shelf: Shelf) -> None:
 
 def _frozen(tx: Tx, shelf: Shelf, code: str, frame: str | None) -> dict[str, Any]:
     instrument = shelf.newest()[code]
-    brought = sa.select(Wording.id).where(Wording.instrument == code, Wording.version == instrument.version)
-    wording = tx.execute(brought.order_by(Wording.imported_at.desc(), Wording.id.desc()).limit(1)).scalar_one_or_none()
     frame = frame or next(iter(instrument.time_frames), None)
     return {
         "code": code,
@@ -120,8 +145,9 @@ def _frozen(tx: Tx, shelf: Shelf, code: str, frame: str | None) -> dict[str, Any
         "checksum": instrument.checksum,
         "minutes": instrument.minutes,
         "items": len(instrument.items),
+        "form": instrument.kind == "form",
         "frame": frame,
-        "wording": wording,
+        "wording": wording.newest(tx, instrument),
     }
 
 
@@ -134,16 +160,58 @@ def find(tx: Tx, course: str, code: str) -> Any:
     return row
 
 
-def move(tx: Tx, wave_id: int, *, opens_at: datetime | None, closes_at: datetime | None, now: datetime) -> None:
+def move(
+    tx: Tx,
+    keyring: Keyring,
+    wave_id: int,
+    *,
+    opens_at: datetime | None,
+    closes_at: datetime | None,
+    now: datetime,
+    actor: str = "operator",
+) -> None:
     """Move the window of a wave: its opening while it has not opened, its end while it has not closed. Raises `Invalid`."""
     row = tx.execute(sa.select(*Wave.__table__.columns).where(Wave.id == wave_id).with_for_update()).one()
     if (opens_at is not None and row.state != "planned") or row.state == "closed":
         raise Invalid("window", f"The wave is {row.state}; what has happened cannot be moved.")
     opens, closes = opens_at or row.opens_at, closes_at or row.closes_at
-    if closes <= opens:
-        raise Invalid("window", "A wave closes after it opens; correct one of the moments.")
+    _check_window(opens, closes)
     tx.execute(sa.update(Wave).where(Wave.id == wave_id).values(opens_at=opens, closes_at=closes))
-    audit.record(tx, now, "operator", "wave.move", f"wave:{wave_id}")
+    moved = tx.execute(_with_course().where(Wave.id == wave_id)).one()
+    if closes != row.closes_at:
+        _plan_reminders_again(tx, moved, now)
+        _tell_new_end(tx, keyring, moved, row.closes_at)
+    audit.record(tx, now, actor, "wave.move", f"wave:{wave_id}")
+
+
+def remove(tx: Tx, wave_id: int, now: datetime, *, actor: str = "operator") -> None:
+    """Take back a wave that has not opened. Raises `Invalid`: what people were asked stays."""
+    row = tx.execute(sa.select(Wave.state, Wave.code).where(Wave.id == wave_id).with_for_update()).one()
+    if row.state != "planned":
+        raise Invalid("window", f"The wave is {row.state}; what people were asked stays. Its end can be moved: `tongban wave move`.")
+    tx.execute(sa.delete(Wave).where(Wave.id == wave_id))
+    audit.record(tx, now, actor, "wave.remove", f"wave:{wave_id}", code=row.code)
+
+
+def _check_window(opens_at: datetime, closes_at: datetime) -> None:
+    if closes_at <= opens_at:
+        raise Invalid("window", "A wave closes after it opens; correct one of the moments.")
+
+
+def _plan_reminders_again(tx: Tx, wave: Any, now: datetime) -> None:
+    """A later end makes room for reminders that fell behind the former one; what somebody asked for themself stays."""
+    upcoming = _next_reminder(rule_of(wave.plan), wave, now)
+    unplanned = sa.and_(Assignment.wave_id == wave.id, Assignment.remind_at.is_(None), Assignment.state.in_(ANSWERABLE))
+    tx.execute(sa.update(Assignment).where(unplanned).values(remind_at=upcoming))
+
+
+def _tell_new_end(tx: Tx, keyring: Keyring, wave: Any, former: datetime) -> None:
+    """What has not left yet names the new end, and is of use until then."""
+    mine = sa.and_(Broadcast.bot == _BOT, Broadcast.course_id == wave.course_id, Broadcast.stale_at == former, Broadcast.state == "going")
+    found = tx.execute(sa.select(Broadcast.id).where(mine)).scalars().all()
+    for broadcast_id, details in broadcasts.details_of(tx, keyring, found).items():
+        if details["wave"] == wave.id:
+            broadcasts.change(tx, keyring, broadcast_id, {**details, "closes_at": wave.closes_at}, wave.closes_at)
 
 
 def counts(tx: Tx, wave_id: int) -> dict[str, int]:
@@ -157,28 +225,63 @@ def counts(tx: Tx, wave_id: int) -> dict[str, int]:
 
 def go_on(tx: Tx, tools: Tools, now: datetime) -> bool:
     """Take the next step that is due: open a wave, invite some of its people, remind some, close it. False where none is due."""
-    return _open(tx, now) or _invite(tx, tools, now) or _remind(tx, tools, now) or _close(tx, now) or _note_reached(tx)
+    return _open(tx, now) or _invite(tx, tools, now) or _remind(tx, tools, now) or _note_reached(tx) or _close(tx, now)
+
+
+def any_due(tx: Tx, now: datetime) -> bool:
+    """Whether `go_on` would do something: asked twice a second, and nobody who writes waits for the answer."""
+    found = (_with_course().where(*conditions).limit(1) for conditions in (_opening(now), _inviting(now), _reminding(now), _closing(now)))
+    return any(tx.execute(query).first() is not None for query in (*found, _newly_reached().limit(1)))
 
 
 def next_moment(tx: Tx) -> datetime | None:
     """When something is due by itself."""
+    opening = sa.select(sa.func.min(Wave.opens_at)).join(Course, Course.id == Wave.course_id).where(_MAY_OPEN)
     moments = (
-        tx.execute(sa.select(sa.func.min(Wave.opens_at)).where(Wave.state == "planned")).scalar_one_or_none(),
+        tx.execute(opening).scalar_one_or_none(),
         tx.execute(sa.select(sa.func.min(Wave.closes_at)).where(Wave.state == "open")).scalar_one_or_none(),
         tx.execute(sa.select(sa.func.min(Assignment.remind_at)).where(Assignment.remind_at.is_not(None))).scalar_one_or_none(),
     )
     return min((moment for moment in moments if moment is not None), default=None)
 
 
+_MAY_OPEN = sa.and_(Wave.state == "planned", Course.ended_at.is_(None))
+
+_Conditions = tuple["sa.ColumnElement[bool]", ...]
+
+
+def _opening(now: datetime) -> _Conditions:
+    return _MAY_OPEN, Wave.opens_at <= now
+
+
+def _inviting(now: datetime) -> _Conditions:
+    return Wave.state == "open", Wave.closes_at > now, _uninvited(Wave.course_id, Wave.id).exists()
+
+
+def _reminding(now: datetime) -> _Conditions:
+    return (sa.select(Assignment.id).where(Assignment.wave_id == Wave.id, Assignment.remind_at <= now).exists(),)
+
+
+def _closing(now: datetime) -> _Conditions:
+    left = sa.select(Assignment.id).where(Assignment.wave_id == Wave.id, standing.OPEN).exists()
+    # An answer that came in time may be stored after its wave was closed, and its assignment is open again.
+    belated = sa.and_(Wave.state == "closed", Wave.late == "refuse", Wave.closes_at > now - _BELATED, left)
+    return Wave.closes_at <= now, sa.or_(Wave.state == "open", belated)
+
+
+def _with_course() -> "sa.Select[Any]":
+    columns = (*Wave.__table__.columns, Course.account_id, Course.data_key_id, Course.title, Course.zone)
+    return sa.select(*columns).join(Course, Course.id == Wave.course_id)
+
+
 def _due(tx: Tx, *conditions: Any) -> Any:
     """One wave for which this holds, that no other process is at."""
-    query = sa.select(*Wave.__table__.columns, Course.account_id, Course.data_key_id, Course.title, Course.zone)
-    query = query.join(Course, Course.id == Wave.course_id).where(*conditions).order_by(Wave.id).limit(1)
+    query = _with_course().where(*conditions).order_by(Wave.id).limit(1)
     return tx.execute(query.with_for_update(skip_locked=True, of=Wave)).one_or_none()
 
 
 def _open(tx: Tx, now: datetime) -> bool:
-    wave = _due(tx, Wave.state == "planned", Wave.opens_at <= now, Course.ended_at.is_(None))
+    wave = _due(tx, *_opening(now))
     if wave is None:
         return False
     tx.execute(sa.update(Wave).where(Wave.id == wave.id).values(state="open"))
@@ -188,31 +291,40 @@ def _open(tx: Tx, now: datetime) -> bool:
 
 def _invite(tx: Tx, tools: Tools, now: datetime) -> bool:
     """Put an open wave to people who take part and have not got it: everybody at its opening, later whoever joins."""
-    wave = _due(tx, Wave.state == "open", Wave.closes_at > now, _uninvited(Wave.course_id, Wave.id).exists())
+    wave = _due(tx, *_inviting(now))
     if wave is None:
         return False
     people = tx.execute(_uninvited(wave.course_id, wave.id).order_by(Participant.person_id).limit(CHUNK)).scalars().all()
-    draft = _draft(wave, OccasionKind.INVITATION)
-    broadcast_id = broadcasts.send_to(tx, tools.keyring, draft, people, now)
-    rule = Rule(tuple(wave.plan["reminders"]["days"]), time.fromisoformat(wave.plan["reminders"]["hour"]))
-    _assign(tx, wave, people, broadcast_id, _next_reminder(rule, wave, now), now)
+    if people:  # none are left where another process was there between our look and our lock
+        broadcast_id = broadcasts.send_to(tx, tools.keyring, _draft(wave, OccasionKind.INVITATION, wave.closes_at), people, now)
+        _assign(tx, wave, people, broadcast_id, _next_reminder(rule_of(wave.plan), wave, now), now)
     return True
 
 
 def _uninvited(course_id: Any, wave_id: Any) -> "sa.Select[Any]":
-    theirs = sa.select(Assignment.id).where(Assignment.wave_id == wave_id, Assignment.person_id == Participant.person_id)
-    mine = theirs.correlate(Participant, Wave).exists()
-    agreed = (
-        sa.select(ConsentGiven.id)
-        .where(
-            ConsentGiven.course_id == Participant.course_id,
-            ConsentGiven.person_id == Participant.person_id,
-            ConsentGiven.ended_at.is_(None),
-        )
-        .exists()
+    """Who takes part, consents and is not paused; whoever resumes is invited then."""
+    person = Participant.person_id
+    seat = sa.select(Membership.id).join(Group, Group.id == Membership.group_id)
+    seated = seat.where(
+        Group.course_id == Participant.course_id,
+        Membership.person_id == person,
+        Membership.role == Role.PARTICIPANT.value,
+        Membership.ended_at.is_(None),
     )
-    return sa.select(Participant.person_id).where(
-        Participant.course_id == course_id, Participant.person_id.is_not(None), Participant.withdrawn_at.is_(None), agreed, ~mine
+    agreed = sa.select(ConsentGiven.id).where(
+        ConsentGiven.course_id == Participant.course_id, ConsentGiven.person_id == person, ConsentGiven.ended_at.is_(None)
+    )
+    paused = sa.select(Person.id).where(Person.id == person, Person.paused_at.is_not(None))
+    mine = sa.select(Assignment.id).where(Assignment.wave_id == wave_id, Assignment.person_id == person)
+    mine = mine.correlate(Participant, Wave)  # two levels up is not found by itself: it would mean any wave
+    return sa.select(person).where(
+        Participant.course_id == course_id,
+        person.is_not(None),
+        Participant.withdrawn_at.is_(None),
+        seated.exists(),
+        agreed.exists(),
+        ~paused.exists(),
+        ~mine.exists(),
     )
 
 
@@ -244,8 +356,8 @@ def _assign(tx: Tx, wave: Any, people: Iterable[int], broadcast_id: int, remind_
 
 def ordered(instruments: Sequence[Mapping[str, Any]], seed: int) -> list[Mapping[str, Any]]:
     """The instruments in the order that this seed draws; forms come first in any case, as the plan has them."""
-    forms = [each for each in instruments if each["code"] == "intake"]
-    scales = [each for each in instruments if each["code"] != "intake"]
+    forms = [each for each in instruments if each["form"]]
+    scales = [each for each in instruments if not each["form"]]
     return [*forms, *sorted(scales, key=lambda each: hashlib.sha256(f"{seed}.{each['code']}".encode()).digest())]
 
 
@@ -264,12 +376,12 @@ def _sheet(assignment_id: int, place: int, each: Mapping[str, Any], now: datetim
     }
 
 
-def _draft(wave: Any, kind: OccasionKind) -> Draft:
+def _draft(wave: Any, kind: OccasionKind, stale_at: datetime) -> Draft:
     plan = wave.plan
     details = {
         "wave": wave.id,
         "course": wave.title,
-        "titles": {language: plan["title"].get(language, "") for language in LANGUAGES},
+        "titles": plan["title"],
         "minutes": sum(each["minutes"] for each in plan["instruments"]),
         "items": sum(each["items"] for each in plan["instruments"]),
         "count": len(plan["instruments"]),
@@ -278,12 +390,17 @@ def _draft(wave: Any, kind: OccasionKind) -> Draft:
     return Draft(
         account_id=wave.account_id,
         key_id=wave.data_key_id,
-        bot="questionnaire",
+        bot=_BOT,
         kind=kind,
         details=details,
         course_id=wave.course_id,
-        stale_at=wave.closes_at,
+        stale_at=stale_at,
     )
+
+
+def rule_of(plan: Mapping[str, Any]) -> Rule:
+    """The rule of reminders in a wave's frozen plan."""
+    return Rule(tuple(plan["reminders"]["days"]), time.fromisoformat(plan["reminders"]["hour"]))
 
 
 def _next_reminder(rule: Rule, wave: Any, now: datetime) -> datetime | None:
@@ -292,52 +409,58 @@ def _next_reminder(rule: Rule, wave: Any, now: datetime) -> datetime | None:
 
 
 def _remind(tx: Tx, tools: Tools, now: datetime) -> bool:
-    """Remind those whose moment has come and who have not finished."""
-    due = sa.and_(Assignment.wave_id == Wave.id, Assignment.remind_at <= now)
-    wave = _due(tx, sa.select(Assignment.id).where(due).exists())
+    """Remind those whose moment has come, who have not finished and may still answer; a paused person gets the next one at the earliest."""
+    wave = _due(tx, *_reminding(now))
     if wave is None:
         return False
-    mine = sa.select(Assignment.id, Assignment.person_id, Assignment.state).where(
-        Assignment.wave_id == wave.id, Assignment.remind_at <= now
-    )
-    rows = tx.execute(mine.order_by(Assignment.id).limit(CHUNK).with_for_update()).all()
-    rule = Rule(tuple(wave.plan["reminders"]["days"]), time.fromisoformat(wave.plan["reminders"]["hour"]))
-    open_ = [row for row in rows if row.state in ANSWERABLE] if now < wave.closes_at else []
-    if open_:
-        broadcasts.send_to(tx, tools.keyring, _draft(wave, OccasionKind.REMINDER), [row.person_id for row in open_], now)
-    reminded = sa.case((Assignment.id.in_([row.id for row in open_]), Assignment.reminders + 1), else_=Assignment.reminders)
-    tx.execute(
-        sa.update(Assignment)
-        .where(Assignment.id.in_([row.id for row in rows]))
-        .values(remind_at=_next_reminder(rule, wave, now) if open_ else None, reminders=reminded)
-    )
+    columns = (Assignment.id, Assignment.person_id, Assignment.state, Assignment.remind_at, Person.paused_at)
+    query = sa.select(*columns).join(Person, Person.id == Assignment.person_id)
+    query = query.where(Assignment.wave_id == wave.id, Assignment.remind_at <= now).order_by(Assignment.id).limit(CHUNK)
+    rows = tx.execute(query.with_for_update(of=Assignment)).all()
+    closed, rule = now >= wave.closes_at, rule_of(wave.plan)
+    open_ = [row for row in rows if row.state in ANSWERABLE and (wave.late == "keep" or not closed)]
+    reminded = [row for row in open_ if row.paused_at is None]
+    if reminded:
+        draft = _draft(wave, OccasionKind.REMINDER, now + _LATE_REMINDER if closed else wave.closes_at)
+        broadcasts.send_to(tx, tools.keyring, draft, [row.person_id for row in reminded], now)
+    planned = set(rule.moments(wave.opens_at, wave.zone))
+    counted = [row.id for row in reminded if row.remind_at in planned]
+    tx.execute(sa.update(Assignment).where(Assignment.id.in_(counted)).values(reminders=Assignment.reminders + 1))
+    tx.execute(sa.update(Assignment).where(Assignment.id.in_([row.id for row in rows])).values(remind_at=None))
+    upcoming = _next_reminder(rule, wave, now)
+    tx.execute(sa.update(Assignment).where(Assignment.id.in_([row.id for row in open_])).values(remind_at=upcoming))
     return True
 
 
 def _close(tx: Tx, now: datetime) -> bool:
-    wave = _due(tx, Wave.state == "open", Wave.closes_at <= now)
+    wave = _due(tx, *_closing(now))
     if wave is None:
         return False
     tx.execute(sa.update(Wave).where(Wave.id == wave.id).values(state="closed"))
     mine = sa.and_(Assignment.wave_id == wave.id, Assignment.state.in_(ANSWERABLE))
-    tx.execute(sa.update(Assignment).where(mine).values(remind_at=None))
     if wave.late == "refuse":
         standing.all_become(tx, mine, Asked.WINDOW_CLOSED, "wave_closed", now)
-    audit.record(tx, now, "system", "wave.close", f"wave:{wave.id}")
+    else:  # the rule ends with the window; what somebody asked for themself is kept
+        ruled = Assignment.remind_at.in_(rule_of(wave.plan).moments(wave.opens_at, wave.zone))
+        tx.execute(sa.update(Assignment).where(mine, ruled).values(remind_at=None))
+    if wave.state == "open":
+        audit.record(tx, now, "system", "wave.close", f"wave:{wave.id}")
     return True
 
 
-def _note_reached(tx: Tx) -> bool:
-    """Who was invited and whose invitation WeChat has taken is reached, from the moment at which it was taken."""
-    theirs = sa.and_(Delivery.broadcast_id == Assignment.broadcast_id, Delivery.person_id == Assignment.person_id)
-    query = (
+def _newly_reached() -> "sa.Select[int, datetime]":
+    theirs = sa.and_(Delivery.broadcast_id == Assignment.broadcast_id, Delivery.person_id == Assignment.person_id, Delivery.part == 0)
+    return (
         sa.select(Assignment.id, Delivery.changed_at)
         .join(Delivery, theirs)
         .where(Assignment.state == Asked.INVITED, Assignment.wave_id.in_(sa.select(Wave.id).where(Wave.state == "open")))
         .where(Delivery.state.in_(REACHED))
-        .order_by(Assignment.id)
-        .limit(CHUNK)
     )
+
+
+def _note_reached(tx: Tx) -> bool:
+    """Who was invited and whose invitation WeChat has taken is reached, from the moment at which it was taken."""
+    query = _newly_reached().order_by(Assignment.id).limit(CHUNK)
     rows = tx.execute(query.with_for_update(of=Assignment, skip_locked=True)).all()
     for row in rows:
         tx.execute(sa.update(Assignment).where(Assignment.id == row.id).values(state=Asked.REACHED.value, changed_at=row.changed_at))

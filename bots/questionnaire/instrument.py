@@ -29,8 +29,8 @@ _RULES = ("mean", "sum")
 _MOST_POINTS = 11
 #: Of so many answers one may be missing, of fewer none of the share below (instruments.md, section 3).
 _MISSING_SHARE = 5
-#: An item is one message among buttons: longer ones are hard to read on a phone.
-_LONGEST_ITEM = 400
+#: Bytes. An item is one message among buttons: longer ones are hard to read on a phone.
+LONGEST_ITEM = 400
 
 
 class InstrumentError(ValueError):
@@ -283,8 +283,8 @@ class _Reading:
     def _words(self, tree: Mapping[str, Any], place: str) -> Mapping[str, str]:
         words = {language: self._text(tree, language, place) for language in LANGUAGES}
         for language, text in words.items():
-            if len(text.encode()) > _LONGEST_ITEM:
-                self.refuse(f"{place}, {language}", f"is longer than {_LONGEST_ITEM} bytes; shorten it")
+            if len(text.encode()) > LONGEST_ITEM:
+                self.refuse(f"{place}, {language}", f"is longer than {LONGEST_ITEM} bytes; shorten it")
         return words
 
     def _form_items(self) -> tuple[Item, ...]:
