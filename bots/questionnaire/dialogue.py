@@ -20,7 +20,7 @@ from bots.questionnaire.voice import Voice
 from bots.texts import Words
 from bots.turns import Turn
 
-#: Words that come after so long are greeted first; a push that waited longer than this in the spool was answered late.
+#: Words that come after so long are greeted first; a push whose moment lies further off was answered late, or its clock is wrong.
 _LONG_AGO, _LATE = timedelta(hours=12), timedelta(seconds=10)
 _HOURS = (1, 3, 6)
 _MOST_HOURS = 72
@@ -58,9 +58,14 @@ class Here:
         return next(found, None)
 
     def asked_at(self) -> int:
-        """When the words that are answered now were written, by their own clock: what is older than that has not seen the answer."""
+        """When the words that are answered now were written, by their own clock: what is older than that has not seen the answer.
+
+        It never runs back: words that came late were no answer either.
+        """
         sent = self.turn.sent_at
-        return int((self.turn.now if sent is None or self.turn.now - sent > _LATE else sent).timestamp())
+        usual = sent is not None and abs(self.turn.now - sent) <= _LATE
+        asked = int((sent if sent is not None and usual else self.turn.now).timestamp())
+        return max(asked, self.place.asked if self.place else 0)
 
     def say(self, message: Message, place: Place | None, *effects: Effect, rests: bool = False) -> Answer:
         """Answer, and remember the place."""

@@ -180,7 +180,9 @@ class Play:
         """Words from before the question was seen."""
         meant = self.model.waits_for()
         if meant is not None and meant != ("intake", WORDS):
+            asked_at = self.shown_at
             self.say(str(self.model.takes(*meant)[0]), unseen=True)
+            self.shown_at = asked_at  # the question was seen before
         elif meant is None:
             self.noise(a, 0)
 
@@ -218,7 +220,10 @@ class Play:
         self._asked_again()
 
     def help(self, _a: int, _b: int) -> None:
+        """Another bot answers; the question that comes back behind it was seen before."""
+        asked_at = self.shown_at
         self.say("帮助")
+        self.shown_at = asked_at
 
     def pause(self, _a: int, _b: int) -> None:
         if self.model.current is None or self.model.paused:
@@ -317,9 +322,9 @@ def test_a_hundred_random_conversations_leave_what_the_model_says(database_url: 
         @given(STEPS)
         def play(steps: list[Step]) -> None:
             one = begin()
-            for kind, a, b in steps:
+            for number, (kind, a, b) in enumerate(steps):
                 getattr(one, kind)(a, b)
-                assert _found(one) == one.model.answers, (kind, a, b)
+                assert _found(one) == one.model.answers, (kind, a, b, number, one.model, one.talk.reply)
             state = standing(one.desk, one.person_id, WAVES[id(one.desk)])
             assert (state == "complete") is (len(one.model.handed_in) == len(INSTRUMENTS))
 
