@@ -53,6 +53,7 @@ class Texts:
 
     def __init__(self, by_language: Mapping[str, Mapping[str, str]]) -> None:
         self._by_language = by_language
+        self._split = {language: {key: _parts(words) for key, words in texts.items()} for language, texts in by_language.items()}
 
     def keys(self) -> frozenset[str]:
         """Every key, dotted; the same in each language."""
@@ -60,14 +61,24 @@ class Texts:
 
     def fill(self, key: str, language: str, zone: str = "Asia/Shanghai", /, **gaps: Any) -> Words:
         """The words under `key` with every gap filled. Raises `TextError` for a missing key, gap or wrong type."""
-        words = self._by_language[language if language in self._by_language else LANGUAGES[0]].get(key)
-        if words is None:
+        split = self._split[language if language in self._split else LANGUAGES[0]].get(key)
+        if split is None:
             raise TextError(f"No words under {key!r} in {language}.")
-        return Words(_GAP.sub(lambda gap: _fill(key, gap, gaps, language, zone), words))
+        first: Words = split[0]
+        rest = split[1:]
+        if not rest:
+            return first
+        return Words("".join([first, *[f"{_fill(key, name, kind, gaps, language, zone)}{words}" for name, kind, words in rest]]))
 
 
-def _fill(key: str, gap: re.Match[str], gaps: Mapping[str, Any], language: str, zone: str) -> str:
-    name, kind = gap.group(1), gap.group(2) or "text"
+def _parts(words: str) -> tuple[Any, ...]:
+    """A text cut at its gaps, once: its beginning, then for each gap its name, its kind and what follows it."""
+    pieces = _GAP.split(words)
+    following = zip(pieces[1::3], pieces[2::3], pieces[3::3], strict=True)
+    return (Words(pieces[0]), *((name, kind or "text", after) for name, kind, after in following))
+
+
+def _fill(key: str, name: str, kind: str, gaps: Mapping[str, Any], language: str, zone: str) -> str:
     if name not in gaps:
         raise TextError(f"{key!r} has a gap {name!r} that nothing fills.")
     value = gaps[name]

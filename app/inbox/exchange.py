@@ -82,12 +82,13 @@ class _Floor:
 
 @dataclass(frozen=True)
 class _Said:
-    """What a bot said and what is remembered after it. `grave`: it was about danger."""
+    """What a bot said and what is remembered after it. `grave`: it was about danger; `answered`: a question was, so no echo goes round."""
 
     bot: str
     messages: list[Message]
     memories: tuple[_Memory, ...]
     grave: bool = False
+    answered: bool = False
 
 
 class Exchange:
@@ -117,7 +118,7 @@ class Exchange:
         flooded, recent = self._flood(floor.recent)
         said = self._converse(event, floor, only_safety=flooded)
         text = self._rendered(said.messages)
-        echo = bool(text) and self._echo(recent, event, text, said.bot)
+        echo = bool(text) and not said.answered and self._echo(recent, event, text, said.bot)
         if echo:
             text = ""
         # Nothing goes along with an answer that is not given, nor with help for somebody in danger.
@@ -150,7 +151,7 @@ class Exchange:
         after = floor.after(bot.name, answer)
         if not grave and floor.holder not in (None, bot.name) and floor.holder == _holder(after):
             messages = [*messages, *self._again(turn, floor, messages)]
-        return _Said(bot.name, messages, after, grave)
+        return _Said(bot.name, messages, after, grave, any(isinstance(effect, Record) for effect in answer.effects))
 
     def _rendered(self, messages: Sequence[Message]) -> str:
         return "\n\n".join(render(message, self._incoming.link_for(self._at.known.id)) for message in messages)

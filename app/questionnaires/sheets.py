@@ -121,7 +121,7 @@ def record(tx: Tx, known: Known, assignments: Sequence[AssignmentView], effect: 
 
 
 def _check(assignment: AssignmentView, sheet: SheetView, given: Given) -> None:
-    item = next((each for each in sheet.instrument.items if each.number == given.item), None)
+    item = sheet.instrument.items[given.item - 1] if 0 < given.item <= len(sheet.instrument.items) else None
     fits = item is not None and (given.value in item.points if given.value is not None else assignment.skips)
     if item is None or not fits or (item.kind is Kind.TEXT and given.value is not None and not given.text.strip()):
         raise Refused("foreign", "This question takes no such answer.")

@@ -69,7 +69,7 @@ class Here:
 
     def say(self, message: Message, place: Place | None, *effects: Effect, rests: bool = False) -> Answer:
         """Answer, and remember the place."""
-        remembered = None if place is None else replace(place, asked=self.asked_at()).memory()
+        remembered = None if place is None else place.memory() | {"asked": self.asked_at()}
         return Answer((*effects, Say(message)), remembered, rests=rests)
 
     def end(self, key: str, *effects: Effect, **gaps: object) -> Answer:

@@ -1,7 +1,7 @@
 """Where the conversation about questionnaires stands: the small memory of the bot."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -30,7 +30,7 @@ class Place:
 
     def memory(self) -> dict[str, Any]:
         """As it is remembered."""
-        return {"v": 1, **asdict(self), "mode": self.mode.value}
+        return {"v": 1, "wave": self.wave, "sheet": self.sheet, "item": self.item, "asked": self.asked, "mode": self.mode.value}
 
 
 def read_place(memory: Mapping[str, Any] | None) -> Place | None:

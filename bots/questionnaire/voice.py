@@ -1,7 +1,7 @@
 """Hides how questions are put into words so that they fit into one message: progress, options, review, what was heard."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from bots.choices import short
@@ -87,8 +87,8 @@ def question(
 
 def _with(message: Message, above: Sequence[Words]) -> Message:
     """The message below these words; those that do not fit any more are left out, the last ones first."""
-    for count in range(len(above), -1, -1):
-        whole = replace(message, text=Words("\n\n".join([*above[:count], message.text])))
+    for count in range(len(above), 0, -1):
+        whole = Message(Words("\n\n".join([*above[:count], message.text])), message.choices)
         if room(whole) >= 0:
             return whole
     return message
