@@ -21,11 +21,12 @@ from app.keyring import Place, Unreadable
 from app.logs import place_of
 from app.outbox import riding
 from app.people import Known
+from app.questionnaires import sheets
 from app.reach import Action
 from app.situation import Situation, Tools
 from bots import Bot, Message, Need, patient
 from bots.conversation import FIRST, LAST, who_answers
-from bots.effects import Answer, BeginAssignment, RaiseFlag, Record, Say
+from bots.effects import Answer, BeginAssignment, HandIn, RaiseFlag, Record, Say
 from bots.facts import Facts
 from bots.questionnaire.sheets import OpenAssignments
 from bots.texts import Words
@@ -43,7 +44,7 @@ _OWN_WORDS = 3
 _OVERREACH = frozenset({"role", "foreign"})
 _ROUNDS = 2
 #: These are looked through before they write, and touch this person's own rows only: they need neither savepoint nor an early note.
-_OWN = (Record, BeginAssignment)
+_OWN = (Record, BeginAssignment, HandIn)
 
 
 @dataclass(frozen=True)
@@ -163,6 +164,8 @@ class Exchange:
         done = [effect for effect in answer.effects if not isinstance(effect, Say)]
         if len(done) > 1 or not all(isinstance(effect, _OWN) for effect in done):
             return None
+        if done and isinstance(done[0], HandIn) and sheets.completes(self._at.assignments, done[0].sheet):
+            return None  # what was to remind them is taken back, and ledgers go before deliveries
         try:
             return effects.apply(self._tx, self._tools, self._at, answer.effects)
         except Refused:  # before anything was written; the bot is asked again

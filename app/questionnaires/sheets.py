@@ -168,11 +168,20 @@ def hand_in(tx: Tx, assignments: Sequence[AssignmentView], effect: HandIn, now: 
     assignment, sheet = _mine(assignments, effect.sheet, now)
     if sheet.open_item() is not None:
         raise Refused("open", "A question is still open.")
-    tx.execute(sa.update(Sheet).where(Sheet.id == sheet.id).values(handed_in_at=now, changed_at=now))
-    if all(each.handed_in or each.id == sheet.id for each in assignment.sheets):
+    _HAND_IN.run(tx, sheet=sheet.id, now=now)
+    if _is_last(assignment, sheet.id):
         standing.end(tx, assignment.id, Asked.COMPLETE, "handed_in", now)
     elif assignment.state != Asked.PARTIAL:
         standing.move(tx, assignment.id, Asked.PARTIAL, "answered", now)
+
+
+def completes(assignments: Sequence[AssignmentView], sheet_id: int) -> bool:
+    """Whether this sheet is the last of its assignment."""
+    return any(each.sheet(sheet_id) is not None and _is_last(each, sheet_id) for each in assignments)
+
+
+def _is_last(assignment: AssignmentView, sheet_id: int) -> bool:
+    return all(each.handed_in or each.id == sheet_id for each in assignment.sheets)
 
 
 def decline(tx: Tx, assignments: Sequence[AssignmentView], effect: Decline, now: datetime) -> None:
@@ -213,6 +222,13 @@ def _value(table: Any, column: str, name: str | None = None) -> Any:
 
 _ANSWER_COLUMNS = ("id", "sheet_id", "item", "version", "value", "missing", "raw", "text_sealed", "road", "at")
 _INSERT = Prepared(lambda _: [sa.insert(GivenAnswer).values({name: _value(GivenAnswer, name) for name in _ANSWER_COLUMNS})])
+_HAND_IN = Prepared(
+    lambda _: [
+        sa.update(Sheet)
+        .where(Sheet.id == _value(Sheet, "id", "sheet"))
+        .values(handed_in_at=_value(Sheet, "handed_in_at", "now"), changed_at=_value(Sheet, "changed_at", "now"))
+    ]
+)
 _REMEMBER = Prepared(
     lambda _: [
         sa.update(Sheet)
