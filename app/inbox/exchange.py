@@ -56,6 +56,10 @@ class _Memory:
     open: bool
     rests: bool = False
 
+    def stored(self) -> tuple[Any, ...]:
+        """As it rests in the row; nearly nothing rests, so that is said only where it is so."""
+        return (self.bot, self.memory, self.open, *((True,) if self.rests else ()))
+
 
 def _holder(memories: Sequence[_Memory]) -> str | None:
     """Who has the floor: the last of these that waits for an answer."""
@@ -265,11 +269,7 @@ class Exchange:
         reply = self._incoming.write_reply(text) if text else None
         sealed = None if reply is None else key.seal(Place("inbox", "reply_sealed", self._note.id), reply)
         conversation_id = self._sender.conversation_id or ids.new_id()
-        stored = (
-            json.dumps([(each.bot, each.memory, each.open, each.rests) for each in said.memories], ensure_ascii=False)
-            if said.memories
-            else None
-        )
+        stored = json.dumps([each.stored() for each in said.memories], ensure_ascii=False) if said.memories else None
         floor = None if stored is None else key.seal(Place("conversations", "floor_sealed", conversation_id), stored)
         left = Left(said.bot or None, sealed, conversation_id, floor, _open(said.memories), recent)
         rows.finish(self._tx, self._note, self._sender, left, action=self._action, traffic=self._traffic, kept=self._kept)

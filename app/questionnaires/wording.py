@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import aliased
@@ -11,9 +11,11 @@ from app import audit, ids
 from app.db import Tx
 from app.errors import Invalid
 from app.models import Wording
-from app.questionnaires.brought import Brought
 from bots.questionnaire.instrument import Instrument
 from bots.texts import LANGUAGES
+
+if TYPE_CHECKING:  # it reads spreadsheets, and no server waits for what reads spreadsheets
+    from app.questionnaires.brought import Brought
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Frozen:
     new: bool = False
 
 
-def freeze(tx: Tx, brought: Brought, now: datetime, *, actor: str = "operator") -> Frozen:
+def freeze(tx: Tx, brought: "Brought", now: datetime, *, actor: str = "operator") -> Frozen:
     """Store a wording for good; the same once more changes nothing. Raises `Invalid` where the file has a problem."""
     instrument = brought.instrument
     if brought.errors or instrument is None:
