@@ -14,6 +14,7 @@ from app.keyring import Keyring, Place
 from app.models import (
     Alert,
     Allowance,
+    Assignment,
     Broadcast,
     ConsentGiven,
     Contact,
@@ -22,6 +23,7 @@ from app.models import (
     Delivery,
     Erasure,
     Flag,
+    GivenAnswer,
     Group,
     Identity,
     InboxItem,
@@ -32,6 +34,8 @@ from app.models import (
     Person,
     Quarantined,
     Schedule,
+    Sheet,
+    Wave,
     stands,
 )
 from app.models import DataKey as DataKeyRow
@@ -374,6 +378,14 @@ def export(tx: Tx, keyring: Keyring, person_id: int) -> dict[str, Any]:
                 ConsentGiven.person_id == person_id
             ),
         ),
+        "questionnaires": _rows(
+            tx,
+            sa.select(Course.code.label("course"), Wave.code.label("wave"), Assignment.state, Assignment.changed_at)
+            .join(Wave, Wave.id == Assignment.wave_id)
+            .join(Course, Course.id == Wave.course_id)
+            .where(Assignment.person_id == person_id),
+        ),
+        "answers": _answers(tx, keyring, person_id, person.data_key_id),
         "deliveries": _rows(
             tx,
             sa.select(Delivery.id, Delivery.state, Delivery.reason, Delivery.changed_at)
@@ -384,6 +396,27 @@ def export(tx: Tx, keyring: Keyring, person_id: int) -> dict[str, Any]:
             tx, sa.select(InboxItem.kind, InboxItem.received_at).where(InboxItem.person_id == person_id).order_by(InboxItem.id)
         ),
     }
+
+
+def _answers(tx: Tx, keyring: Keyring, person_id: int, key_id: int) -> list[dict[str, Any]]:
+    """Every answer to a questionnaire in every version, with the words of their own."""
+    query = (
+        sa.select(
+            Wave.code.label("wave"),
+            *(Sheet.instrument, GivenAnswer.item, GivenAnswer.version, GivenAnswer.value, GivenAnswer.missing, GivenAnswer.raw),
+            *(GivenAnswer.road, GivenAnswer.at, GivenAnswer.id, GivenAnswer.text_sealed),
+        )
+        .join(Sheet, Sheet.id == GivenAnswer.sheet_id)
+        .join(Assignment, Assignment.id == Sheet.assignment_id)
+        .join(Wave, Wave.id == Assignment.wave_id)
+        .where(Assignment.person_id == person_id)
+        .order_by(GivenAnswer.at, GivenAnswer.id)
+    )
+    found = []
+    for row in _rows(tx, query):
+        words = keyring.unseal(tx, key_id, Place("answers", "text_sealed", row.pop("id")), row.pop("text_sealed"))
+        found.append({**row, "words": words})
+    return found
 
 
 def _rows(tx: Tx, query: sa.Executable) -> list[dict[str, Any]]:

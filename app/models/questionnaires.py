@@ -23,7 +23,7 @@ class Wave(Table):
     skips: Mapped[bool]  # whether a question may be left out
     shuffled: Mapped[bool]  # whether each person has the instruments in an order of their own
     plan: Mapped[dict[str, Any]]  # frozen: instruments with version, wording and frame; titles; the rule of reminders
-    state: Mapped[str]  # planned, open, closed
+    state: Mapped[str]  # planned, open, closed; missed: should have opened while it rested in a backup
     created_at: Mapped[datetime]
 
 

@@ -39,6 +39,8 @@ from bots.texts import LANGUAGES
 from bots.turns import OccasionKind, Role
 
 LATE = ("keep", "refuse")
+#: A wave in one of these has been put to nobody.
+_UNOPENED = ("planned", "missed")
 #: People who are invited or reminded in one transaction: some 40 ms, for which everybody else waits on SQLite.
 CHUNK = 200
 _MOST_REMINDERS, _LONGEST_TITLE = 10, 40
@@ -170,13 +172,17 @@ def move(
     now: datetime,
     actor: str = "operator",
 ) -> None:
-    """Move the window of a wave: its opening while it has not opened, its end while it has not closed. Raises `Invalid`."""
+    """Move the window of a wave: its opening while it has not opened, its end while it has not closed. Raises `Invalid`.
+
+    One that was missed in a backup opens at its new moment.
+    """
     row = tx.execute(sa.select(*Wave.__table__.columns).where(Wave.id == wave_id).with_for_update()).one()
-    if (opens_at is not None and row.state != "planned") or row.state == "closed":
+    if (opens_at is not None and row.state not in _UNOPENED) or row.state == "closed":
         raise Invalid("window", f"The wave is {row.state}; what has happened cannot be moved.")
     opens, closes = opens_at or row.opens_at, closes_at or row.closes_at
     _check_window(opens, closes)
-    tx.execute(sa.update(Wave).where(Wave.id == wave_id).values(opens_at=opens, closes_at=closes))
+    state = row.state if opens_at is None else "planned"
+    tx.execute(sa.update(Wave).where(Wave.id == wave_id).values(opens_at=opens, closes_at=closes, state=state))
     moved = tx.execute(_with_course().where(Wave.id == wave_id)).one()
     if closes != row.closes_at:
         _plan_reminders_again(tx, moved, now)
@@ -187,10 +193,26 @@ def move(
 def remove(tx: Tx, wave_id: int, now: datetime, *, actor: str = "operator") -> None:
     """Take back a wave that has not opened. Raises `Invalid`: what people were asked stays."""
     row = tx.execute(sa.select(Wave.state, Wave.code).where(Wave.id == wave_id).with_for_update()).one()
-    if row.state != "planned":
+    if row.state not in _UNOPENED:
         raise Invalid("window", f"The wave is {row.state}; what people were asked stays. Its end can be moved: `tongban wave move`.")
     tx.execute(sa.delete(Wave).where(Wave.id == wave_id))
     audit.record(tx, now, actor, "wave.remove", f"wave:{wave_id}", code=row.code)
+
+
+def rest(tx: Tx, now: datetime) -> int:
+    """What was due while a copy of the rows rested in a backup is not done now: it may have been done then. Returns how many waves.
+
+    Waves that should have opened are missed; reminders go on with the next moment of their rule.
+    """
+    missed = sa.update(Wave).where(Wave.state == "planned", Wave.opens_at <= now).values(state="missed")
+    waves = tx.execute(missed.returning(Wave.id)).scalars().all()
+    for wave_id in waves:
+        audit.record(tx, now, "system", "wave.missed", f"wave:{wave_id}")
+    late = sa.and_(Assignment.remind_at <= now, Assignment.wave_id == Wave.id)
+    for wave in tx.execute(_with_course().where(sa.select(Assignment.id).where(late).exists())).all():
+        mine = sa.and_(Assignment.wave_id == wave.id, Assignment.remind_at <= now)
+        tx.execute(sa.update(Assignment).where(mine).values(remind_at=_next_reminder(rule_of(wave.plan), wave, now)))
+    return len(waves)
 
 
 def _check_window(opens_at: datetime, closes_at: datetime) -> None:

@@ -177,14 +177,19 @@ def _scored(each: Filled) -> Iterator[tuple[Score, Score]]:
 # Counts -------------------------------------------------------------------------------------------------------------------------------
 
 
+#: Fewer people than this in a cell of those who are in no other file are not counted out (bad-inputs.md I7).
+FEWEST = 5
+_SCREENED = ("included", "declined", "no_questionnaires", "no_time", "other")
+
+
 def flow(tx: Tx, course: Study) -> Iterator[Row]:
     """How many came how far: counts, and nobody's number."""
     screened = Counter[str]()
     for how, count in reading.screened(tx, course).items():
         screened[word("flow.csv", "step", how)] += count
-    yield _count("screening", "answered", screened.total())
-    for step in ("included", "declined", "no_questionnaires", "no_time", "other"):
-        yield _count("screening", step, screened[step])
+    shown = _without_small({"answered": screened.total(), **{step: screened[step] for step in _SCREENED}})
+    for step, told in shown.items():
+        yield {**_count("screening", step, 0), "count": told}
     left = sum(each.withdrawn_on is not None for each in course.people)
     yield _count("course", "participants", len(course.people))
     yield _count("course", "active", len(course.people) - left)
@@ -195,6 +200,18 @@ def flow(tx: Tx, course: Study) -> Iterator[Row]:
         yield _count("wave", "assigned", sum(stands.values()), wave.code)
         for state, count in stands.items():
             yield _count("wave", state, count, wave.code)
+
+
+def _without_small(counts: Mapping[str, int]) -> dict[str, int | str]:
+    """These counts without those that are so small that they point to somebody, and without what would give one of them away.
+
+    Who was screened out is in no other file. The other counts are the numbers of rows of the tables: nothing is hidden there.
+    """
+    hidden = {step for step, count in counts.items() if 0 < count < FEWEST}
+    parts = sorted((count, step) for step, count in counts.items() if step in _SCREENED and count and step not in hidden)
+    if len(hidden & {*_SCREENED}) == 1 and parts:  # the sum less the others would be the one that is hidden
+        hidden.add(parts[0][1])
+    return {step: f"<{FEWEST}" if step in hidden and count < FEWEST else "" if step in hidden else count for step, count in counts.items()}
 
 
 def _count(part: str, step: str, count: int, wave: str = "") -> Row:

@@ -168,8 +168,10 @@ def take(here: Here, assignment: Assignment, sheet: Sheet, given: Sequence[Given
     rule = here.thresholds.by_answers(sheet.instrument, sheet.answers, after)
     if rule is not None and here.turn.facts.get(CourseResources()) is None:
         return Need(CourseResources())
-    told = [*voice.noted(here.voice, sheet, given, typed=road != "tapped"), *more]
-    view = _with(assignment, replace(sheet, answers=after))
+    now = replace(sheet, answers=after)
+    view = _with(assignment, now)
+    echo = road != "tapped" and now.open_item() is not None  # the review that follows shows every answer
+    told = [*voice.noted(here.voice, sheet, given, echo=echo), *more]
     flag = () if rule is None else (RaiseFlag(rule),)
     help_ = [] if rule is None else [_help(here)]
     return ask(here, view, [*help_, *told], Record(sheet.id, tuple(given), road), *flag)

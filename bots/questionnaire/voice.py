@@ -130,16 +130,16 @@ def _short_answer(voice: Voice, item: Item, value: int | None, *, cells: bool) -
     return str(value) if cells and value is not None else "–" if value is None else voice.label(item, value)
 
 
-def noted(voice: Voice, sheet: Sheet, given: Sequence[Given], *, typed: bool) -> list[Words]:
-    """What was heard: an answer that was tapped needs no echo, one that was typed has it, and what changed is told in any case."""
+def noted(voice: Voice, sheet: Sheet, given: Sequence[Given], *, echo: bool) -> list[Words]:
+    """What was heard: new answers where they shall be echoed, and what changed or was left out in any case."""
     items = {item.number: item for item in sheet.instrument.items}
     new = [each for each in given if each.item not in sheet.answers]
     told = [_changed(voice, items[each.item], sheet.answers[each.item], each.value) for each in given if each.item in sheet.answers]
     if len(new) > 1:
-        return [*told, _many(voice, items, new)]
+        return [*told, _many(voice, items, new)] if echo else told
     skipped = [voice("heard.skipped", item=each.item) for each in new if each.value is None]
     one = [voice("heard.one", item=each.item, answer=_said(voice, items, each)) for each in new if each.value is not None]
-    return [*told, *skipped, *(one if typed else [])]
+    return [*told, *skipped, *(one if echo else [])]
 
 
 def _many(voice: Voice, items: Mapping[int, Item], new: Sequence[Given]) -> Words:

@@ -3,8 +3,9 @@
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import time, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from app.backup import restoring, writing
 from app.backup.aftermath import Aftermath
 from app.db import Tx
 from app.doubts import Chosen
-from app.models import AccessToken, Alert, Broadcast, Delivery, Firing, Flag, Person
+from app.models import AccessToken, Alert, Assignment, Broadcast, Delivery, Firing, Flag, Person
+from app.questionnaires import waves
+from app.questionnaires.waves import Plan, Rule
 from app.situation import Situation
 from app.states import State
 from app.worker import Worker
@@ -143,6 +146,41 @@ def test_an_audience_that_was_half_written_is_finished_and_held(sqlite_url: str,
                 await again.works()
                 assert again.states() == {("held", "restored"): len(ids)}
                 assert len(await stage.ledger()) == before
+
+    run(play())
+
+
+def test_a_wave_that_should_have_opened_waits_for_a_person_and_reminders_go_on_with_the_next(
+    sqlite_url: str, empty_database_url: str, tmp_path: Path
+) -> None:
+    async def play() -> None:
+        async with Stage(sqlite_url, tmp_path) as stage:
+            stage.course("正念")
+            group = stage.group("晨光组")
+            await crowd(stage, group)
+            now, shelf = clock.now(), stage.assembly.tools.shelf
+            days = timedelta(days=10)
+            plan = Plan("baseline", {"zh": "课前"}, now - timedelta(hours=1), now + days, ["shs"], {}, Rule((0, 1, 2), time(18, 5)))
+            later = replace(plan, code="post", opens_at=now + timedelta(minutes=20))
+            for each in (plan, later):
+                stage.write(partial(waves.add, shelf=shelf, course_id=stage.course_id, plan=each, now=now))
+            await stage.settle()
+            path = backup(stage, tmp_path / "b")
+            await stage.ask("POST", "/sandbox/clock", {"advance": 1800})
+            async with restored(stage, empty_database_url, path) as again:
+                assert again.after.waves == 1
+                before = len(await stage.ledger())
+                await again.works()
+                assert len(await stage.ledger()) == before, "nobody is invited or reminded again"
+                post = again.read(lambda tx: waves.find(tx, "msc", "post"))
+                assert post.state == "missed"
+                reminders = again.read(lambda tx: set(tx.execute(sa.select(Assignment.remind_at)).scalars()))
+                assert {moment.date() for moment in reminders} == {(clock.now() + timedelta(days=1)).date()}
+                soon = clock.now() + timedelta(seconds=1)
+                again.write(lambda tx: waves.move(tx, stage.keyring, post.id, opens_at=soon, closes_at=None, now=clock.now()))
+                await stage.ask("POST", "/sandbox/clock", {"advance": 5})
+                await again.works()
+                assert again.read(lambda tx: waves.find(tx, "msc", "post")).state == "open"
 
     run(play())
 

@@ -477,3 +477,15 @@ def test_a_new_instrument_is_one_file_and_is_answered_end_to_end(database_url: s
         assert stored(desk, person.id, asked) == {"calm": {1: 1, 2: 2}}
         assert standing(desk, person.id, asked) == "complete"
         assert score(made, {1: 1, 2: 2})["calm"].value == 0.5
+
+
+def test_somebodys_own_data_hold_their_answers_in_every_version_and_their_words(database_url: str) -> None:
+    with Desk(database_url) as desk:
+        person, talk = desk.person(), Talk(desk, 1)
+        wave(desk, ["intake"])
+        for words in ("问卷", "1", "36", "2", "2", "1", "2", "青岛", "2=37"):
+            talk.says(words)
+        found = desk.read(lambda tx: people.export(tx, desk.keyring, person.id))
+        assert [(row["course"], row["wave"], row["state"]) for row in found["questionnaires"]] == [("msc", "baseline", "partial")]
+        assert [(row["item"], row["version"], row["value"]) for row in found["answers"] if row["item"] == 2] == [(2, 1, 36), (2, 2, 37)]
+        assert [row["words"] for row in found["answers"] if row["words"]] == ["青岛"]

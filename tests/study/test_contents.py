@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from app import ids
 from app.db import Tx
 from app.models import Screening, Wave, Wording
+from app.study import tables
 from app.study.columns import COLUMNS, EACH_ITEM, WORDS
 from bots.questionnaire.instrument import find
 from bots.texts import LANGUAGES
@@ -237,15 +238,25 @@ def test_waves_that_have_opened_are_told(zipped: Files) -> None:
     ]
 
 
+def test_i7_cells_of_fewer_than_five_are_not_told_nor_what_gives_them_away() -> None:
+    whole = {"answered": 435, "included": 253, "declined": 20, "no_questionnaires": 6, "no_time": 156, "other": 0}
+    assert tables._without_small(whole) == whole
+    few = {"answered": 280, "included": 253, "declined": 20, "no_questionnaires": 4, "no_time": 3, "other": 0}
+    assert tables._without_small(few) == {**few, "no_questionnaires": "<5", "no_time": "<5"}
+    one = {"answered": 277, "included": 253, "declined": 20, "no_questionnaires": 4, "no_time": 0, "other": 0}
+    assert tables._without_small(one) == {**one, "no_questionnaires": "<5", "declined": ""}, "else 277 - 253 - 20 would be known"
+
+
 def test_the_flow_is_counted_by_people(database_url: str, tmp_path: Path) -> None:
     with Desk(database_url) as desk:
         course = Course(desk)
         play(course)
         desk.write(lambda tx: screen(tx, course))
         course.export(tmp_path / "study.zip")
-    counts = {(row["part"], row["wave"], row["step"]): int(row["count"]) for row in table(files(tmp_path / "study.zip")["flow.csv"])}
-    screened = {step: count for (part, _, step), count in counts.items() if part == "screening"}
-    assert screened == {"answered": 3, "included": 1, "declined": 1, "no_questionnaires": 0, "no_time": 0, "other": 1}
+    rows = table(files(tmp_path / "study.zip")["flow.csv"])
+    screened = {row["step"]: row["count"] for row in rows if row["part"] == "screening"}
+    assert screened == {"answered": "<5", "included": "<5", "declined": "<5", "no_questionnaires": "0", "no_time": "0", "other": "<5"}
+    counts = {(row["part"], row["wave"], row["step"]): int(row["count"]) for row in rows if row["part"] != "screening"}
     assert {step: count for (part, _, step), count in counts.items() if part == "course"} == {
         "participants": 6, "active": 4, "withdrawn": 2, "answers_erased": 1
     }  # fmt: skip
@@ -345,7 +356,7 @@ def test_words_that_a_study_brought_are_told_by_language(database_url: str, tmp_
     assert (wave["title_zh"], wave["title_en"]) == ("'=HYPERLINK(1)", "'\tx")
 
 
-def test_excel_sees_utf_8_and_no_cell_is_a_formula(course: Played, zipped: Files) -> None:
+def test_i4_i5_excel_sees_utf_8_and_no_cell_is_a_formula(course: Played, zipped: Files) -> None:
     with zipfile.ZipFile(course.folder / "study.zip") as packed:
         assert all(packed.read(name).startswith(b"\xef\xbb\xbf") for name in COLUMNS)
         assert {each.date_time for each in packed.infolist()} == {(2027, 2, 1, 19, 0, 0)}

@@ -76,7 +76,7 @@ def exported(shared_url: str, tmp_path_factory: pytest.TempPathFactory) -> Expor
         return Exported(files(path), desk.read(canaries.every_text), desk.read(canaries.every_id), written, spelled)
 
 
-def test_no_planted_word_and_no_id_leaves(exported: Exported) -> None:
+def test_i6_no_planted_word_and_no_id_leaves(exported: Exported) -> None:
     everything = "\n".join(exported.files.values()).casefold()
     assert "marked-title" in everything, "what is planted where the export looks does come out"
     assert CANARY not in everything
