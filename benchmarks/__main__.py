@@ -5,7 +5,7 @@
     python -m benchmarks outbound --database sqlite --rounds 3                 the way out, beside a bare loop of the HTTP client
     python -m benchmarks expansion --audiences 500 10000                       one message to many, beside one INSERT … SELECT
     python -m benchmarks together --seconds 8                                  the way in during a broadcast and with the API hanging
-    python -m benchmarks answering                                             answers to questionnaires, beside plain chat
+    python -m benchmarks answering                                             answers to questionnaires, beside the plain way in
     python -m benchmarks all                                                   everything; `make bench` and `make bench-long` run this
 
 Each round runs ours and the limit right after each other; figures are medians (smallest-largest) and ratios of medians. Everything runs on

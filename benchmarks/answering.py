@@ -1,6 +1,7 @@
-"""Measures what an answer to a questionnaire costs beside a word of small talk: the same people, web processes and durable work, in turns.
+"""Measures what an answer to a questionnaire costs beside the plain way in: the same town, web processes and durable work, in turns.
 
-Five hundred people answer all 107 items, a part of them in each round; in between the same number of pushes is plain chat on another copy.
+Five hundred people answer all 107 items, a part of them in each round; in between the same number of pushes is the small talk of
+`benchmarks/inbound.py`, by all people of the town, on another copy.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +19,7 @@ from app.questionnaires import waves
 from app.questionnaires.waves import Plan
 from benchmarks.founding import counted, found, settings
 from benchmarks.grounds import Grounds
+from benchmarks.inbound import PEOPLE as CHATTING
 from benchmarks.processes import Running, Yard, ask, free_ports
 from benchmarks.report import Figure, Goal
 from benchmarks.town import Town
@@ -51,7 +53,7 @@ class Contest:
     def __init__(self, yard: Yard, ground: Grounds, say: Callable[[str], None]) -> None:
         self._yard, self._ground, self._say = yard, ground, say
         seeded = ground.new("answering")
-        self.town: Town = found(seeded, PEOPLE)
+        self.town: Town = found(seeded, CHATTING)
         self._script = _script(seeded, self.town)
         ground.settle(seeded)
         self.answers, self.chat = (self._start(name, ground.copy(seeded, name)) for name in ("answers", "chat"))
@@ -64,23 +66,24 @@ class Contest:
 
     def run(self) -> list[Figure]:
         """Every round, then the figures."""
-        self._round(self.chat, 0, ["你好"] * 2)
+        self._round(self.chat, 0, 2 * PEOPLE, ())
         size = -(-len(self._script) // _ROUNDS)
         parts = [self._script[start : start + size] for start in range(0, len(self._script), size)]
         for number, part in enumerate(parts, start=1):
             sides = (self.answers, self.chat) if number % 2 else (self.chat, self.answers)
             for side in sides:
-                self._round(side, number, part if side is self.answers else [f"第{number}轮的闲话{place}" for place in range(len(part))])
+                self._round(side, number, PEOPLE * len(part), part if side is self.answers else ())
         self.chat.rounds.pop(0)  # it only warmed up
         return [*self._figures()]
 
-    def _round(self, side: Side, number: int, script: Sequence[str]) -> None:
+    def _round(self, side: Side, number: int, pushes: int, script: Sequence[str]) -> None:
         order = {
             "town": self.town.plain(),
             "ports": [server.port for server in side.servers],
             "seed": 1_000 + 2 * number + (side is self.chat),
             "connections": CONNECTIONS,
             "seconds": _PATIENCE,
+            "most": pushes,
             "people": PEOPLE,
             "script": list(script),
         }
@@ -97,7 +100,7 @@ class Contest:
     def _figures(self) -> Iterator[Figure]:
         name = f"answering, {self._ground.database}"
         answers, chat = self.answers, self.chat
-        words = f"{name}: {PEOPLE} people, {ITEMS} items each, beside plain chat"
+        words = f"{name}: {PEOPLE} people, {ITEMS} items each, beside the plain way in"
         yield Figure(words, "pushes/s", answers.values("rate"), chat.values("rate"), [Goal(0.9, at_least=True)])
         yield Figure(f"{name}: CPU per push", "ms", answers.values("cpu"), chat.values("cpu"))
         for part in ("p50", "p99"):

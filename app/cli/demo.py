@@ -198,6 +198,8 @@ def welcome(at: Addresses, seeded: list[Somebody], codes: dict[str, str]) -> str
   4. 在另一个终端 / in another terminal:
      {me} --settings {at.settings_file} announce --group chenguang "今晚八点见"
      {me} --settings {at.settings_file} progress
+  5. 发一轮问卷，然后在任何人的手机里点「开始」。 / Send a round of questionnaires, then tap 开始 on anybody's phone:
+     {me} --settings {at.settings_file} wave add {fiction.COURSE} baseline --opens "in 1 minute" --closes "in 5 days 20:00"
 
   Ctrl-C 停止 / stops it.
 """

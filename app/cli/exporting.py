@@ -35,7 +35,9 @@ def export(
 
         course_id, asker_id = database.read_now(found)
         done = study.export(database, assembly.tools.shelf, course_id, file, clock.now(), asker=asker_id, over=force)
-    typer.echo(f"Written to {file}, readable by you only: {done.people} participants, {done.waves} waves, {done.prorated} prorated scores.")
+    typer.echo(
+        f"Written to {file}, readable by you only: participants: {done.people}, waves: {done.waves}, prorated scores: {done.prorated}."
+    )
     if done.demonstration:
         typer.echo(f"These were asked in demonstration wording, which measures nothing: {', '.join(done.demonstration)}.")
     typer.echo("It holds no names, but answers under numbers: hand it over on a safe road, and delete it where it is no longer needed.")

@@ -86,7 +86,8 @@ def add(
         )
         database.write_now(lambda tx: waves.add(tx, shelf, course_id, plan, clock.now()))
         line = database.read_now(lambda tx: _find(tx, shelf, course, code))
-    typer.echo(f"Planned. {_window(line)}")
+    opens = "at once" if line.opens_at <= clock.now() else f"at {_moments(line)[0]}"
+    typer.echo(f"Planned. It opens {opens} and closes at {_moments(line)[1]} ({line.zone}).")
     _print_reminders(line)
     _warn(line)
 

@@ -26,7 +26,7 @@ from app.reach import Action
 from app.situation import Situation, Tools
 from bots import Bot, Message, Need, patient
 from bots.conversation import FIRST, LAST, who_answers
-from bots.effects import Answer, BeginAssignment, HandIn, RaiseFlag, Record, Say
+from bots.effects import Answer, HandIn, RaiseFlag, Record, Say
 from bots.facts import Facts
 from bots.questionnaire.sheets import OpenAssignments
 from bots.texts import Words
@@ -44,7 +44,7 @@ _OWN_WORDS = 3
 _OVERREACH = frozenset({"role", "foreign"})
 _ROUNDS = 2
 #: These are looked through before they write, and touch this person's own rows only: they need neither savepoint nor an early note.
-_OWN = (Record, BeginAssignment, HandIn)
+_OWN = (Record, HandIn)
 
 
 @dataclass(frozen=True)

@@ -157,10 +157,11 @@ def own_words(tx: Tx, known: Known, sheet: SheetView) -> dict[int, str]:
 
 
 def begin(tx: Tx, assignments: Sequence[AssignmentView], effect: BeginAssignment, now: datetime) -> None:
-    """The person looks at the first question."""
+    """The person looks at the first question: an invitation that still waits for them is not needed any more."""
     assignment = _one(assignments, effect.assignment)
     if assignment.state in (Asked.INVITED, Asked.REACHED):
         standing.move(tx, assignment.id, Asked.OPENED, "opened", now)
+        standing.take_back(tx, assignment.id, now)
 
 
 def hand_in(tx: Tx, assignments: Sequence[AssignmentView], effect: HandIn, now: datetime) -> None:

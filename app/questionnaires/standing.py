@@ -30,9 +30,14 @@ def all_become(tx: Tx, which: "sa.ColumnElement[bool]", state: Asked, cause: str
 
 
 def end(tx: Tx, assignment_id: int, state: Asked, cause: str, now: datetime) -> None:
-    """Nothing more is asked: invitation and reminders that have not left are taken back, those of the person's other waves are not."""
+    """Nothing more is asked."""
     move(tx, assignment_id, state, cause, now)
     tx.execute(sa.update(Assignment).where(Assignment.id == assignment_id).values(remind_at=None))
+    take_back(tx, assignment_id, now)
+
+
+def take_back(tx: Tx, assignment_id: int, now: datetime) -> None:
+    """Take back the invitation and the reminders that have not left; those of the person's other waves stay."""
     columns = (Assignment.person_id, Wave.course_id, Wave.closes_at)
     mine = tx.execute(sa.select(*columns).join(Wave, Wave.id == Assignment.wave_id).where(Assignment.id == assignment_id)).one()
     others = sa.select(Assignment.id).join(Wave, Wave.id == Assignment.wave_id)

@@ -106,7 +106,7 @@ class QuestionnaireBot:
 def _table(words: voice.Voice) -> dict[str, tuple[str, ...]]:
     """What typed words may mean, by their normal form."""
     found: dict[str, tuple[str, ...]] = {}
-    for key in ("start", *_COMMANDS, "hand_in", "refuse_sure", "tomorrow"):
+    for key in (*_COMMANDS, "hand_in", "refuse_sure", "tomorrow"):
         for each in words(f"accepts.{key}").split("|"):
             found[normal(each)] = (*found.get(normal(each), ()), key)
     return found
@@ -163,7 +163,7 @@ def _wrote(here: Here, text: str) -> Answer | Need:
     if wanted is not None:
         return dialogue.change(here, wanted)
     command = next((key for key in here.meanings(text) if key in _COMMANDS), None)
-    if command is not None and here.place.mode is not Mode.PAUSED:
+    if command is not None and (here.place.mode is not Mode.PAUSED or command == "start"):
         return _COMMANDS[command](here)
     if here.place.mode is Mode.REVIEW:
         return _reviewing(here, text)
@@ -208,6 +208,7 @@ def _refuse(here: Here) -> Answer:
 
 _CHOOSING: dict[Mode, Callable[[Here, str], Answer | Need]] = {Mode.HOURS: _hours, Mode.REFUSE: _sure, Mode.WHICH: _which}
 _COMMANDS: dict[str, Callable[[Here], Answer | Need]] = {
+    "start": dialogue.again,
     "back": dialogue.back,
     "skip": dialogue.skip,
     "pause": dialogue.pause,

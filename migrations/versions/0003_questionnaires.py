@@ -149,9 +149,12 @@ def upgrade() -> None:
     with op.batch_alter_table("flags", schema=None) as batch_op:
         batch_op.add_column(sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True))
         batch_op.add_column(sa.Column("closing_sealed", sa.LargeBinary(), nullable=True))
+    # The shipped sample of the consent says now that answers are not watched live: whoever agrees from here on agrees to that.
+    op.execute("UPDATE courses SET consent_version = 'template-2' WHERE consent_version = 'template-1'")
 
 
 def downgrade() -> None:
+    op.execute("UPDATE courses SET consent_version = 'template-1' WHERE consent_version = 'template-2'")
     with op.batch_alter_table("flags", schema=None) as batch_op:
         batch_op.drop_column("closing_sealed")
         batch_op.drop_column("closed_at")

@@ -10,7 +10,7 @@ ZONE = ZoneInfo("Asia/Shanghai")
 
 
 #: The version word of the consent that is shipped, for courses that brought none of their own.
-SHIPPED_VERSION = "template-1"
+SHIPPED_VERSION = "template-2"
 
 
 class TranscriptError(ValueError):
