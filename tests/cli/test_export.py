@@ -45,7 +45,7 @@ def studied(course: Tongban) -> Tongban:
 def test_an_export_is_written_for_its_owner_and_says_what_it_holds(studied: Tongban, tmp_path: Path) -> None:
     done = studied("export", "msc-1", "study.zip")
     assert done.code == 0, done.err
-    assert "1 participants, 1 waves" in done.out
+    assert "participants: 1, waves: 1" in done.out
     assert "measures nothing: swls" in done.out
     assert stat.S_IMODE((tmp_path / "study.zip").stat().st_mode) == 0o600
     assert "baseline" in files(tmp_path / "study.zip")["wide.csv"]
