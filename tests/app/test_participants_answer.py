@@ -6,6 +6,7 @@ Every answer is stored once, everybody is complete, and no message was refused f
 import asyncio
 import re
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from html import unescape
@@ -20,6 +21,8 @@ from app.db import Tx
 from app.models import Assignment, AssignmentChange, GivenAnswer, Sheet
 from app.questionnaires import waves
 from app.questionnaires.waves import Plan, Rule
+from app.sandbox import actions
+from app.sandbox.actions import Done, Phone
 from bots.questionnaire.instrument import Instrument
 from tests.delivery.scene import calls
 from tests.stage import APPID, Stage
@@ -72,7 +75,7 @@ class Participant:
     async def _taps(self, instrument: Instrument, item: int, _of: int) -> None:
         value = expected(self.number, instrument, item)
         href = next(link["href"] for link in _LINK.finditer(self.shown) if link["shown"].startswith(f"{value}. "))
-        await self._do("tap", {"href": unescape(href)})
+        await self._do(lambda phone: actions.tap(phone, *actions.parse_link(unescape(href))))
 
     async def _types(self, instrument: Instrument, item: int, _of: int) -> None:
         await self._say(str(expected(self.number, instrument, item)))
@@ -89,8 +92,8 @@ class Participant:
                 await self._say("暂停")
                 await self._say("我回来了")
             else:
-                await self._do("unfollow", {})
-                await self._do("follow", {})
+                await self._do(actions.unfollow)
+                await self._do(lambda phone: actions.follow(phone, None))
             assert _QUESTION.search(self.shown), self.shown
             return
         await self._five(instrument, item, of)
@@ -116,12 +119,16 @@ class Participant:
         assert posted.status_code == 303
 
     async def _say(self, text: str) -> None:
-        await self._do("say", {"text": text})
+        await self._do(lambda phone: actions.say(phone, text))
 
-    async def _do(self, deed: str, details: dict[str, str]) -> None:
-        person = self.stage.sandbox.world.people[self.openid]
+    async def _do(self, deed: Callable[[Phone], Done]) -> None:
+        """Do it on the phone, without the page's road to it; the push goes its real road."""
+        world = self.stage.sandbox.world
+        person = world.people[self.openid]
         before = len(person.entries)
-        await self.stage.ask("POST", f"/sandbox/people/{self.openid}/{deed}", details)
+        done = deed(Phone(world, self.stage.sandbox.pusher, person))
+        if done.push is not None:
+            await done.push
         entries = person.entries[before:]
         replies = [entry.text for entry in entries if entry.side == "account"]
         assert all(entry.kind != "fault" for entry in entries), entries
