@@ -398,7 +398,7 @@ def _sheet(assignment_id: int, place: int, each: Mapping[str, Any], now: datetim
     }
 
 
-def _draft(wave: Any, kind: OccasionKind, stale_at: datetime) -> Draft:
+def _draft(wave: Any, kind: OccasionKind, stale_at: datetime, *, over: bool = False) -> Draft:
     plan = wave.plan
     details = {
         "wave": wave.id,
@@ -408,6 +408,7 @@ def _draft(wave: Any, kind: OccasionKind, stale_at: datetime) -> Draft:
         "items": sum(each["items"] for each in plan["instruments"]),
         "count": len(plan["instruments"]),
         "closes_at": wave.closes_at,
+        "over": over,
     }
     return Draft(
         account_id=wave.account_id,
@@ -443,7 +444,7 @@ def _remind(tx: Tx, tools: Tools, now: datetime) -> bool:
     open_ = [row for row in rows if row.state in ANSWERABLE and (wave.late == "keep" or not closed)]
     reminded = [row for row in open_ if row.paused_at is None]
     if reminded:
-        draft = _draft(wave, OccasionKind.REMINDER, now + _LATE_REMINDER if closed else wave.closes_at)
+        draft = _draft(wave, OccasionKind.REMINDER, now + _LATE_REMINDER if closed else wave.closes_at, over=closed)
         broadcasts.send_to(tx, tools.keyring, draft, [row.person_id for row in reminded], now)
     planned = set(rule.moments(wave.opens_at, wave.zone))
     counted = [row.id for row in reminded if row.remind_at in planned]

@@ -82,9 +82,11 @@ class QuestionnaireBot:
     def compose(self, occasion: Occasion) -> Message:
         """An invitation or a reminder.
 
-        Details: `wave` (int), `course` (str), `titles` (by language), `minutes`, `items`, `count` (int), `closes_at` (aware datetime).
+        Details: `wave` (int), `course` (str), `titles` (by language), `minutes`, `items`, `count` (int), `closes_at` (aware datetime),
+        `over` (bool: that moment has passed, and what comes late is kept).
         """
-        keys = {OccasionKind.INVITATION: "invitation.words", OccasionKind.REMINDER: "invitation.reminder"}
+        reminder = "invitation.reminder_late" if occasion.details.get("over") else "invitation.reminder"
+        keys = {OccasionKind.INVITATION: "invitation.words", OccasionKind.REMINDER: reminder}
         if occasion.kind not in keys:
             raise LookupError(f"The questionnaire bot has no words for {occasion.kind}.")
         say, details = voice.Voice(self._texts, occasion.language, occasion.zone), occasion.details
