@@ -74,7 +74,11 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
+#: The short run takes the one that costs least.
+SHORT = "sqlite on a small disk"
+
+
+@pytest.mark.parametrize("way", [way if way == SHORT else pytest.param(way, marks=pytest.mark.long) for way in WAYS])
 def test_with_the_databases_disk_full_pushes_wait_in_the_spool_and_go_on_when_there_is_room(
     way: str, tmp_path: Path, nursery: Nursery, seed: int
 ) -> None:
@@ -97,7 +101,8 @@ async def _database_full(disk: Disk, front: Front) -> None:
     assert front.broken(fleet.posted) == []
 
 
-@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 def test_with_the_spools_disk_full_too_the_platform_is_told_to_come_back(kind: str, tmp_path: Path, nursery: Nursery, seed: int) -> None:
     with small_disk(tmp_path / "spool") as disk, database(kind, tmp_path) as outage, Front(outage.url, tmp_path, nursery, seed) as front:
 

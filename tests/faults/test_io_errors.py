@@ -23,6 +23,7 @@ ERRORS = 50
 SERVER_KILLS = 10
 
 
+@pytest.mark.long
 def test_fifty_io_errors_of_the_databases_file_cost_no_push(sqlite_url: str, tmp_path: Path, nursery: Nursery, seed: int) -> None:
     with Front(sqlite_url, tmp_path, nursery, seed) as front:
         asyncio.run(_file_fails(front, Path(sqlite_url.removeprefix("sqlite:///"))))
