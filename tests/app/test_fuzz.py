@@ -41,10 +41,10 @@ PATIENCE = 20.0
 TRACES = (b"Traceback", b'File "', b"sqlalchemy", b"sqlite3", b"psycopg", b"site-packages", CANARY.encode())
 
 
-def test_two_thousand_mutated_requests_break_nothing_show_nothing_and_count_only_when_rightly_signed(
+def test_three_thousand_mutated_requests_break_nothing_show_nothing_and_count_only_when_rightly_signed(
     sqlite_url: str, tmp_path: Path
 ) -> None:
-    hunt_through(sqlite_url, tmp_path, 2_000)
+    hunt_through(sqlite_url, tmp_path, 3_000)
 
 
 @pytest.mark.long
