@@ -316,7 +316,9 @@ def _invite(tx: Tx, tools: Tools, now: datetime) -> bool:
     wave = _due(tx, *_inviting(now))
     if wave is None:
         return False
-    people = tx.execute(_uninvited(wave.course_id, wave.id).order_by(Participant.person_id).limit(CHUNK)).scalars().all()
+    query = _uninvited(wave.course_id, wave.id).order_by(Participant.person_id).limit(CHUNK)
+    # Held, so that somebody who withdraws at this moment is either not invited, or finds the invitation and takes it back.
+    people = tx.execute(query.with_for_update(read=True, of=Participant)).scalars().all()
     if people:  # none are left where another process was there between our look and our lock
         broadcast_id = broadcasts.send_to(tx, tools.keyring, _draft(wave, OccasionKind.INVITATION, wave.closes_at), people, now)
         _assign(tx, wave, people, broadcast_id, _next_reminder(rule_of(wave.plan), wave, now), now)

@@ -1,0 +1,117 @@
+"""Questionnaires under several hands at once: whoever comes second finds what the first one left, and nobody half of it."""
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from app import inbox, people
+from app.channels import PushKind
+from app.db import Database, Tx
+from app.models import Delivery, GivenAnswer, Sheet
+from app.questionnaires import waves
+from app.states import STOPPABLE
+from tests.delivery.answering import OPENS, Talk, go_on, standing, stored, wave
+from tests.delivery.asking import PLAN, Round
+from tests.delivery.scene import NOW, Desk, incoming
+
+#: How long the first one waits with its commit, so that the second one comes while its rows are written and not there yet.
+_MEANWHILE = 0.3
+
+
+def one_inside_the_other(desk: Desk, first: Callable[[Tx], Any], second: Callable[[Tx], Any]) -> None:
+    """`second` begins after `first` has written and before it commits; on SQLite it waits for that."""
+    written, failures = threading.Event(), list[BaseException]()
+
+    def begin(tx: Tx) -> None:
+        first(tx)
+        written.set()
+        threading.Event().wait(_MEANWHILE)
+
+    def follow(tx: Tx) -> None:
+        second(tx)
+
+    def work(job: Callable[[Tx], None], after: threading.Event | None = None) -> None:
+        try:
+            with Database(desk.database.url) as database:
+                if after is not None:
+                    assert after.wait(5)
+                database.write_now(job)
+        except BaseException as failure:  # noqa: BLE001 - told by the test
+            failures.append(failure)
+
+    threads = [threading.Thread(target=work, args=(begin,)), threading.Thread(target=work, args=(follow, written))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+
+
+def answering(desk: Desk, talk: Talk, text: str) -> Callable[[Tx], Any]:
+    """Somebody's next words, as work."""
+    talk.now += timedelta(seconds=10)
+    door = incoming(desk, talk.made(PushKind.WROTE, text))
+    return lambda tx: inbox.take(tx, desk.tools, door)
+
+
+def test_no_answer_outlives_an_erasure_that_began_while_it_was_written(database_url: str) -> None:
+    with Desk(database_url) as desk:
+        person, talk = desk.person(), Talk(desk, 1)
+        wave(desk, ["scs"])
+        talk.says("问卷")
+        talk.says("3 3 3")
+        one_inside_the_other(
+            desk, answering(desk, talk, "4"), lambda tx: people.erase(tx, desk.keyring, person.id, talk.now, actor="operator")
+        )
+        assert desk.read(lambda tx: tx.execute(sa.select(GivenAnswer.id)).scalars().all()) == []
+        assert desk.read(lambda tx: tx.execute(sa.select(Sheet.answers)).scalars().all()) == [{}]
+
+
+def test_an_answer_that_comes_during_an_erasure_finds_nothing_to_answer(database_url: str) -> None:
+    with Desk(database_url) as desk:
+        person, talk = desk.person(), Talk(desk, 1)
+        asked = wave(desk, ["scs"])
+        talk.says("问卷")
+        talk.says("3 3 3")
+        one_inside_the_other(
+            desk,
+            lambda tx: people.withdraw(tx, person.id, talk.now, erase_answers=True, actor="operator"),
+            answering(desk, talk, "4"),
+        )
+        assert stored(desk, person.id, asked) == {"scs": {}}
+        assert standing(desk, person.id, asked) == "withdrawn"
+
+
+def test_who_withdraws_while_a_wave_invites_is_not_invited(database_url: str) -> None:
+    with Desk(database_url) as desk:
+        person, calm = desk.person(), desk.person("阿静")
+        course = Round(desk)
+        course.add()
+        desk.write(lambda tx: waves.go_on(tx, desk.tools, PLAN.opens_at))  # open, and nobody invited yet
+
+        def withdraw(tx: Tx) -> None:
+            people.withdraw(tx, person.id, PLAN.opens_at, erase_answers=False, actor="operator")
+
+        one_inside_the_other(desk, withdraw, lambda tx: waves.go_on(tx, desk.tools, PLAN.opens_at))
+        go_on(desk, PLAN.opens_at)
+        assert (course.state(person), course.state(calm)) == (None, "invited")
+        assert course.messages(person) == []
+
+
+def test_who_withdraws_behind_an_invitation_gets_it_taken_back(database_url: str) -> None:
+    with Desk(database_url) as desk:
+        person = desk.person()
+        course = Round(desk)
+        course.add()
+        desk.write(lambda tx: waves.go_on(tx, desk.tools, PLAN.opens_at))
+        one_inside_the_other(
+            desk,
+            lambda tx: waves.go_on(tx, desk.tools, PLAN.opens_at),
+            lambda tx: people.withdraw(tx, person.id, PLAN.opens_at, erase_answers=False, actor="operator"),
+        )
+        assert course.state(person) == "withdrawn"
+        states = desk.read(lambda tx: tx.execute(sa.select(Delivery.state).where(Delivery.person_id == person.id)).scalars().all())
+        assert states == ["cancelled"]
