@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import time, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,12 +10,12 @@ import sqlalchemy as sa
 from app import inbox, people
 from app.channels import PushKind
 from app.db import Database, Tx
-from app.models import Delivery, GivenAnswer, Sheet
-from app.questionnaires import waves
-from app.states import STOPPABLE
-from tests.delivery.answering import OPENS, Talk, go_on, standing, stored, wave
+from app.models import Broadcast, Delivery, GivenAnswer, Sheet
+from app.questionnaires import pages, waves
+from app.questionnaires.waves import Rule
+from tests.delivery.answering import CLOSES, OPENS, Talk, go_on, standing, stored, wave
 from tests.delivery.asking import PLAN, Round
-from tests.delivery.scene import NOW, Desk, incoming
+from tests.delivery.scene import Desk, incoming
 
 #: How long the first one waits with its commit, so that the second one comes while its rows are written and not there yet.
 _MEANWHILE = 0.3
@@ -115,3 +115,66 @@ def test_who_withdraws_behind_an_invitation_gets_it_taken_back(database_url: str
         assert course.state(person) == "withdrawn"
         states = desk.read(lambda tx: tx.execute(sa.select(Delivery.state).where(Delivery.person_id == person.id)).scalars().all())
         assert states == ["cancelled"]
+
+
+def finishing(desk: Desk, talk: Talk) -> Callable[[Tx], Any]:
+    """Somebody hands in their only sheet, as work."""
+    talk.says("问卷")
+    talk.says("3 3 3 3")
+    return answering(desk, talk, "交")
+
+
+def test_who_finishes_before_a_reminder_is_written_is_not_reminded(database_url: str) -> None:
+    with Desk(database_url) as desk:
+        person, talk = desk.person(), Talk(desk, 1)
+        asked = wave(desk, ["shs"], rule=Rule((1,), time(19, 0)))
+        moment = OPENS + timedelta(days=2)
+        one_inside_the_other(desk, finishing(desk, talk), lambda tx: waves.go_on(tx, desk.tools, moment))
+        go_on(desk, moment)
+        assert standing(desk, person.id, asked) == "complete"
+        assert kinds(desk, person.id) == [("invitation", "cancelled")]
+
+
+def test_a_reminder_that_is_written_while_somebody_finishes_is_taken_back(database_url: str) -> None:
+    with Desk(database_url) as desk:
+        person, talk = desk.person(), Talk(desk, 1)
+        asked = wave(desk, ["shs"], rule=Rule((1,), time(19, 0)))
+        done, moment = finishing(desk, talk), OPENS + timedelta(days=2)
+        one_inside_the_other(desk, lambda tx: waves.go_on(tx, desk.tools, moment), done)
+        assert standing(desk, person.id, asked) == "complete"
+        assert kinds(desk, person.id) == [("invitation", "cancelled"), ("reminder", "cancelled")]
+
+
+def kinds(desk: Desk, person_id: int) -> list[tuple[str, str]]:
+    """What was written to somebody, and what became of it."""
+    query = sa.select(Broadcast.kind, Delivery.state).join(Delivery, Delivery.broadcast_id == Broadcast.id)
+    rows = desk.read(lambda tx: tx.execute(query.where(Delivery.person_id == person_id).order_by(Broadcast.id)).all())
+    return [(row.kind, row.state) for row in rows]
+
+
+def test_an_answer_that_is_written_while_its_wave_closes_is_kept_and_the_wave_stays_closed(database_url: str) -> None:
+    with Desk(database_url) as desk:
+        person, talk = desk.person(), Talk(desk, 1, pace=timedelta())
+        asked = wave(desk, ["shs"])
+        talk.now = CLOSES - timedelta(seconds=12)
+        talk.says("问卷")
+        one_inside_the_other(desk, answering(desk, talk, "4"), lambda tx: waves.go_on(tx, desk.tools, CLOSES))
+        go_on(desk, CLOSES)
+        assert stored(desk, person.id, asked) == {"shs": {1: 4}}
+        assert standing(desk, person.id, asked) == "window_closed"
+
+
+def test_chat_and_page_at_once_are_one_after_the_other(database_url: str) -> None:
+    with Desk(database_url) as desk:
+        person, talk = desk.person(), Talk(desk, 1)
+        asked = wave(desk, ["shs"])
+        talk.says("问卷")
+        assignment, sheet = desk.read(lambda tx: tuple(tx.execute(sa.select(Sheet.assignment_id, Sheet.id)).one()))
+        form = {"sheet": str(sheet), "item": "1", "value": "2", "again": "0"}
+        one_inside_the_other(desk, answering(desk, talk, "4"), lambda tx: pages.submit(tx, desk.tools, assignment, form, talk.now))
+        assert stored(desk, person.id, asked) == {"shs": {1: 4}}, "the page had not seen this answer, and does not replace it"
+        form["item"] = "2"
+        one_inside_the_other(desk, lambda tx: pages.submit(tx, desk.tools, assignment, form, talk.now), answering(desk, talk, "5"))
+        found = stored(desk, person.id, asked)["shs"]
+        assert found[1] == 4
+        assert found == {1: 4, 2: 2}
