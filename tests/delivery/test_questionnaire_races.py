@@ -2,14 +2,17 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import time, timedelta
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
 from app import inbox, people
 from app.channels import PushKind
 from app.db import Database, Tx
+from app.inbox import Late
 from app.models import Broadcast, Delivery, GivenAnswer, Sheet
 from app.questionnaires import pages, waves
 from app.questionnaires.waves import Rule
@@ -178,3 +181,24 @@ def test_chat_and_page_at_once_are_one_after_the_other(database_url: str) -> Non
         found = stored(desk, person.id, asked)["shs"]
         assert found[1] == 4
         assert found == {1: 4, 2: 2}
+
+
+@pytest.mark.parametrize(("seconds", "taken"), [(-1, True), (0, False)])
+def test_e11_an_answer_that_waited_on_the_disk_counts_by_the_moment_at_which_it_came(database_url: str, seconds: int, taken: bool) -> None:
+    with Desk(database_url) as desk:
+        person, talk = desk.person(), Talk(desk, 1, pace=timedelta())
+        asked = wave(desk, ["shs"])
+        talk.now = CLOSES - timedelta(minutes=1)
+        talk.says("问卷")
+        talk.says("3 3 3")
+        talk.now = CLOSES + timedelta(seconds=seconds)
+        doors = [incoming(desk, talk.made(PushKind.WROTE, text)) for text in ("4", "交")]
+        late = Late(talk.now, answered=False, words_of=bytes.decode, row_id=1)
+        go_on(desk, CLOSES)  # the database is back, and the clockwork is faster than the spool
+        assert standing(desk, person.id, asked) == "window_closed"
+        talk.now = CLOSES + timedelta(hours=1)
+        for door in doors:
+            desk.write(lambda tx, door=door: inbox.take(tx, desk.tools, replace(door, late=late)))  # type: ignore[misc]
+        assert stored(desk, person.id, asked)["shs"] == {1: 3, 2: 3, 3: 3, **({4: 4} if taken else {})}
+        go_on(desk, CLOSES + timedelta(hours=1))
+        assert standing(desk, person.id, asked) == ("complete" if taken else "window_closed")
