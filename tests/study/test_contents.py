@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from app import ids
 from app.db import Tx
 from app.models import Screening, Wave, Wording
+from app.questionnaires import waves
 from app.study import tables
 from app.study.columns import COLUMNS, EACH_ITEM, WORDS
 from bots.questionnaire.instrument import find
@@ -270,6 +271,17 @@ def screen(tx: Tx, course: Course) -> None:
     where = {"course_id": course.desk.course_id, "source": "qr", "answered_at": NOW}
     rows = [{**where, "person_id": course.known[name].id, "included": yes, "why": why} for name, yes, why in answers]
     tx.execute(sa.insert(Screening), rows)
+
+
+def test_a_wave_that_was_missed_in_a_backup_has_not_opened(database_url: str, tmp_path: Path) -> None:
+    with Desk(database_url) as desk:
+        course = Course(desk)
+        course.joins("小雨")
+        course.wave("baseline", ("swls",), OPENS)
+        assert desk.write(lambda tx: waves.rest(tx, OPENS)) == 1
+        assert course.export(tmp_path / "study.zip").waves == 0
+    found = files(tmp_path / "study.zip")
+    assert (table(found["waves.csv"]), table(found["long.csv"])) == ([], [])
 
 
 def test_notes_say_what_was_prorated_and_that_demonstration_wording_measures_nothing(zipped: Files) -> None:
