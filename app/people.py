@@ -274,6 +274,8 @@ def consent(tx: Tx, person_id: int, course_id: int, version: str, ticks: tuple[s
 
 def withdraw(tx: Tx, person_id: int, now: datetime, *, erase_answers: bool, actor: str) -> None:
     """End every membership and consent; `erase_answers` is kept for the study: this person's answers go, else they stay unnamed."""
+    # Held as with a push: an answer that is being stored is there before it is deleted, and none is stored behind it.
+    tx.execute(sa.select(Person.id).where(Person.id == person_id).with_for_update(key_share=True))
     tx.execute(
         sa.update(Membership)
         .where(Membership.person_id == person_id, Membership.ended_at.is_(None))

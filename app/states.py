@@ -67,3 +67,5 @@ class Asked(StrEnum):
 
 #: Of these a person may still answer.
 ANSWERABLE = (Asked.INVITED, Asked.REACHED, Asked.OPENED, Asked.PARTIAL)
+#: A wave in one of these has been put to nobody: its moment has not come, or came while it rested in a backup.
+UNOPENED = ("planned", "missed")

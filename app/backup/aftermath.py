@@ -37,7 +37,7 @@ class Aftermath:
 def hold_everything(tx: Tx, keyring: Keyring, erasures: Sequence[dict[str, Any]], taken_at: datetime, now: datetime) -> Aftermath:
     """Make restored rows safe to work on, in the transaction that brought them."""
     erased = erase_again(tx, keyring, erasures)
-    _finish_audiences(tx, now)
+    _finish_audiences(tx, keyring, now)
     unknown, held = _hold_deliveries(tx, now)
     flags = _hold_calls(tx, now)
     tx.execute(sa.update(AccessToken).values(token_sealed=None, expires_at=None, lease_owner=None, lease_until=None))
@@ -65,11 +65,12 @@ def erase_again(tx: Tx, keyring: Keyring, erasures: Sequence[dict[str, Any]]) ->
     return erased
 
 
-def _finish_audiences(tx: Tx, now: datetime) -> None:
-    """Write the rest of audiences that were being expanded: left to a worker, they would go out."""
+def _finish_audiences(tx: Tx, keyring: Keyring, now: datetime) -> None:
+    """Write the rest of audiences that were being expanded or invited: left to a worker, they would go out."""
     for broadcast_id in tx.execute(sa.select(Broadcast.id).where(Broadcast.state == "expanding")).scalars().all():
         while not broadcasts.expand(tx, broadcast_id, now):
             pass
+    waves.finish_inviting(tx, keyring, now)
 
 
 def _hold_deliveries(tx: Tx, now: datetime) -> tuple[int, int]:

@@ -137,6 +137,8 @@ def _from_person(tx: Tx, tools: Tools, incoming: Incoming, note: Note, sender: S
     event = _event(tools.keyring.vault, known.id, push)
     said = push.value if push.kind in (PushKind.WROTE, PushKind.TAPPED) else ""
     asked = sheets.read(tx, tools.shelf, sender.asked, known.language) if sender.asked else ()
+    if incoming.late is not None:
+        asked = (*sheets.closed_since(tx, tools.shelf, known, incoming.account_id, note.received_at), *asked)
     return exchange.answer(event, Situation(incoming.account_id, known, sender.view, note.id, note.received_at, said, asked))
 
 

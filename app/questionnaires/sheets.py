@@ -26,10 +26,16 @@ from bots.questionnaire.sheets import Assignment as AssignmentView
 from bots.questionnaire.sheets import Sheet as SheetView
 
 _LONGEST_RAW, _LONGEST_TEXT = 40, 200
+#: In these an answer changes nothing but the sheet.
+_STAYS = (Asked.PARTIAL, Asked.WINDOW_CLOSED)
 
 
 def open_of(dialect: str, person_id: Any, account_id: Any) -> "sa.Select[Any]":
     """The open assignments of a person as one JSON text, for `read`; `person_id` and `account_id` are columns or values."""
+    return _listed(dialect).where(Assignment.person_id == person_id, Assignment.account_id == account_id, standing.OPEN)
+
+
+def _listed(dialect: str) -> "sa.Select[Any]":
     lite = dialect == "sqlite"
     columns = (
         *(Assignment.id, Assignment.state, Wave.id, Wave.closes_at),
@@ -47,7 +53,6 @@ def open_of(dialect: str, person_id: Any, account_id: Any) -> "sa.Select[Any]":
         .select_from(Assignment)
         .join(Wave, Wave.id == Assignment.wave_id)
         .join(Sheet, Sheet.assignment_id == Assignment.id)
-        .where(Assignment.person_id == person_id, Assignment.account_id == account_id, standing.OPEN)
     )
 
 
@@ -64,6 +69,14 @@ def find(tx: Tx, shelf: Shelf, person_id: int, account_id: int, language: str) -
     """The open assignments of a person. Whoever writes them afterwards must hold the person."""
     found = tx.execute(open_of(tx.dialect.name, person_id, account_id)).scalar_one_or_none()
     return read(tx, shelf, found, language)
+
+
+def closed_since(tx: Tx, shelf: Shelf, known: Known, account_id: int, moment: datetime) -> tuple[AssignmentView, ...]:
+    """What this person could still answer at `moment`, and what was closed before that answer could be stored: it waited on the disk."""
+    mine = sa.and_(Assignment.person_id == known.id, Assignment.account_id == account_id)
+    closed = sa.and_(Assignment.state == Asked.WINDOW_CLOSED, Wave.closes_at > moment)
+    found = tx.execute(_listed(tx.dialect.name).where(mine, closed)).scalar_one_or_none()
+    return read(tx, shelf, found, known.language)
 
 
 def _view(tx: Tx, shelf: Shelf, rows: Sequence[Any], language: str) -> AssignmentView:
@@ -116,7 +129,7 @@ def record(tx: Tx, known: Known, assignments: Sequence[AssignmentView], effect: 
     for row in rows:
         _INSERT.run(tx, **row)
     _REMEMBER.run(tx, sheet=sheet.id, answers=stored, now=now)
-    if assignment.state != Asked.PARTIAL:
+    if assignment.state not in _STAYS:
         standing.move(tx, assignment.id, Asked.PARTIAL, "answered", now)
 
 
@@ -172,7 +185,7 @@ def hand_in(tx: Tx, assignments: Sequence[AssignmentView], effect: HandIn, now: 
     _HAND_IN.run(tx, sheet=sheet.id, now=now)
     if _is_last(assignment, sheet.id):
         standing.end(tx, assignment.id, Asked.COMPLETE, "handed_in", now)
-    elif assignment.state != Asked.PARTIAL:
+    elif assignment.state not in _STAYS:
         standing.move(tx, assignment.id, Asked.PARTIAL, "answered", now)
 
 

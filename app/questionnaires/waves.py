@@ -34,13 +34,11 @@ from app.models import (
 from app.questionnaires import standing, wording
 from app.questionnaires.shelf import Shelf
 from app.situation import Tools
-from app.states import ANSWERABLE, REACHED, Asked
+from app.states import ANSWERABLE, REACHED, UNOPENED, Asked
 from bots.texts import LANGUAGES
 from bots.turns import OccasionKind, Role
 
 LATE = ("keep", "refuse")
-#: A wave in one of these has been put to nobody.
-_UNOPENED = ("planned", "missed")
 #: People who are invited or reminded in one transaction: some 40 ms, for which everybody else waits on SQLite.
 CHUNK = 200
 _MOST_REMINDERS, _LONGEST_TITLE = 10, 40
@@ -177,7 +175,7 @@ def move(
     One that was missed in a backup opens at its new moment.
     """
     row = tx.execute(sa.select(*Wave.__table__.columns).where(Wave.id == wave_id).with_for_update()).one()
-    if (opens_at is not None and row.state not in _UNOPENED) or row.state == "closed":
+    if (opens_at is not None and row.state not in UNOPENED) or row.state == "closed":
         raise Invalid("window", f"The wave is {row.state}; what has happened cannot be moved.")
     opens, closes = opens_at or row.opens_at, closes_at or row.closes_at
     _check_window(opens, closes)
@@ -193,10 +191,16 @@ def move(
 def remove(tx: Tx, wave_id: int, now: datetime, *, actor: str = "operator") -> None:
     """Take back a wave that has not opened. Raises `Invalid`: what people were asked stays."""
     row = tx.execute(sa.select(Wave.state, Wave.code).where(Wave.id == wave_id).with_for_update()).one()
-    if row.state not in _UNOPENED:
+    if row.state not in UNOPENED:
         raise Invalid("window", f"The wave is {row.state}; what people were asked stays. Its end can be moved: `tongban wave move`.")
     tx.execute(sa.delete(Wave).where(Wave.id == wave_id))
     audit.record(tx, now, actor, "wave.remove", f"wave:{wave_id}", code=row.code)
+
+
+def finish_inviting(tx: Tx, keyring: Keyring, now: datetime) -> None:
+    """Write every invitation of the waves that are open; those that a copy of the rows lacks would go out by themselves later."""
+    while _invite(tx, keyring, now):
+        pass
 
 
 def rest(tx: Tx, now: datetime) -> int:
@@ -247,7 +251,7 @@ def counts(tx: Tx, wave_id: int) -> dict[str, int]:
 
 def go_on(tx: Tx, tools: Tools, now: datetime) -> bool:
     """Take the next step that is due: open a wave, invite some of its people, remind some, close it. False where none is due."""
-    return _open(tx, now) or _invite(tx, tools, now) or _remind(tx, tools, now) or _note_reached(tx) or _close(tx, now)
+    return _open(tx, now) or _invite(tx, tools.keyring, now) or _remind(tx, tools, now) or _note_reached(tx) or _close(tx, now)
 
 
 def any_due(tx: Tx, now: datetime) -> bool:
@@ -311,14 +315,16 @@ def _open(tx: Tx, now: datetime) -> bool:
     return True
 
 
-def _invite(tx: Tx, tools: Tools, now: datetime) -> bool:
+def _invite(tx: Tx, keyring: Keyring, now: datetime) -> bool:
     """Put an open wave to people who take part and have not got it: everybody at its opening, later whoever joins."""
     wave = _due(tx, *_inviting(now))
     if wave is None:
         return False
-    people = tx.execute(_uninvited(wave.course_id, wave.id).order_by(Participant.person_id).limit(CHUNK)).scalars().all()
+    query = _uninvited(wave.course_id, wave.id).order_by(Participant.person_id).limit(CHUNK)
+    # Held, so that somebody who withdraws at this moment is either not invited, or finds the invitation and takes it back.
+    people = tx.execute(query.with_for_update(read=True, of=Participant)).scalars().all()
     if people:  # none are left where another process was there between our look and our lock
-        broadcast_id = broadcasts.send_to(tx, tools.keyring, _draft(wave, OccasionKind.INVITATION, wave.closes_at), people, now)
+        broadcast_id = broadcasts.send_to(tx, keyring, _draft(wave, OccasionKind.INVITATION, wave.closes_at), people, now)
         _assign(tx, wave, people, broadcast_id, _next_reminder(rule_of(wave.plan), wave, now), now)
     return True
 

@@ -17,7 +17,7 @@ from app.db import Tx
 from app.errors import Invalid
 from app.models import Assignment, AssignmentChange, Course, GivenAnswer, Participant, Screening, Sheet, Wave, Wording
 from app.questionnaires.shelf import Shelf
-from app.states import Asked
+from app.states import UNOPENED, Asked
 from app.study.columns import ENDED, ERASED, NOT_ANSWERED, NOT_INVITED
 from bots.questionnaire.instrument import DEMONSTRATION, Instrument
 from bots.texts import LANGUAGES
@@ -129,8 +129,8 @@ def study(tx: Tx, shelf: Shelf, course_id: int) -> Study:
         code=course.code,
         zone=zone,
         revision=migrations.standing(tx) or "",
-        planned=sum(row.state == "planned" for row in rows),
-        waves=tuple(_wave(tx, shelf, row) for row in rows if row.state != "planned"),
+        planned=sum(row.state in UNOPENED for row in rows),
+        waves=tuple(_wave(tx, shelf, row) for row in rows if row.state not in UNOPENED),
         people=_people(tx, course_id, zone),
     )
 

@@ -203,15 +203,19 @@ def flow(tx: Tx, course: Study) -> Iterator[Row]:
 
 
 def _without_small(counts: Mapping[str, int]) -> dict[str, int | str]:
-    """These counts without those that are so small that they point to somebody, and without what would give one of them away.
+    """These counts without those that are so small that they point to somebody, and without what would give them away.
 
-    Who was screened out is in no other file. The other counts are the numbers of rows of the tables: nothing is hidden there.
+    Who was screened out is in no other file. The other counts are the numbers of rows of the tables: nothing is hidden there, and how many
+    were included is nearly known from them. So the hidden ones must be `FEWEST` at least together, or their sum is not told either.
     """
-    hidden = {step for step, count in counts.items() if 0 < count < FEWEST}
-    parts = sorted((count, step) for step, count in counts.items() if step in _SCREENED and count and step not in hidden)
-    if len(hidden & {*_SCREENED}) == 1 and parts:  # the sum less the others would be the one that is hidden
-        hidden.add(parts[0][1])
-    return {step: f"<{FEWEST}" if step in hidden and count < FEWEST else "" if step in hidden else count for step, count in counts.items()}
+    apart = [step for step in _SCREENED if step != "included"]
+    hidden = {step for step in apart if 0 < counts[step] < FEWEST}
+    others = sorted((step for step in apart if counts[step] >= FEWEST), key=lambda step: counts[step])
+    while hidden and others and sum(counts[step] for step in hidden) < FEWEST:
+        hidden.add(others.pop(0))
+    if 0 < sum(counts[step] for step in hidden) < FEWEST:
+        hidden.add("answered")
+    return {step: f"<{FEWEST}" if 0 < count < FEWEST else "" if step in hidden else count for step, count in counts.items()}
 
 
 def _count(part: str, step: str, count: int, wave: str = "") -> Row:

@@ -185,6 +185,28 @@ def test_a_wave_that_should_have_opened_waits_for_a_person_and_reminders_go_on_w
     run(play())
 
 
+def test_invitations_that_were_half_written_are_finished_and_held(sqlite_url: str, empty_database_url: str, tmp_path: Path) -> None:
+    async def play() -> None:
+        async with Stage(sqlite_url, tmp_path) as stage:
+            stage.course("正念")
+            group = stage.group("晨光组")
+            ids = await crowd(stage, group)
+            now, shelf = clock.now(), stage.assembly.tools.shelf
+            plan = Plan("baseline", {"zh": "课前"}, now - timedelta(hours=1), now + timedelta(days=10), ["shs"], {})
+            stage.write(lambda tx: waves.add(tx, shelf, stage.course_id, plan, now))
+            assert stage.write(lambda tx: waves.go_on(tx, stage.assembly.tools, now)), "it is open, and nobody is invited yet"
+            path = backup(stage, tmp_path / "b")
+            before = len(await stage.ledger())
+            async with restored(stage, empty_database_url, path) as again:
+                assert again.after.held == len(ids)
+                await again.works()
+                assert again.states() == {("held", "restored"): len(ids)}
+                assert len(await stage.ledger()) == before
+                assert again.read(lambda tx: tx.execute(sa.select(Assignment.state)).scalars().all()) == ["invited"] * len(ids)
+
+    run(play())
+
+
 def test_a_moment_that_passed_is_missed_and_its_author_told_and_a_later_one_fires(
     sqlite_url: str, empty_database_url: str, tmp_path: Path
 ) -> None:

@@ -322,6 +322,6 @@ def test_a_wrong_line_is_shown_and_leaves_no_file(course: Tongban, tmp_path: Pat
     assert not (tmp_path / "codes.csv").exists()
 
 
-@pytest.mark.parametrize("cell", ["=1", "+1", "-1", "@x", "\tx", "＝1", ";=1", '"=1', "cmd"])
+@pytest.mark.parametrize("cell", ["=1", "+1", "-1", "@x", "\tx", "＝1", ";=1", '"=1', "cmd|' /C calc'!A0", "HYPERLINK(1)", "cmd"])
 def test_j8_cells_that_begin_like_a_formula_are_defused(cell: str) -> None:
     assert harmless(cell) == (cell if cell == "cmd" else f"'{cell}")

@@ -18,6 +18,7 @@ from app.sealing import Vault
 from app.states import STOPPABLE, State
 from bots.turns import Role
 from tests.delivery import scene
+from tests.delivery.answering import Talk, wave
 from tests.delivery.scene import NOW, Desk, deliveries, lease, says, together
 
 #: Words that must stand nowhere in readable form.
@@ -277,6 +278,27 @@ def test_an_export_holds_what_is_stored_and_nothing_of_others(database_url: str)
         assert [each["kind"] for each in found["pushes"]] == ["wrote"]
         assert CANARIES["leader"] not in str(found)
         assert str(leader.id) not in str(found)
+
+
+def test_an_export_holds_ones_own_questionnaires_every_version_and_ones_own_words(database_url: str) -> None:
+    with Desk(database_url) as desk:
+        person, other = desk.person(), desk.person("王芳")
+        talk, theirs = Talk(desk, 1), Talk(desk, 2)
+        wave(desk, ["intake"])
+        for each, city in ((talk, "金丝雀市"), (theirs, "别人的城市")):
+            for words in ("问卷", "1", "36", "2", "2", "1", "2", city, "2=37"):
+                each.says(words)
+        found = desk.read(lambda tx: people.export(tx, desk.keyring, person.id))
+        assert [(each["course"], each["wave"], each["state"]) for each in found["questionnaires"]] == [("msc", "baseline", "partial")]
+        ages = [(each["version"], each["value"], each["raw"], each["road"]) for each in found["answers"] if each["item"] == 2]
+        assert ages == [(1, 36, "36", "typed"), (2, 37, "37", "typed")]
+        assert [each["words"] for each in found["answers"] if each["words"]] == ["金丝雀市"]
+        assert len(found["answers"]) == 8
+        assert "别人的城市" not in str(found)
+        desk.write(lambda tx: people.erase(tx, desk.keyring, person.id, NOW, actor="operator"))
+        after = desk.read(lambda tx: people.export(tx, desk.keyring, person.id))
+        assert (after["answers"], [each["state"] for each in after["questionnaires"]]) == ([], ["withdrawn"])
+        assert len(desk.read(lambda tx: people.export(tx, desk.keyring, other.id))["answers"]) == 8
 
 
 def test_two_first_pushes_at_once_make_one_person(database_url: str) -> None:

@@ -1,6 +1,8 @@
 """What an export says, on both databases: every table against what happened."""
 
+import codecs
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +13,9 @@ import sqlalchemy as sa
 from app import ids
 from app.db import Tx
 from app.models import Screening, Wave, Wording
+from app.questionnaires import waves
 from app.study import tables
+from app.study.archive import written
 from app.study.columns import COLUMNS, EACH_ITEM, WORDS
 from bots.questionnaire.instrument import find
 from bots.texts import LANGUAGES
@@ -245,9 +249,15 @@ def test_i7_cells_of_fewer_than_five_are_not_told_nor_what_gives_them_away() -> 
     assert tables._without_small(few) == {**few, "no_questionnaires": "<5", "no_time": "<5"}
     one = {"answered": 277, "included": 253, "declined": 20, "no_questionnaires": 4, "no_time": 0, "other": 0}
     assert tables._without_small(one) == {**one, "no_questionnaires": "<5", "declined": ""}, "else 277 - 253 - 20 would be known"
+    two = {"answered": 255, "included": 253, "declined": 0, "no_questionnaires": 1, "no_time": 1, "other": 0}
+    told = {**two, "no_questionnaires": "<5", "no_time": "<5", "answered": ""}
+    assert tables._without_small(two) == told, "else 255 - 253 would say that each is one"
+    alone = {"answered": 10, "included": 7, "declined": 3, "no_questionnaires": 0, "no_time": 0, "other": 0}
+    assert tables._without_small(alone) == {**alone, "declined": "<5", "answered": ""}, "who was included has a row elsewhere"
+    assert tables._without_small(dict.fromkeys(alone, 0)) == dict.fromkeys(alone, 0)
 
 
-def test_the_flow_is_counted_by_people(database_url: str, tmp_path: Path) -> None:
+def test_i7_the_flow_of_a_handful_is_counted_by_people_and_who_was_screened_out_is_not_told(database_url: str, tmp_path: Path) -> None:
     with Desk(database_url) as desk:
         course = Course(desk)
         play(course)
@@ -270,6 +280,17 @@ def screen(tx: Tx, course: Course) -> None:
     where = {"course_id": course.desk.course_id, "source": "qr", "answered_at": NOW}
     rows = [{**where, "person_id": course.known[name].id, "included": yes, "why": why} for name, yes, why in answers]
     tx.execute(sa.insert(Screening), rows)
+
+
+def test_a_wave_that_was_missed_in_a_backup_has_not_opened(database_url: str, tmp_path: Path) -> None:
+    with Desk(database_url) as desk:
+        course = Course(desk)
+        course.joins("小雨")
+        course.wave("baseline", ("swls",), OPENS)
+        assert desk.write(lambda tx: waves.rest(tx, OPENS)) == 1
+        assert course.export(tmp_path / "study.zip").waves == 0
+    found = files(tmp_path / "study.zip")
+    assert (table(found["waves.csv"]), table(found["long.csv"])) == ([], [])
 
 
 def test_notes_say_what_was_prorated_and_that_demonstration_wording_measures_nothing(zipped: Files) -> None:
@@ -354,6 +375,86 @@ def test_words_that_a_study_brought_are_told_by_language(database_url: str, tmp_
     assert book["instrument", "swls"]["words_zh"] == "'=满意\n@请选"
     wave = table(found["waves.csv"])[0]
     assert (wave["title_zh"], wave["title_en"]) == ("'=HYPERLINK(1)", "'\tx")
+
+
+#: Cells that a spreadsheet would run, as bad-inputs.md I4 lists them.
+HOSTILE = (
+    "=1+1",
+    "+1",
+    "-1+1",
+    "@SUM(1)",
+    "\t=1",
+    "\r=1",
+    "\n=1",
+    "＝1",
+    "＋1",
+    "－1",
+    "＠x",
+    ";=1",
+    '"=1"',
+    "cmd|' /C calc'!A0",
+    "HYPERLINK(1)",
+)
+#: Text that Excel, statistics and a CSV reader must give back as it was (I5).
+FOREIGN = (
+    "满意，很满意",
+    "a,b;c\td",
+    'say "so"',
+    "two\nlines",
+    "two\r\nlines",
+    "👩‍👩‍👧‍👧",
+    "𠀀𪜶",
+    "née",
+    "café\u202e",
+    "trailing ",
+    "'kept",
+    "1e5",
+    "NULL",
+)
+
+
+def brought(desk: Desk, cells: Sequence[str]) -> None:
+    """A wording of SWLS with these words, as the newest."""
+    items = [*cells, *["题"] * (10 - len(cells))]
+    words = {
+        language: {"title": "题目", "opening": "开头", "items": items[place : place + 5], "labels": [[*"1234567"]] * 5}
+        for place, language in ((0, "zh"), (5, "en"))
+    }
+    row = {"id": ids.new_id(), "instrument": "swls", "version": 1, "words": words, "source": cells[0], "permission": cells[-1]}
+    desk.write(lambda tx: tx.execute(sa.insert(Wording).values(**row, translation="checked", checksum="c" * 64, imported_at=NOW)))
+
+
+def cells_of(desk: Desk, cells: Sequence[str], path: Path) -> list[str]:
+    """How these words stand in the codebook of an export."""
+    brought(desk, cells)
+    course = Course(desk)
+    course.wave(f"wave{ids.new_code().lower()}", ("swls",), OPENS)
+    course.ticks(OPENS)
+    course.export(path, OPENS)
+    rows = [row for row in table(files(path)["codebook.csv"]) if row["kind"] == "scale"][-5:]
+    return [row[f"words_{language}"] for language in ("zh", "en") for row in rows][: len(cells)]
+
+
+@pytest.mark.parametrize("cells", [HOSTILE[:10], HOSTILE[10:]])
+def test_i4_every_cell_that_a_spreadsheet_would_run_is_defused(cells: tuple[str, ...], database_url: str, tmp_path: Path) -> None:
+    with Desk(database_url) as desk:
+        assert cells_of(desk, cells, tmp_path / "study.zip") == [f"'{cell}" for cell in cells]
+
+
+def test_i4_negative_numbers_stay_numbers_and_quotes_are_doubled(tmp_path: Path) -> None:
+    with written(tmp_path / "cells.zip", NOW, over=False) as out:
+        out.table("cells.csv", ("a", "b"), [{"a": -3, "b": 'x"y'}])
+    assert files(tmp_path / "cells.zip")["cells.csv"] == 'a,b\r\n-3,"x""y"\r\n'
+
+
+@pytest.mark.parametrize("cells", [FOREIGN[:10], FOREIGN[10:]])
+def test_i5_what_excel_reads_is_what_was_written(cells: tuple[str, ...], database_url: str, tmp_path: Path) -> None:
+    with Desk(database_url) as desk:
+        assert cells_of(desk, cells, tmp_path / "study.zip") == list(cells)
+    with zipfile.ZipFile(tmp_path / "study.zip") as packed:
+        raw = packed.read("codebook.csv")
+    assert raw.startswith(codecs.BOM_UTF8), "by which Excel does not take it for GBK"
+    assert raw.decode("utf-8-sig").encode("utf-8-sig") == raw
 
 
 def test_i4_i5_excel_sees_utf_8_and_no_cell_is_a_formula(course: Played, zipped: Files) -> None:
