@@ -1,7 +1,9 @@
 """Nothing leaves in an export but what the allow-list says: no name, no openid, no word of anybody's, no id, no order of enrolment."""
 
 import re
+import tomllib
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -15,13 +17,16 @@ from app.keyring import Place
 from app.models import Assignment, GivenAnswer, Participant, Person, Sheet, Table, Wave
 from app.people import Known
 from app.study.columns import WORDS
+from bots.questionnaire.instrument import find
 from bots.turns import Role
+from tests.delivery.answering import Talk
 from tests.delivery.scene import NOW, Desk, says
 from tests.study import canaries
 from tests.study.canaries import CANARY
-from tests.study.scene import OPENS, Course, files, play, table
+from tests.study.scene import BASELINE, OPENS, Course, files, play, table
 
 APP = Path(__file__).parents[2] / "app"
+BOTS = APP.parent / "bots"
 
 
 @dataclass(frozen=True)
@@ -140,3 +145,59 @@ def test_answers_of_somebody_who_wanted_them_deleted_stay_out_even_where_rows_ar
     found = files(tmp_path / "study.zip")
     assert {(row["value"], row["missing"]) for row in table(found["long.csv"])} == {("", "erased")}
     assert {row["value"] for row in table(found["scores.csv"])} == {""}
+
+
+def words_that_bots_know() -> list[str]:
+    """Every short text of every bot, in both languages, and every command, as somebody may type them; but none by which one leaves."""
+    found: set[str] = {
+        "公告",
+        "列表",
+        "谁收到了",
+        "谁收到了 1",
+        "换课程",
+        "announce",
+        "list",
+        "who got it",
+        "取消 1",
+        "评估",
+        "分数",
+        "得分",
+        "导出",
+        "export",
+        "scores",
+        "flags",
+        "answers",
+        "查看 1",
+    }
+    for path in BOTS.glob("*/texts.*.toml"):
+        texts = [tomllib.loads(path.read_text(encoding="utf-8"))]
+        while texts:
+            for value in texts.pop().values():
+                texts += [value] if isinstance(value, dict) else []
+                found |= set(re.split(r"[|\n：:「」]", value)) if isinstance(value, str) else set()
+    leaves = re.compile("退出|离开|删|quit|leave|erase|{", re.IGNORECASE)
+    return sorted(word for word in found if 0 < len(word.strip()) < 20 and not leaves.search(word))
+
+
+@pytest.mark.parametrize("role", [Role.RESEARCHER, Role.LEADER, Role.MENTOR])
+def test_i6_nobody_reads_an_answer_or_a_score_in_the_chat_and_a_researcher_no_name(role: Role, database_url: str) -> None:
+    with Desk(database_url) as desk:
+        course = Course(desk)
+        course.joins(f"{CANARY}小雨")
+        course.wave("baseline", BASELINE, OPENS)
+        course.ticks(OPENS)
+        minute = OPENS + timedelta(minutes=1)
+        course.answers(f"{CANARY}小雨", "intake", minute, {1: 1, 2: 97, 3: 2, 4: 2, 6: 1, 7: None, 8: 1})
+        course.answers(f"{CANARY}小雨", "dass21", minute, dict.fromkeys(range(1, 22), 3))
+        course.hands_in(f"{CANARY}小雨", "dass21", minute)
+        desk.person("某人", role)
+        talk = Talk(desk, 2, now=minute)
+        replies = [talk.says(word) for word in words_that_bots_know()]
+        replies += [talk.taps_id(choice, label) for label, choice in dict(talk.links).items() if "退出" not in label]
+    assert len(replies) > 200
+    assert len({*replies}) > 20, "there were answers of many kinds"
+    told = "\n".join(replies)
+    private = ["words-", "raw-", "97", desk.openid(1), *(item.topic for item in find()["dass21"].items)]
+    private += [title for code in ("dass21", "swls") for title in find()[code].title.values()]
+    private += [CANARY] if role is Role.RESEARCHER else []
+    assert not [word for word in private if word in told]
