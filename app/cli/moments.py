@@ -34,10 +34,9 @@ def any_time(option: str, typed: str, zone: str) -> datetime:
     if re.fullmatch(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d", typed.strip()) is None:
         return coming(option, typed, zone)
     try:
-        local = datetime.fromisoformat(typed.strip()).replace(tzinfo=ZoneInfo(zone))
-    except ValueError:
+        return datetime.fromisoformat(typed.strip()).replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
+    except (ValueError, OverflowError):  # the second one at the edges of the calendar
         raise Invalid("moment", f"{option} {typed!r} does not work: the calendar or the clock has no such moment.") from None
-    return local.astimezone(UTC)
 
 
 def shown(moment: datetime, zone: str) -> str:

@@ -41,7 +41,7 @@ from bots.turns import OccasionKind, Role
 LATE = ("keep", "refuse")
 #: People who are invited or reminded in one transaction: some 40 ms, for which everybody else waits on SQLite.
 CHUNK = 200
-_MOST_REMINDERS, _LONGEST_TITLE = 10, 40
+_MOST_REMINDERS, _LONGEST_TITLE, _MOST_DAYS = 10, 40, 3660
 #: A reminder that somebody asked for after the window, where late answers are kept, is of use for so long.
 _LATE_REMINDER = timedelta(days=1)
 #: Nothing that a person did is stored later than this after it came, but for what had to wait on the disk.
@@ -113,14 +113,11 @@ def add(tx: Tx, shelf: Shelf, course_id: int, plan: Plan, now: datetime, *, acto
 
 def _check(plan: Plan, shelf: Shelf, now: datetime) -> None:
     known = shelf.newest()
-    _check_window(plan.opens_at, plan.closes_at)
+    _check_window(plan.opens_at, plan.closes_at, now)
     if plan.closes_at <= now:
         raise Invalid("window", "This window is over already; choose a later end.")
-    if (
-        not plan.title
-        or set(plan.title) - set(LANGUAGES)
-        or not all(0 < len(title.strip()) <= _LONGEST_TITLE for title in plan.title.values())
-    ):
+    fits = all(0 < len(title.strip()) <= _LONGEST_TITLE for title in plan.title.values())
+    if not plan.title or set(plan.title) - set(LANGUAGES) or not fits:
         raise Invalid("title", f"A wave has a title of at most {_LONGEST_TITLE} characters, in {' or '.join(LANGUAGES)}; correct --title.")
     if not plan.instruments or len(set(plan.instruments)) != len(plan.instruments):
         raise Invalid("instruments", "A wave asks at least one instrument, and none twice; correct --instruments.")
@@ -130,8 +127,10 @@ def _check(plan: Plan, shelf: Shelf, now: datetime) -> None:
         if code not in plan.instruments or frame not in known[code].time_frames:
             there = ", ".join(known[code].time_frames) if code in known else ""
             raise Invalid("frame", f"{code!r} does not ask about {frame!r}; choose one of: {there or 'none'}.")
-    if len(plan.rule.days) > _MOST_REMINDERS or any(day < 0 for day in plan.rule.days):
-        raise Invalid("reminders", f"At most {_MOST_REMINDERS} reminders, each some days after the opening; correct --remind-after.")
+    if len(plan.rule.days) > _MOST_REMINDERS or any(not 0 <= day <= _MOST_DAYS for day in plan.rule.days):
+        raise Invalid(
+            "reminders", f"At most {_MOST_REMINDERS} reminders, some days after the opening, up to {_MOST_DAYS}; correct --remind-after."
+        )
     if plan.late not in LATE:
         raise Invalid("late", f"What comes late is one of {', '.join(LATE)}, not {plan.late!r}.")
 
@@ -178,7 +177,7 @@ def move(
     if (opens_at is not None and row.state not in UNOPENED) or row.state == "closed":
         raise Invalid("window", f"The wave is {row.state}; what has happened cannot be moved.")
     opens, closes = opens_at or row.opens_at, closes_at or row.closes_at
-    _check_window(opens, closes)
+    _check_window(opens, closes, now)
     state = row.state if opens_at is None else "planned"
     tx.execute(sa.update(Wave).where(Wave.id == wave_id).values(opens_at=opens, closes_at=closes, state=state))
     moved = tx.execute(_with_course().where(Wave.id == wave_id)).one()
@@ -219,9 +218,11 @@ def rest(tx: Tx, now: datetime) -> int:
     return len(waves)
 
 
-def _check_window(opens_at: datetime, closes_at: datetime) -> None:
+def _check_window(opens_at: datetime, closes_at: datetime, now: datetime) -> None:
     if closes_at <= opens_at:
         raise Invalid("window", "A wave closes after it opens; correct one of the moments.")
+    if closes_at - now > timedelta(_MOST_DAYS) or now - opens_at > timedelta(_MOST_DAYS):
+        raise Invalid("window", f"A moment lies more than {_MOST_DAYS} days away; correct its year.")
 
 
 def _plan_reminders_again(tx: Tx, wave: Any, now: datetime) -> None:

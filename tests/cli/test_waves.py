@@ -1,5 +1,6 @@
 """Waves at the terminal: planned, listed, shown with whose words they speak, moved, taken back."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -173,3 +174,19 @@ def test_the_same_code_twice_is_refused(course: Tongban) -> None:
 
 def test_without_waves_the_list_says_how_to_plan_one(course: Tongban) -> None:
     assert "tongban wave add" in course("wave", "list").out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--opens", "0001-01-01 00:00", "--closes", "2026-12-08 19:00"),
+        ("--opens", "2026-12-01 09:00", "--closes", "9999-12-31 23:59"),
+        ("--opens", "9999-12-31 23:00", "--closes", "9999-12-31 23:59"),
+        (*WINDOW, "--remind-after", "99999999"),
+        (*WINDOW, "--remind-after", "999999999999"),
+        (*WINDOW, "--remind-after", str(10**30)),
+    ],
+)
+def test_moments_at_the_edge_of_the_calendar_are_refused_in_a_sentence(course: Tongban, words: tuple[str, ...]) -> None:
+    assert re.search("correct|no such moment", refused(course("wave", "add", "msc-1", "edge", *words)))
+    assert "There are no waves yet" in course("wave", "list").out
