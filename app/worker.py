@@ -110,15 +110,28 @@ class Worker:
             self._played, self._offset = target, offset
 
     async def fire_due(self, now: datetime) -> None:
-        """Fire schedules, call the next on-call people, go on with large audiences, close what is finished."""
+        """Fire schedules, call the next on-call people, go on with waves and large audiences, close what is finished."""
         write, tools = self._assembly.database.write, self._assembly.tools
         while await self._fire_next(now):
             pass
         await write(lambda tx: flags.call_due(tx, tools, now))
-        while await self._assembly.database.read(lambda tx: waves.any_due(tx, now)) and await write(lambda tx: waves.go_on(tx, tools, now)):
-            pass
+        await self._go_on_with_waves(now)
         await self._expand(now)
         await write(broadcasts.close_finished)
+
+    async def _go_on_with_waves(self, now: datetime) -> None:
+        """Take the steps of waves that are due, no longer than large audiences may take; one that fails holds up other waves at most."""
+        database, tools = self._assembly.database, self._assembly.tools
+        began = clock.steady()
+        try:
+            while await database.read(lambda tx: waves.any_due(tx, now)) and await database.write(lambda tx: waves.go_on(tx, tools, now)):
+                if not self._jumping and clock.steady() - began > _EXPANDING_SECONDS:
+                    return
+                await asyncio.sleep(_BREATH_SECONDS)
+        except Unavailable:
+            raise
+        except Exception as bug:  # noqa: BLE001 - people have to be called and audiences written, whatever is wrong with a wave
+            log.error("wave_failed", kind=type(bug).__name__, where=place_of(bug))  # noqa: TRY400 - as above
 
     async def _expand(self, now: datetime) -> None:
         """Go on with large audiences; outside a jump not for longer than a moment, because the next tick has people to call."""

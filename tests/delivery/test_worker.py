@@ -1,6 +1,7 @@
 """The clockwork: one account that waits keeps nobody else waiting, and a clash is tried again while a defect is told to the author."""
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,11 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
-from app import accounts, clock, courses, groups, people, schedules
+from app import accounts, broadcasts, clock, courses, groups, people, schedules, worker
 from app.db import Tx
-from app.models import Alarm, Broadcast, Schedule
+from app.models import Alarm, Assignment, Broadcast, Delivery, Schedule, Wave
+from app.questionnaires import waves
+from app.questionnaires.waves import Plan
 from bots.turns import Role
 from tests.delivery.scene import announce, run
 from tests.stage import Stage
@@ -99,3 +102,35 @@ async def _breaking(breaks: Exception, state: str, database_url: str, folder: Pa
         await tick()
         if state == "planned":
             assert stage.read(lambda tx: tx.execute(sa.select(Schedule.state)).scalar_one()) == "fired"
+
+
+def test_a_wave_that_fails_holds_up_no_audience_and_many_people_no_alert(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(_failing(database_url, tmp_path, monkeypatch))
+
+
+async def _failing(database_url: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Stage(database_url, folder) as stage:
+        course_id = stage.course("正念自我关怀")
+        group = stage.group("晨光组")
+        for name in ("甲", "乙", "丙", "丁"):
+            await stage.member(name, group)
+        now, shelf = clock.now(), stage.assembly.tools.shelf
+        plan = Plan("baseline", {"zh": "课前"}, now - timedelta(hours=1), now + timedelta(days=9), ["shs"], {})
+        stage.write(lambda tx: waves.add(tx, shelf, course_id, plan, now))
+        frozen = stage.read(lambda tx: tx.execute(sa.select(Wave.plan)).scalar_one())
+        stage.write(lambda tx: tx.execute(sa.update(Wave).values(plan={**frozen, "reminders": None})))
+        monkeypatch.setattr(broadcasts, "CHUNK", 2)
+        announce(stage, group, "今晚见")
+        await stage.worker.tick()
+        written = sa.select(sa.func.count()).select_from(Delivery)
+        assert stage.read(lambda tx: tx.execute(written).scalar_one()) == 4, "the rest of the audience was written behind the failing wave"
+        stage.write(lambda tx: tx.execute(sa.update(Wave).values(plan=frozen)))
+        monkeypatch.setattr(waves, "CHUNK", 1)
+        monkeypatch.setattr(worker, "_EXPANDING_SECONDS", 0)
+        await stage.worker.tick()
+        invited = sa.select(sa.func.count()).select_from(Assignment)
+        assert stage.read(lambda tx: tx.execute(invited).scalar_one()) == 1, "the next tick goes on, after it has called whom it must"
+        await stage.worker.tick()
+        assert stage.read(lambda tx: tx.execute(invited).scalar_one()) == 2
