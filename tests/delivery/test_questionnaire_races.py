@@ -13,12 +13,14 @@ from app import inbox, people
 from app.channels import PushKind
 from app.db import Database, Tx
 from app.inbox import Late
-from app.models import Broadcast, Delivery, GivenAnswer, Sheet
+from app.models import Broadcast, Delivery, Flag, GivenAnswer, Sheet
 from app.questionnaires import pages, waves
+from app.questionnaires.shelf import Shelf
 from app.questionnaires.waves import Rule
+from bots.questionnaire.instrument import every
 from tests.delivery.answering import CLOSES, OPENS, Talk, go_on, standing, stored, wave
 from tests.delivery.asking import PLAN, Round
-from tests.delivery.scene import Desk, incoming
+from tests.delivery.scene import Desk, alarms, incoming
 
 #: How long the first one waits with its commit, so that the second one comes while its rows are written and not there yet.
 _MEANWHILE = 0.3
@@ -202,3 +204,21 @@ def test_e11_an_answer_that_waited_on_the_disk_counts_by_the_moment_at_which_it_
         assert stored(desk, person.id, asked)["shs"] == {1: 3, 2: 3, 3: 3, **({4: 4} if taken else {})}
         go_on(desk, CLOSES + timedelta(hours=1))
         assert standing(desk, person.id, asked) == ("complete" if taken else "window_closed")
+
+
+def test_d11_words_of_crisis_are_heard_where_the_file_of_an_instrument_is_gone(database_url: str) -> None:
+    with Desk(database_url) as desk:
+        person, talk = desk.person(), Talk(desk, 1)
+        asked = wave(desk, ["scs", "shs"])
+        talk.says("问卷")
+        talk.says("3")
+        whole = desk.tools.shelf
+        object.__setattr__(desk.tools, "shelf", Shelf([each for each in every() if each.code != "shs"]))
+        assert "12356" in talk.says("我不想活了")
+        assert desk.read(lambda tx: tx.execute(sa.select(Flag.person_id)).scalars().all()) == [person.id]
+        assert talk.says("4"), "there is an answer of some kind"
+        assert desk.read(alarms)["bot_failed LookupError"] >= 2
+        object.__setattr__(desk.tools, "shelf", whole)
+        assert "自我关怀 2/26" in talk.says("问卷")
+        talk.says("4")
+        assert stored(desk, person.id, asked) == {"scs": {1: 3, 2: 4}, "shs": {}}
