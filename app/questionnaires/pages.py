@@ -21,7 +21,7 @@ from types import MappingProxyType
 import sqlalchemy as sa
 
 import bots.safety
-from app import facts, flags, people
+from app import audit, facts, flags, people
 from app.db import Tx
 from app.groups import Refused
 from app.models import Assignment as AssignmentRow
@@ -129,7 +129,11 @@ def _hold(tx: Tx, tools: Tools, assignment_id: int, now: datetime) -> _Held | No
     if known is None:
         return None
     state = tx.execute(sa.select(AssignmentRow.state).where(theirs)).scalar_one()
-    found = sheets.find(tx, tools.shelf, known.id, row.account_id, known.language)
+    try:
+        found = sheets.find(tx, tools.shelf, known.id, row.account_id, known.language)
+    except LookupError as gone:  # the file of an instrument; words of danger are heard all the same
+        audit.alarm(tx, now, "bot_failed", type(gone).__name__)
+        found = ()
     mine = next((each for each in found if each.id == assignment_id), None)
     return _Held(known, row.account_id, state, found, mine, Screens(tools.words, known.language, known.zone), now)
 

@@ -15,12 +15,13 @@ from app.db import Database, Tx
 from app.inbox import Late
 from app.models import Broadcast, Delivery, Flag, GivenAnswer, Sheet
 from app.questionnaires import pages, waves
+from app.questionnaires.pages import Go
 from app.questionnaires.shelf import Shelf
 from app.questionnaires.waves import Rule
 from bots.questionnaire.instrument import every
 from tests.delivery.answering import CLOSES, OPENS, Talk, go_on, standing, stored, wave
 from tests.delivery.asking import PLAN, Round
-from tests.delivery.scene import Desk, alarms, incoming
+from tests.delivery.scene import NOW, Desk, alarms, incoming
 
 #: How long the first one waits with its commit, so that the second one comes while its rows are written and not there yet.
 _MEANWHILE = 0.3
@@ -222,3 +223,17 @@ def test_d11_words_of_crisis_are_heard_where_the_file_of_an_instrument_is_gone(d
         assert "自我关怀 2/26" in talk.says("问卷")
         talk.says("4")
         assert stored(desk, person.id, asked) == {"scs": {1: 3, 2: 4}, "shs": {}}
+
+
+def test_d11_the_page_hears_words_of_crisis_where_the_file_of_an_instrument_is_gone(database_url: str) -> None:
+    with Desk(database_url) as desk:
+        person = desk.person()
+        wave(desk, ["intake", "shs"])
+        query = sa.select(Sheet.assignment_id, Sheet.id).where(Sheet.instrument == "intake")
+        assignment, sheet = desk.read(lambda tx: tuple(tx.execute(query).one()))
+        object.__setattr__(desk.tools, "shelf", Shelf([each for each in every() if each.code != "shs"]))
+        form = {"sheet": str(sheet), "item": "8", "text": "我不想活了"}
+        assert desk.write(lambda tx: pages.submit(tx, desk.tools, assignment, form, NOW)) == Go("help=called")
+        assert desk.read(lambda tx: tx.execute(sa.select(Flag.person_id)).scalars().all()) == [person.id]
+        assert desk.write(lambda tx: pages.look(tx, desk.tools, assignment, NOW)) is None
+        assert "bot_failed LookupError" in desk.read(alarms)
