@@ -75,9 +75,9 @@ class Talk:
         """Unfollow."""
         self._push(PushKind.LEFT, "")
 
-    def returns(self) -> str:
-        """Follow again."""
-        return self._push(PushKind.FOLLOWED, "")
+    def returns(self, scene: str = "") -> str:
+        """Follow again; by the code that this scene stands for."""
+        return self._push(PushKind.FOLLOWED, scene)
 
     def _push(self, kind: PushKind, value: str, choice: str | None = None, *, sent: datetime | None = None) -> str:
         self.now += self.pace

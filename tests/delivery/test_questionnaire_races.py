@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from app import inbox, people
+from app import groups, inbox, people
 from app.channels import PushKind
 from app.db import Database, Tx
 from app.inbox import Late
-from app.models import Broadcast, Delivery, Flag, GivenAnswer, Sheet
+from app.models import Broadcast, Delivery, Flag, GivenAnswer, Participant, Sheet
 from app.questionnaires import pages, waves
 from app.questionnaires.pages import Go
 from app.questionnaires.shelf import Shelf
@@ -237,3 +237,20 @@ def test_d11_the_page_hears_words_of_crisis_where_the_file_of_an_instrument_is_g
         assert desk.read(lambda tx: tx.execute(sa.select(Flag.person_id)).scalars().all()) == [person.id]
         assert desk.write(lambda tx: pages.look(tx, desk.tools, assignment, NOW)) is None
         assert "bot_failed LookupError" in desk.read(alarms)
+
+
+@pytest.mark.parametrize("scene", ["MORNING234", "NOSUCHCODE", "x" * 64])
+def test_e9_who_returns_by_another_code_is_the_same_participant_and_goes_on(database_url: str, scene: str) -> None:
+    with Desk(database_url) as desk:
+        person, talk = desk.person(), Talk(desk, 1)
+        other = desk.write(lambda tx: groups.create(tx, desk.course_id, code="dusk", name="暮色组"))
+        desk.write(lambda tx: groups.invite(tx, desk.keyring, other, NOW, code="MORNING234"))
+        asked = wave(desk, ["scs"])
+        talk.says("问卷")
+        talk.says("3 3 3")
+        talk.leaves()
+        assert talk.returns(scene)
+        for words in ("算了", "不同意", "问卷", "5"):
+            talk.says(words)
+        assert stored(desk, person.id, asked)["scs"] == {1: 3, 2: 3, 3: 3, 4: 5}
+        assert desk.read(lambda tx: tx.execute(sa.select(Participant.person_id)).scalars().all()) == [person.id]
