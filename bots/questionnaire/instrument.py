@@ -133,10 +133,14 @@ class Instrument:
         return any(item.only_if is not None for item in self.items)
 
     def asked(self, answers: Mapping[int, int | None]) -> tuple[Item, ...]:
-        """The items that are asked of somebody with these answers so far."""
+        """The items that are asked of somebody with these answers so far; what hangs on an item that is not asked is not asked either."""
         if not self._branches:
             return self.items
-        return tuple(item for item in self.items if item.only_if is None or answers.get(item.only_if[0]) in item.only_if[1])
+        asked: dict[int, Item] = {}
+        for item in self.items:
+            if item.only_if is None or (item.only_if[0] in asked and answers.get(item.only_if[0]) in item.only_if[1]):
+                asked[item.number] = item
+        return tuple(asked.values())
 
     def opening(self, language: str, frame: str | None = None) -> str:
         """What is said before the first item, about this time frame or the first."""

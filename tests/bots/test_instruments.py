@@ -171,6 +171,106 @@ def test_what_does_not_fit_is_named_with_its_file_and_place(case: str, tmp_path:
         load(path)
 
 
+FORM = """
+code = "door"
+version = 1
+kind = "form"
+minutes = 1
+source = "a test"
+key = "its own"
+rights = "free"
+[title]
+zh = "进门"
+en = "At the door"
+[intro]
+zh = "请回答。"
+en = "Please answer."
+[wording]
+status = "own"
+source = "a test"
+[[items]]
+kind = "choice"
+name = "been"
+topic = "been here"
+zh = "来过吗？"
+en = "Were you here before?"
+choices = { zh = ["来过", "没来过"], en = ["yes", "no"] }
+[[items]]
+kind = "number"
+name = "times"
+topic = "how often"
+only_if = { name = "been", answers = [1] }
+lowest = 1
+highest = 50
+zh = "几次？"
+en = "How often?"
+[[items]]
+kind = "date"
+name = "since"
+topic = "since when"
+only_if = { name = "times", answers = [2, 3] }
+zh = "从哪天起？"
+en = "Since when?"
+[[items]]
+kind = "text"
+name = "why"
+topic = "reason"
+zh = "为什么？"
+en = "Why?"
+"""
+
+BROKEN_FORMS = {
+    "no such kind": ('kind = "date"', 'kind = "drawing"', "item 3, kind"),
+    "one label": ('zh = ["来过", "没来过"]', 'zh = ["来过"]', "item 1, choices"),
+    "more labels in one language": ('en = ["yes", "no"]', 'en = ["yes", "no", "perhaps"]', "item 1, choices.en"),
+    "equal labels": ('en = ["yes", "no"]', 'en = ["yes", "yes"]', "item 1, choices.en"),
+    "labels in one language": (', en = ["yes", "no"]', "", "item 1, choices.en"),
+    "a strange language": ('en = ["yes", "no"]', 'en = ["yes", "no"], fr = ["oui", "non"]', "fr"),
+    "no choices": ('choices = { zh = ["来过", "没来过"], en = ["yes", "no"] }', "", "item 1 has no [choices]"),
+    "eleven choices": (
+        'zh = ["来过", "没来过"], en = ["yes", "no"]',
+        "zh = {0}, en = {0}".format([str(label) for label in range(11)]),
+        "more than 10",
+    ),
+    "name twice": ('name = "times"', 'name = "been"', "item 2, name stands there twice"),
+    "name with signs": ('name = "times"', 'name = "How often?"', "item 2, name"),
+    "no name": ('name = "why"\n', "", "item 4 has no name"),
+    "empty range": ("lowest = 1\n", "lowest = 50\n", "item 2, lowest and highest"),
+    "range of words": ("highest = 50", 'highest = "many"', "highest"),
+    "no range": ("highest = 50", "", "highest"),
+    "only if itself": ('{ name = "been"', '{ name = "times"', "item 2, only_if"),
+    "only if a later one": ('{ name = "been"', '{ name = "why"', "item 2, only_if"),
+    "only if nobody": ('{ name = "been"', '{ name = "gone"', "item 2, only_if"),
+    "only if an answer that there is not": ("answers = [1]", "answers = [3]", "item 2, only_if"),
+    "only if a number out of range": ("answers = [2, 3]", "answers = [51]", "item 3, only_if"),
+    "only if no answer": ("answers = [1]", "answers = []", "item 2, only_if"),
+    "only if with something else": ("answers = [1]", "answers = [1], not = 2", "item 2, only_if has not"),
+    "only if a word": ('only_if = { name = "been", answers = [1] }', 'only_if = "been"', "item 2 has no [only_if]"),
+    "strange key": ('name = "why"', 'name = "why"\ncolour = 3', "item 4 has colour"),
+    "scores": ("minutes = 1", "minutes = 1\nlowers = 1", "lowers"),
+    "one language": ('en = "Why?"', "", "item 4 has no en"),
+    "long item": ("为什么？", "为" * 200, "item 4, zh is longer"),
+}
+
+
+def test_a_small_form_is_read(tmp_path: Path) -> None:
+    (tmp_path / "door.1.toml").write_text(FORM, encoding="utf-8")
+    form = load(tmp_path / "door.1.toml")
+    asked = [[item.name for item in form.asked(answers)] for answers in ({}, {1: 1}, {1: 1, 2: 2}, {1: 2, 2: 2})]
+    assert asked == [["been", "why"], ["been", "times", "why"], ["been", "times", "since", "why"], ["been", "why"]]
+    assert form.scores == ()
+
+
+@pytest.mark.parametrize("case", BROKEN_FORMS)
+def test_what_does_not_fit_in_a_form_is_named_with_its_file_and_place(case: str, tmp_path: Path) -> None:
+    old, new, told = BROKEN_FORMS[case]
+    assert old in FORM
+    path = tmp_path / "door.1.toml"
+    path.write_text(FORM.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(InstrumentError, match=rf"door\.1\.toml.*{re.escape(told)}"):
+        load(path)
+
+
 def test_a_file_that_is_not_there_or_is_called_otherwise_is_told(tmp_path: Path) -> None:
     with pytest.raises(InstrumentError, match="cannot be read"):
         load(tmp_path / "calm.1.toml")
