@@ -29,7 +29,7 @@ from app.models import Person
 from app.people import Known
 from app.questionnaires import sheets
 from app.questionnaires.screens import Link, Page, Screens
-from app.questionnaires.typed import LONGEST_TEXT, Wrong, given
+from app.questionnaires.typed import Wrong, given
 from app.sealing import Vault
 from app.situation import Situation, Tools
 from app.states import Asked
@@ -37,6 +37,7 @@ from bots.conversation import FIRST
 from bots.effects import BeginAssignment, Given, HandIn, RaiseFlag, Record
 from bots.facts import CourseResources, Facts, Need
 from bots.questionnaire.instrument import Item, Kind
+from bots.questionnaire.reading import LONGEST_TEXT
 from bots.questionnaire.sheets import Assignment, Sheet
 from bots.questionnaire.thresholds import load_thresholds
 from bots.safety.resources import load_resources

@@ -22,10 +22,11 @@ from app.questionnaires.shelf import Shelf
 from app.states import Asked
 from bots.effects import BeginAssignment, Decline, Given, HandIn, Record, RemindLater
 from bots.questionnaire.instrument import Kind
+from bots.questionnaire.reading import LONGEST_TEXT
 from bots.questionnaire.sheets import Assignment as AssignmentView
 from bots.questionnaire.sheets import Sheet as SheetView
 
-_LONGEST_RAW, _LONGEST_TEXT = 40, 200
+_LONGEST_RAW = 40
 #: In these an answer changes nothing but the sheet.
 _STAYS = (Asked.PARTIAL, Asked.WINDOW_CLOSED)
 
@@ -143,7 +144,7 @@ def _check(assignment: AssignmentView, sheet: SheetView, given: Given) -> None:
 def _answer(known: Known, sheet: SheetView, given: Given, versions: dict[int, int], road: str, now: datetime) -> dict[str, Any]:
     row_id = ids.new_id()
     versions[given.item] = versions.get(given.item, 0) + 1
-    text = given.text.strip()[:_LONGEST_TEXT]
+    text = given.text.strip()[:LONGEST_TEXT]
     return {
         "id": row_id,
         "sheet_id": sheet.id,

@@ -8,8 +8,6 @@ from bots.effects import Given
 from bots.questionnaire import reading
 from bots.questionnaire.instrument import LABELLED, Item, Kind
 
-#: Characters of an answer in words of their own, as they are stored.
-LONGEST_TEXT = 200
 _DIGITS = re.compile(r"[0-9]{1,9}")
 
 
@@ -31,8 +29,8 @@ def given(item: Item, fields: Mapping[str, str]) -> Given | Wrong:
     if not text:
         return Wrong("wrong.empty")
     if item.kind is Kind.TEXT:
-        most = {"most": LONGEST_TEXT}
-        return Given(item.number, item.lowest, text=text) if len(text) <= LONGEST_TEXT else Wrong("wrong.long", most)
+        most = {"most": reading.LONGEST_TEXT}
+        return Given(item.number, item.lowest, text=text) if len(text) <= reading.LONGEST_TEXT else Wrong("wrong.long", most)
     return reading.given(item, text) or _told(item)
 
 

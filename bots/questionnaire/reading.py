@@ -21,14 +21,15 @@ _YEARS = ("周岁", "岁", "years old", "years")
 #: `改 7`, `7=3`, `第7题选3`: the item, and its new answer where it stands there.
 _CHANGE = re.compile(r"(?:改|修改|改第|change|edit)\s*(?:第|item|question)?\s*([0-9]{1,2})\s*(?:题)?(?:\s*[=:：为成到选]\s*|\s+)?(.*)")
 _EQUALS = re.compile(r"(?:第)?\s*([0-9]{1,2})\s*题?\s*[=＝]\s*(.+)")
-_LONGEST_TEXT_BYTES = 200
+#: Characters of an answer in words of their own, here as on the page.
+LONGEST_TEXT = 200
 
 
 def given(item: Item, text: str) -> Given | None:
     """The answer to an item that these words are, or None where they are none that it takes."""
     if item.kind is Kind.TEXT:
         words = " ".join(text.split())
-        return Given(item.number, 1, text=words) if words and len(words.encode()) <= _LONGEST_TEXT_BYTES else None
+        return Given(item.number, 1, text=words) if words and len(words) <= LONGEST_TEXT else None
     value = _value(item, text)
     return None if value is None else Given(item.number, value, raw=" ".join(text.split()))
 
