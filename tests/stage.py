@@ -296,9 +296,7 @@ class Stage:
 
     async def offered(self, name: str, label: str, *, earlier: int = 0) -> str:
         """The address behind the choice with this label in the latest message that has it. Raises `LookupError`."""
-        hrefs = [
-            href for entry in reversed(await self.chat(name)) for href, shown in _links(entry["text"]) if shown.partition(". ")[2] == label
-        ]
+        hrefs = [href for entry in reversed(await self.chat(name)) for href, shown in _links(entry["text"]) if _label(shown) == label]
         if len(hrefs) <= earlier:
             raise LookupError(f"{name} was shown no choice {label!r}")
         return hrefs[earlier]
@@ -351,6 +349,11 @@ class Stage:
         if answer.status_code >= 400:
             raise RuntimeError(f"{method} {path}: {answer.status_code} {answer.text}")
         return answer.json()
+
+
+def _label(shown: str) -> str:
+    """What is shown without the number before it; a way out has none."""
+    return re.sub(r"^\d+\. ", "", shown)
 
 
 def _links(text: str) -> list[tuple[str, str]]:

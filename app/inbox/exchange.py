@@ -26,7 +26,7 @@ from app.reach import Action
 from app.situation import Situation, Tools
 from bots import Bot, Message, Need, patient
 from bots.conversation import FIRST, LAST, who_answers
-from bots.effects import Answer, HandIn, RaiseFlag, Record, Say
+from bots.effects import Answer, HandIn, Pause, RaiseFlag, Record, Say, Withdraw
 from bots.facts import Facts
 from bots.questionnaire.sheets import OpenAssignments
 from bots.texts import Words
@@ -45,6 +45,8 @@ _OVERREACH = frozenset({"role", "foreign"})
 _ROUNDS = 2
 #: These are looked through before they write, and touch this person's own rows only: they need neither savepoint nor an early note.
 _OWN = (Record, HandIn)
+#: Who asks for silence or leaves is not asked the question that was open.
+_ENDS = (Pause, Withdraw)
 
 
 @dataclass(frozen=True)
@@ -154,8 +156,9 @@ class Exchange:
             return self._survive(bug, floor)
         grave = any(isinstance(effect, RaiseFlag) for effect in answer.effects)
         after = floor.after(bot.name, answer)
-        if not grave and floor.holder not in (None, bot.name) and floor.holder == _holder(after):
-            messages = [*messages, *self._again(turn, floor, messages)]
+        waiting = _holder(after)
+        if not grave and waiting not in (None, bot.name) and not any(isinstance(effect, _ENDS) for effect in answer.effects):
+            messages = [*messages, *self._again(turn, floor, waiting, messages)]
         return _Said(bot.name, messages, after, grave, any(isinstance(effect, Record) for effect in answer.effects))
 
     def _rendered(self, messages: Sequence[Message]) -> str:
@@ -175,9 +178,9 @@ class Exchange:
         except Refused:  # before anything was written; the bot is asked again
             return None
 
-    def _again(self, turn: Turn, floor: _Floor, said: Sequence[Message]) -> list[Message]:
-        """The question of a bot that lent the floor, behind the answer of the one that took it."""
-        holder = patient(self._tools.bots.get(floor.holder or ""))
+    def _again(self, turn: Turn, floor: _Floor, waiting: str, said: Sequence[Message]) -> list[Message]:
+        """The question of a bot that lent the floor, behind the answer of the one that took it, or that is done with it."""
+        holder = patient(self._tools.bots.get(waiting))
         if holder is None:
             return []
         most = self._tools.rules.most_bytes - len(self._rendered(said).encode()) - len("\n\n")

@@ -139,7 +139,7 @@ def _tapped(here: Here, choice: str) -> Answer | Need:  # noqa: PLR0911 - one li
             return dialogue.hand_in(here, number_of(own))
     assignment = here.of_wave(number_of(own))
     if assignment is None:
-        return here.end("none.closed") if not here.open else dialogue.again(here, "again.foreign")
+        return here.end("none.over") if not here.open else dialogue.again(here, "again.foreign")
     match kind, rest:
         case "later", _:
             return dialogue.later(here, assignment)
@@ -158,7 +158,8 @@ def _item(letters: str) -> int:
 
 def _wrote(here: Here, text: str) -> Answer | Need:
     if here.place is None or here.assignment() is None:
-        return dialogue.start(here)
+        gone = here.place is not None and "start" not in here.meanings(text)
+        return here.end("none.over") if gone else dialogue.start(here)
     if here.place.mode in _CHOOSING:
         return _CHOOSING[here.place.mode](here, text)
     wanted = reading.change(text)

@@ -1,13 +1,16 @@
 """What the dialogues do not reach of the questionnaire bot: every question fits, every label is read back, no words are mistaken."""
 
+import re
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from bots import find
+from bots.choices import normal
 from bots.clipping import room
-from bots.effects import Message
+from bots.effects import Given, Message
 from bots.facts import Facts, Need
 from bots.questionnaire import QuestionnaireBot, reading, voice
 from bots.questionnaire.instrument import LABELLED, Instrument, Item, Kind
@@ -20,7 +23,7 @@ from bots.turns import Membership, Occasion, OccasionKind, Person, Role, Turn, W
 
 NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
 BOTS = {bot.name: bot for bot in find()}
-BOT = BOTS["questionnaire"]
+BOT = cast("QuestionnaireBot", BOTS["questionnaire"])
 ALL = instruments()
 ITEMS = [(instrument, item) for instrument in ALL.values() for item in instrument.items]
 MEMBER = (Membership(1, "正念自我关怀", 1, "晨光组", large=False, role=Role.PARTICIPANT),)
@@ -37,7 +40,6 @@ def _assignment(*sheets: Sheet, skips: bool = True) -> Assignment:
 
 
 def _voice(language: str) -> Voice:
-    assert isinstance(BOT, QuestionnaireBot)
     return Voice(BOT._texts, language, "Asia/Shanghai")
 
 
@@ -92,6 +94,33 @@ def test_no_label_and_no_item_is_taken_for_a_cry_or_for_another_bots_word() -> N
             assert [name for name, bot in BOTS.items() if name not in ("fallback", "questionnaire") and bot.wants(turn)] == [], words
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_question_is_taken_for_a_cry_when_somebody_sends_it_back(language: str) -> None:
+    for instrument, item in ITEMS:
+        turn = Turn(Wrote(item.words[language]), Person("小雨", language, "Asia/Shanghai", LEADER), NOW)
+        assert not BOTS["safety"].wants(turn), (instrument.code, item.number)
+
+
+@pytest.mark.parametrize(("seats", "theirs"), [(MEMBER, set()), (LEADER, {"progress"})])
+def test_the_words_of_a_questionnaire_are_no_other_bots(seats: tuple[Membership, ...], theirs: set[str]) -> None:
+    lists = [_voice(language)(key).split("|") for language in LANGUAGES for key in sorted(BOT._texts.keys()) if key.startswith("accepts.")]
+    others = [bot for name, bot in BOTS.items() if name not in ("fallback", "questionnaire")]
+    turns = [Turn(Wrote(words), Person("小雨", "zh", "Asia/Shanghai", seats), NOW) for words in {each for some in lists for each in some}]
+    assert {turn.words() for turn in turns if any(bot.wants(turn) for bot in others)} == theirs
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_word_that_is_advertised_is_understood_from_everybody(language: str) -> None:
+    say = _voice(language)
+    advertised = [first or second for first, second in re.findall(r"「([^「」]+)」|\"([^\"]+)\"", say("ask.how"))]
+    commands = [words for words in advertised if reading.several(ALL["swls"].items, words) is None]
+    assert len(commands) == 4
+    for words in commands:
+        assert normal(words) in BOT._says[language], words
+        turn = Turn(Wrote(words), Person("小雨", language, "Asia/Shanghai", LEADER), NOW)
+        assert [name for name, bot in BOTS.items() if name != "questionnaire" and bot.wants(turn)] == [], words
+
+
 def _item(code: str, name: str) -> Item:
     return next(item for item in ALL[code].items if item.name == name)
 
@@ -113,6 +142,28 @@ def _item(code: str, name: str) -> Item:
 def test_an_age_is_a_number_within_its_range(typed: str, value: int | None) -> None:
     found = reading.given(_item("intake", "age"), typed)
     assert (None if found is None else found.value) == value
+
+
+@pytest.mark.parametrize("letter", ["字", "a"])
+def test_words_of_their_own_are_as_long_as_the_question_says(letter: str) -> None:
+    city = _item("intake", "city")
+    longest = letter * reading.LONGEST_TEXT
+    assert reading.given(city, longest) == Given(city.number, 1, text=longest)
+    assert reading.given(city, longest + letter) is None
+    for language in LANGUAGES:
+        assert str(reading.LONGEST_TEXT) in _voice(language)("ask.text")
+
+
+@pytest.mark.parametrize("words", ["", " ", "\n"])
+def test_words_of_their_own_are_not_nothing(words: str) -> None:
+    assert reading.given(_item("intake", "city"), words) is None
+
+
+def test_several_answers_of_a_form_are_each_read_by_their_own_item() -> None:
+    found = reading.several(ALL["intake"].asked({4: 1}), "女 36岁 研究生 练过 2 1 没有 上海")
+    assert found is not None
+    assert [each.value for each in found.given] == [1, 36, 3, 1, 2, 1, 2]
+    assert (found.failed, found.left_over) == ((), 1), "words of their own are asked for by themselves"
 
 
 DAY = Item(1, "day", "day", {"zh": "哪天？", "en": "Which day?"}, {}, Kind.DATE, 1900_01_01, 2099_12_31)
@@ -220,6 +271,13 @@ def test_invitation_and_reminder_fit_and_offer_three_ways(language: str, kind: O
 def test_there_are_no_words_for_other_occasions() -> None:
     with pytest.raises(LookupError, match="questionnaire"):
         BOT.compose(Occasion(OccasionKind.ALERT, "zh", {}))
+
+
+def test_every_text_is_said_somewhere() -> None:
+    source = "".join(path.read_text(encoding="utf-8") for path in sorted(Path(voice.__file__).parent.glob("*.py")))
+    heard = {f"accepts.{key}" for keys in BOT._says["zh"].values() for key in keys} | {"accepts.start"}
+    said = {key for key in BOT._texts.keys() if f'"{key.removeprefix("choice.")}"' in source}  # noqa: SIM118 - no mapping
+    assert sorted(BOT._texts.keys() - heard - said) == []
 
 
 def test_without_its_facts_it_asks_for_them() -> None:

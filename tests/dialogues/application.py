@@ -23,7 +23,7 @@ from tests.stage import Stage
 
 #: The shipped menu and an entry that an operator may add for leaders.
 _MENU = {"button": [*DEFAULT["button"], {"type": "click", "name": "公告", "key": "staff.announce"}]}
-_CHOICE = re.compile(r'^<a href="weixin://bizmsgmenu[^"]*">\d+\. (.*)</a>$', re.MULTILINE)
+_CHOICE = re.compile(r'^<a href="weixin://bizmsgmenu[^"]*">(?:\d+\. )?(.*)</a>$', re.MULTILINE)
 #: What a follower sends, and the sandbox's word for it where it has another.
 _SANDBOX_KINDS = {"other": "sticker"}
 #: What the operators may be told while a transcript is played; every other alarm is a defect.
@@ -89,7 +89,7 @@ class Application:
         for person in beginning.people():
             await self._stage.openid(person, following=person in member or person in beginning.on_call)
         stage = self._stage
-        stage.write(lambda tx: Seeding(tx, stage.keyring, stage.account_id, stage.openids, clock.now()).write(beginning))
+        stage.write(lambda tx: Seeding(tx, stage.assembly.tools, stage.account_id, stage.openids, clock.now()).write(beginning))
 
     async def _pass_until(self, moment: datetime) -> None:
         """Move the clock, and let the worker do what is due; how long a line took to play does not count."""
@@ -98,6 +98,7 @@ class Application:
         await self._stage.ask("POST", "/sandbox/clock", {"advance": ahead})
         await self._stage.worker.tick()
         await self._stage.worker.send_due(clock.now())
+        await self._stage.worker.tick()  # what was sent is noted
 
     async def _look(self) -> None:
         self._arrived = await self._stage.ask("GET", f"/sandbox/ledger?after={self._passed}&limit=1000")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from tests.dialogues.rows import Announcement, Someone, State
+from tests.dialogues.rows import Announcement, Assigned, Paper, Someone, State
 from tests.dialogues.script import Fact
 
 
@@ -91,6 +91,23 @@ def _is_waits(state: State, fact: Fact) -> bool:
     return bool(state.waiting(fact["person"])) == (fact["what"] == "something")
 
 
+def _is_stands(state: State, fact: Fact) -> bool:
+    return [each.state for each in _assigned(state, fact)] == [fact["state"]]
+
+
+def _is_answered(state: State, fact: Fact) -> bool:
+    papers = [paper for each in _assigned(state, fact) for paper in each.papers if paper.instrument == fact["instrument"]]
+    return [_answers(paper) for paper in papers] == [fact.answers()]
+
+
+def _answers(paper: Paper) -> dict[int, str | None]:
+    return {item: None if value is None else paper.texts[item] or str(value) for item, value in paper.answers.items()}
+
+
+def _assigned(state: State, fact: Fact) -> list[Assigned]:
+    return [each for each in state.assigned if each.person == fact["person"] and each.wave.title == fact["wave"]]
+
+
 def _to(state: State, fact: Fact) -> list[Announcement]:
     return [each for each in state.announcements if each.group.name == fact["group"]]
 
@@ -115,6 +132,8 @@ _CHECKS: Mapping[str, Callable[[State, Fact], bool]] = {
     "outcome": _is_outcome,
     "announcements": _is_announcements,
     "waits": _is_waits,
+    "stands": _is_stands,
+    "answered": _is_answered,
 }
 
 

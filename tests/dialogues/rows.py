@@ -13,6 +13,10 @@ from tests.dialogues.script import ZONE
 _QUIET_FROM, _QUIET_UNTIL = time(22), time(8)
 
 
+class Refused(Exception):
+    """An effect is refused; `args[0]` is the word for why."""
+
+
 @dataclass
 class Course:
     id: int
@@ -50,8 +54,9 @@ class Delivery:
     bot: str
     occasion: Occasion
     urgent: bool = False
-    state: str = "ready"  # as app/states.py: ready, sent, waiting, cancelled, unreachable
+    state: str = "ready"  # as app/states.py: ready, sent, waiting, cancelled, expired, unreachable
     reason: str = ""
+    stale_at: datetime | None = None
 
     def settle(self, state: str, reason: str) -> None:
         self.state, self.reason = state, reason
@@ -83,6 +88,54 @@ class Flag:
 
 
 @dataclass
+class Memory:
+    """What a bot remembers; `open`: it waits for an answer; `rests`: but in no hurry."""
+
+    kept: Mapping[str, Any]
+    open: bool
+    rests: bool
+
+
+@dataclass
+class Wave:
+    """Questionnaires that are put to everybody who takes part in a course. `reminders`: so many days after the opening."""
+
+    id: int
+    course: Course
+    title: str
+    instruments: tuple[str, ...]
+    opens_at: datetime
+    closes_at: datetime
+    reminders: tuple[int, ...]
+    skips: bool
+    keeps_late: bool
+    state: str = "planned"
+
+
+@dataclass
+class Paper:
+    """One instrument of somebody's assignment. `texts`: words of their own, by item."""
+
+    id: int
+    instrument: str
+    answers: dict[int, int | None] = field(default_factory=dict)
+    texts: dict[int, str] = field(default_factory=dict)
+    handed_in: bool = False
+
+
+@dataclass
+class Assigned:
+    """One wave, put to one person."""
+
+    id: int
+    person: str
+    wave: Wave
+    papers: list[Paper]
+    remind_at: datetime | None
+    state: str = "invited"
+
+
+@dataclass
 class Someone:
     name: str | None = None
     language: str = "zh"
@@ -94,7 +147,7 @@ class Someone:
     screened: dict[str, tuple[bool, str]] = field(default_factory=dict)
     withdrew: str | None = None
     guesses: list[datetime] = field(default_factory=list)
-    memories: dict[str, tuple[Mapping[str, Any], bool]] = field(default_factory=dict)  # by bot, the last to speak last
+    memories: dict[str, Memory] = field(default_factory=dict)  # by bot, the last to speak last
     typed_until: datetime | None = None
     typed_left: int = 0
     tapped_until: datetime | None = None
@@ -103,7 +156,10 @@ class Someone:
     reached: list[Shown] = field(default_factory=list)
 
     def floor(self) -> str | None:
-        return next((bot for bot, (_, open_) in reversed(self.memories.items()) if open_), None)
+        return next((bot for bot, memory in reversed(self.memories.items()) if memory.open), None)
+
+    def busy(self) -> bool:
+        return any(memory.open and not memory.rests for memory in self.memories.values())
 
 
 @dataclass
@@ -117,6 +173,8 @@ class State:
     announcements: list[Announcement] = field(default_factory=list)
     deliveries: list[Delivery] = field(default_factory=list)
     flags: list[Flag] = field(default_factory=list)
+    waves: list[Wave] = field(default_factory=list)
+    assigned: list[Assigned] = field(default_factory=list)
     issued: int = 1_000_000_000_000
 
     def new_id(self) -> int:
@@ -148,6 +206,9 @@ class State:
         return administers or (not group.large and any(one is group and role in ANNOUNCERS for one, role in own))
 
     def waiting(self, person: str) -> list[Delivery]:
+        for each in self.deliveries:
+            if each.state == "waiting" and each.stale_at is not None and each.stale_at <= self.now:
+                each.settle("expired", "stale")
         return [each for each in self.deliveries if each.person == person and each.state == "waiting"]
 
     def way(self, someone: Someone, moment: datetime) -> str:

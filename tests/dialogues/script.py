@@ -3,8 +3,11 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import cache
 from zoneinfo import ZoneInfo
+
+from bots.questionnaire.instrument import Instrument, find
 
 ZONE = ZoneInfo("Asia/Shanghai")
 
@@ -56,6 +59,26 @@ class InvitationThere:
 
 
 @dataclass(frozen=True)
+class WaveThere:
+    """Questionnaires that are put to everybody who takes part in a course. `opens` None: at the first `@`."""
+
+    course: str
+    title: str
+    instruments: tuple[str, ...]
+    opens: datetime | None = None
+    closes: datetime | None = None  # otherwise after so many `days`
+    days: int = 7
+    reminders: tuple[int, ...] = ()
+    skips: bool = False
+    keeps_late: bool = False
+
+    def window(self, start: datetime) -> tuple[datetime, datetime]:
+        """When it opens and closes, in a transcript that begins at `start`."""
+        opens = self.opens or start
+        return opens, self.closes or opens + timedelta(days=self.days)
+
+
+@dataclass(frozen=True)
 class Beginning:
     """What is there before anybody does anything. Groups are found by name; names are unique within a transcript."""
 
@@ -67,6 +90,7 @@ class Beginning:
     zones: Mapping[str, str] = field(default_factory=dict)
     paused: frozenset[str] = frozenset()
     on_call: tuple[str, ...] = ()
+    waves: tuple[WaveThere, ...] = ()
 
     def people(self) -> tuple[str, ...]:
         """Everybody who is declared, in the order of the lines."""
@@ -159,6 +183,13 @@ class Fact:
         """The time that the fact names (`at`)."""
         return _moment(self["at"])
 
+    def answers(self) -> dict[int, str | None]:
+        """The answers that the fact names, by item; None where one was left out."""
+        if self["answers"] == "nothing":
+            return {}
+        found = [_ANSWERED.fullmatch(each) for each in self["answers"].split(", ")]
+        return {int(each[1]): each[2] for each in found if each is not None}
+
 
 Step = Clock | Doing | Wording | Fact
 
@@ -174,6 +205,7 @@ class Script:
 
 _ROLE = "(?P<role>participant|leader|assistant|mentor|administrator|researcher)"
 _TIME = r"(?P<at>\d{4}-\d\d-\d\d \d\d:\d\d)"
+_STANDS = "(?P<state>invited|reached|opened|partial|complete|refused|withdrawn|window closed)"
 #: Every fact that may be asserted.
 FACTS = {
     "member": rf"(?P<person>\S+) is {_ROLE} of (?P<group>.+)",
@@ -195,6 +227,8 @@ FACTS = {
     "outcome": r"announcement to (?P<group>.+) (?P<outcome>went out|was cancelled|was missed)",
     "announcements": r"(?P<count>no|\d+) announcements? to (?P<group>.+)",
     "waits": r"(?P<what>something|nothing) waits for (?P<person>\S+)",
+    "stands": rf"(?P<person>\S+) stands at {_STANDS} in (?P<wave>.+)",
+    "answered": r"(?P<person>\S+) answered (?P<instrument>\w+) of (?P<wave>[^:]+): (?P<answers>.+)",
     "nothing_reached": r"nothing reached (?P<person>\S+)",
 }
 _FACTS = {kind: re.compile(pattern) for kind, pattern in FACTS.items()}
@@ -209,10 +243,17 @@ _KINDS = {
     "a sticker": "other",
 }
 _SPEECH = re.compile(r"([^\s<>=@#][^<>]*?)(<<|<|>) ?(.*)", re.DOTALL)
-_CHOICE_LINE = re.compile(r"(\[\d+\. [^\[\]]+\]\s*)+")
-_CHOICE = re.compile(r"\[\d+\. ([^\[\]]+)\]")
+_CHOICE_LINE = re.compile(r"(?!\[(?:\.\.\.|…)\])(\[(?:\d+\. )?[^\[\]]+\]\s*)+")
+_CHOICE = re.compile(r"\[(?:\d+\. )?([^\[\]]+)\]")
+_ANSWERED = re.compile(r"(\d+)(?:=(.+)| left out)")
 _TAP = re.compile(r"\[([^\[\]]+)\](?: \((an earlier one)\))?")
 _LARGE = "大组"
+
+
+@cache
+def known_instruments() -> dict[str, Instrument]:
+    """The instruments that a wave may ask, by their codes."""
+    return find()
 
 
 # Reading ------------------------------------------------------------------------------------------------------------------------
@@ -267,8 +308,16 @@ def _moment(words: str) -> datetime:
 def _fact(line: int, words: str) -> Fact:
     for kind, pattern in _FACTS.items():
         if found := pattern.fullmatch(words):
-            return Fact(line, kind, found.groupdict())
+            return _checked(Fact(line, kind, found.groupdict()))
     raise ValueError(f"this fact does not exist: {words!r}; README.md lists them")
+
+
+def _checked(fact: Fact) -> Fact:
+    if fact.kind == "answered" and fact["answers"] != "nothing":
+        for each in fact["answers"].split(", "):
+            if not _ANSWERED.fullmatch(each):
+                raise ValueError(f"an answer is written 7=3 or 7 left out, not {each!r}")
+    return fact
 
 
 def _act(said: str) -> Act:  # noqa: PLR0911 - one branch per act
@@ -322,6 +371,8 @@ def _declare(there: Beginning, words: str) -> Beginning:  # noqa: C901, PLR0911,
         until = _moment(found[6]) if found[6] else None
         invitation = InvitationThere(found[1], _known(there, found[2]), found["role"], found[4] is not None, found[5], until)
         return replace(there, invitations=(*there.invitations, invitation))
+    if found := re.fullmatch(r"wave ([^:;]+): ([^;]+)((?:; [^;]+)*)", words):
+        return replace(there, waves=(*there.waves, _wave(there, found[1], found[2], found[3])))
     if found := re.fullmatch(r"(.+) speaks (zh|en)", words):
         return replace(there, languages={**there.languages, found[1]: found[2]})
     if found := re.fullmatch(r"(.+) lives in (\S+/\S+)", words):
@@ -337,6 +388,35 @@ def _declare(there: Beginning, words: str) -> Beginning:  # noqa: C901, PLR0911,
     if found := re.fullmatch(rf"(\S+) ({'|'.join(_ROLE_VERBS)}) (.+)", words):
         return replace(there, members=(*there.members, MemberThere(found[1], _ROLE_VERBS[found[2]], _known(there, found[3]))))
     raise ValueError(f"this sentence about the world does not exist: {words!r}; README.md lists them")
+
+
+def _wave(there: Beginning, title: str, instruments: str, options: str) -> WaveThere:
+    if not there.courses or title in {each.title for each in there.waves}:
+        raise ValueError(f"the wave {title} stands below a course, and once")
+    wave = WaveThere(there.courses[-1].title, title, tuple(instruments.split(", ")))
+    if strange := set(wave.instruments) - known_instruments().keys():
+        raise ValueError(f"there is no instrument {min(strange)!r}")
+    for option in options.split("; ")[1:]:
+        wave = _with_option(wave, option)
+    return wave
+
+
+def _with_option(wave: WaveThere, option: str) -> WaveThere:
+    match option.split(" ", 1):
+        case ["skips"]:
+            return replace(wave, skips=True)
+        case ["late", "keep"]:
+            return replace(wave, keeps_late=True)
+        case ["opens", moment]:
+            return replace(wave, opens=_moment(moment))
+        case ["closes", moment] if found := re.fullmatch(r"in (\d+) days?", moment):
+            return replace(wave, days=int(found[1]))
+        case ["closes", moment]:
+            return replace(wave, closes=_moment(moment))
+        case ["reminds", days] if found := re.fullmatch(r"after ((?:\d+, )*\d+) days?", days):
+            return replace(wave, reminders=tuple(map(int, found[1].split(", "))))
+        case _:
+            raise ValueError(f"a wave has no option {option!r}; README.md lists them")
 
 
 def _known(there: Beginning, group: str) -> str:

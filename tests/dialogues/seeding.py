@@ -8,11 +8,13 @@ import sqlalchemy as sa
 
 from app import courses, flags, groups, people
 from app.db import Tx
-from app.keyring import Keyring
 from app.models import Course, Group, Person
+from app.questionnaires import waves
+from app.questionnaires.waves import Plan, Rule
+from app.situation import Tools
 from bots.texts import LANGUAGES
 from bots.turns import Role
-from tests.dialogues.script import Beginning, CourseThere, GroupThere, InvitationThere, MemberThere
+from tests.dialogues.script import Beginning, CourseThere, GroupThere, InvitationThere, MemberThere, WaveThere
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class Seeding:
     """One world on its way into the database."""
 
     tx: Tx
-    keyring: Keyring
+    tools: Tools
     account_id: int
     openids: Mapping[str, str]
     now: datetime
@@ -38,13 +40,16 @@ class Seeding:
             people.pause(self.tx, known[person], self.now)
         for person in beginning.on_call:
             for course_id in course_ids.values():
-                flags.add_on_call(self.tx, self.keyring, course_id, person_id=known[person], email=None, webhook=None, now=self.now)
+                flags.add_on_call(self.tx, self.tools.keyring, course_id, person_id=known[person], email=None, webhook=None, now=self.now)
+
+        for place, wave in enumerate(beginning.waves, start=1):
+            self._wave(place, wave, course_ids[wave.course])
 
     def _course(self, place: int, there: CourseThere, beginning: Beginning) -> int:
         own = {"consent": there.consent_text, "resources": there.help}
         return courses.create(
             self.tx,
-            self.keyring,
+            self.tools.keyring,
             self.now,
             account_id=self.account_id,
             code=f"course{place}",
@@ -60,7 +65,7 @@ class Seeding:
         else:
             group_id = groups.create(self.tx, course_id, code=there.name, name=there.name, capacity=there.capacity)
         if there.code:
-            groups.invite(self.tx, self.keyring, group_id, self.now, code=there.code)
+            groups.invite(self.tx, self.tools.keyring, group_id, self.now, code=there.code)
         if there.closed:
             groups.close(self.tx, group_id, self.now)
         return group_id
@@ -71,7 +76,7 @@ class Seeding:
     def _invite(self, there: InvitationThere, group_id: int) -> None:
         groups.invite(
             self.tx,
-            self.keyring,
+            self.tools.keyring,
             group_id,
             self.now,
             role=Role(there.role),
@@ -82,7 +87,7 @@ class Seeding:
         )
 
     def _meet(self, person: str, beginning: Beginning) -> int:
-        known = people.meet(self.tx, self.keyring, self.account_id, self.openids[person], self.now)
+        known = people.meet(self.tx, self.tools.keyring, self.account_id, self.openids[person], self.now)
         people.rename(self.tx, known, person)
         people.set_language(self.tx, known.id, beginning.languages.get(person, LANGUAGES[0]))
         if person in beginning.zones:  # nobody can choose a zone yet
@@ -98,3 +103,18 @@ class Seeding:
             groups.enter(self.tx, each, person_id, role, self.now)
         if role is Role.PARTICIPANT:
             groups.number_participant(self.tx, course_id, person_id, self.now)
+
+    def _wave(self, place: int, there: WaveThere, course_id: int) -> None:
+        opens, closes = there.window(self.now)
+        plan = Plan(
+            f"wave{place}",
+            dict.fromkeys(LANGUAGES, there.title),
+            opens,
+            closes,
+            there.instruments,
+            {},
+            Rule(there.reminders),
+            late="keep" if there.keeps_late else "refuse",
+            skips=there.skips,
+        )
+        waves.add(self.tx, self.tools.shelf, course_id, plan, self.now)

@@ -10,6 +10,7 @@ from app import ids, people
 from app.db import Tx
 from app.keyring import Keyring
 from app.models import (
+    Assignment,
     ConsentGiven,
     Course,
     Delivery,
@@ -22,9 +23,13 @@ from app.models import (
     Person,
     Schedule,
     Screening,
+    Sheet,
+    Wave,
 )
+from app.questionnaires import sheets
 from app.states import OPEN
-from tests.dialogues.script import Fact
+from bots.questionnaire.sheets import Sheet as SheetView
+from tests.dialogues.script import Fact, known_instruments
 
 
 @dataclass(frozen=True)
@@ -165,6 +170,33 @@ def _is_waits(rows: Rows, fact: Fact) -> bool:
     return bool(waiting) == (fact["what"] == "something")
 
 
+def _is_stands(rows: Rows, fact: Fact) -> bool:
+    query = (
+        sa.select(Assignment.state, Wave.plan).join(Wave, Wave.id == Assignment.wave_id).where(Assignment.person_id == rows.person(fact))
+    )
+    states = [row.state for row in rows.tx.execute(query) if row.plan["title"]["zh"] == fact["wave"]]
+    return states == [fact["state"].replace(" ", "_")]
+
+
+def _is_answered(rows: Rows, fact: Fact) -> bool:
+    query = (
+        sa.select(Sheet.id, Sheet.answers, Wave.plan)
+        .join(Assignment, Assignment.id == Sheet.assignment_id)
+        .join(Wave, Wave.id == Assignment.wave_id)
+        .where(Assignment.person_id == rows.person(fact), Sheet.instrument == fact["instrument"])
+    )
+    found = [row for row in rows.tx.execute(query) if row.plan["title"]["zh"] == fact["wave"]]
+    return [_answers(rows, fact, row.id, row.answers) for row in found] == [fact.answers()]
+
+
+def _answers(rows: Rows, fact: Fact, sheet_id: int, answers: Mapping[str, Any]) -> dict[int, str | None]:
+    known = people.known_by_id(rows.tx, rows.keyring, rows.person(fact), rows.account_id)
+    assert known is not None
+    versions = {int(item): version for item, (_, version) in answers.items()}
+    own = sheets.own_words(rows.tx, known, SheetView(sheet_id, known_instruments()[fact["instrument"]], versions=versions))
+    return {int(item): None if value is None else own.get(int(item), str(value)) for item, (value, _) in answers.items()}
+
+
 CHECKS: Mapping[str, Callable[[Rows, Fact], bool]] = {
     "member": _is_member,
     "not_member": _is_not_member,
@@ -185,4 +217,6 @@ CHECKS: Mapping[str, Callable[[Rows, Fact], bool]] = {
     "outcome": _is_outcome,
     "announcements": _is_announcements,
     "waits": _is_waits,
+    "stands": _is_stands,
+    "answered": _is_answered,
 }

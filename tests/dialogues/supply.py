@@ -20,6 +20,7 @@ from bots.facts import (
     ReachForecast,
     Unreached,
 )
+from bots.questionnaire.sheets import AnswerPage
 from bots.texts import load_texts
 from bots.turns import Role
 from tests.dialogues.rows import Announcement, Code, Delivery, Someone, State, quiet_until
@@ -42,6 +43,9 @@ def load(state: State, person: str, request: Fact[Any]) -> object:  # noqa: PLR0
             return _progress(state, person, id_)
         case EqualAnnouncement(group=group, text=text):
             return _said_before(state, group, text)
+        case AnswerPage(assignment=id_):
+            mine = any(each.id == id_ and each.person == person for each in state.assigned)
+            return "https://tongban.example/q/token" if mine else ""
         case NewCode():
             return state.new_id()
         case CourseResources():

@@ -24,6 +24,7 @@ BEFORE = """
 = group 晨光组
 = 李老师 leads 晨光组
 = 小雨 is in 晨光组
+= wave 课前问卷: shs
 
 @ 2026-11-23 19:00
 李老师> 公告
@@ -46,7 +47,11 @@ WRONG = [
     "announcement to 晨光组 planned for 2026-11-23 20:00",
     "announcement to 晨光组 went out",
     "1 announcements to 晨光组",
-    "something waits for 小雨",
+    "something waits for 李老师",
+    "小雨 stands at opened in 课前问卷",
+    "小雨 stands at invited in 课后问卷",
+    "小雨 answered shs of 课前问卷: 1=5",
+    "小雨 answered swls of 课前问卷: nothing",
 ]
 
 
@@ -60,7 +65,7 @@ def test_what_did_not_come_true_is_seen_in_the_running_application(sqlite_url: s
 
 
 def test_an_answer_with_other_words_is_seen_in_the_running_application(sqlite_url: str, tmp_path: Path) -> None:
-    with Application(sqlite_url, tmp_path) as application, pytest.raises(Disagreement, match=r"a\.txt:9"):
+    with Application(sqlite_url, tmp_path) as application, pytest.raises(Disagreement, match=r"a\.txt:10"):
         play(read(f"{BEFORE}李老师< 别的话\n", "a.txt"), application)
 
 

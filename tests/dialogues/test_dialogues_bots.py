@@ -42,7 +42,8 @@ def test_every_fact_is_explained_to_readers() -> None:
 
 
 def _written(line: str) -> str:
-    return f"= course 静心\n= group 晨光组\n= 李老师 leads 晨光组\n= 小雨 is in 晨光组\n\n@ 2026-11-23 19:00\n李老师> 公告\n{line}\n"
+    world = "= course 静心\n= group 晨光组\n= 李老师 leads 晨光组\n= 小雨 is in 晨光组\n= wave 课前问卷: shs\n"
+    return f"{world}@ 2026-11-23 19:00\n李老师> 公告\n{line}\n"
 
 
 @pytest.mark.parametrize(
@@ -56,7 +57,11 @@ def _written(line: str) -> str:
         "= flag for 小雨",
         "= announcement to 晨光组 planned for 2026-11-23 20:00",
         "= 1 announcements to 晨光组",
-        "= something waits for 小雨",
+        "= something waits for 李老师",
+        "= 小雨 stands at opened in 课前问卷",
+        "= 小雨 stands at invited in 课后问卷",
+        "= 小雨 answered shs of 课前问卷: 1=5",
+        "= 小雨 answered swls of 课前问卷: nothing",
         "= 小雨 is paused",
         "= 小雨 is not in 晨光组",
         "= 小雨 speaks en",
@@ -69,7 +74,18 @@ def test_a_line_that_does_not_come_true_fails(line: str, all_bots: tuple[Bot, ..
 
 
 @pytest.mark.parametrize(
-    "line", ["= 小雨 is happy", "nonsense", "小雨> (dances)", "小雨> (sends a cake)", "@ yesterday", "@ 2026-11-22 10:00", "小雨< 你好"]
+    "line",
+    [
+        "= 小雨 is happy",
+        "= 小雨 stands at happy in 课前问卷",
+        "= 小雨 answered shs of 课前问卷: 1:5",
+        "nonsense",
+        "小雨> (dances)",
+        "小雨> (sends a cake)",
+        "@ yesterday",
+        "@ 2026-11-22 10:00",
+        "小雨< 你好",
+    ],
 )
 def test_a_line_that_nobody_can_read_is_named(line: str, all_bots: tuple[Bot, ...]) -> None:
     with pytest.raises(TranscriptError, match=r"a\.txt:8"):
@@ -77,7 +93,17 @@ def test_a_line_that_nobody_can_read_is_named(line: str, all_bots: tuple[Bot, ..
 
 
 @pytest.mark.parametrize(
-    "sentence", ["= 小雨 is in 晚霞组", "= group", "= 小雨 is old", "= 小雨 lives in Nowhere/Land", "= invitation X for 晨光组 as king"]
+    "sentence",
+    [
+        "= 小雨 is in 晚霞组",
+        "= group",
+        "= 小雨 is old",
+        "= 小雨 lives in Nowhere/Land",
+        "= invitation X for 晨光组 as king",
+        "= wave 课前问卷",
+        "= wave 课前问卷: shs; sings",
+        "= wave 课前问卷: horoscope",
+    ],
 )
 def test_a_world_that_nobody_can_read_is_refused(sentence: str) -> None:
     with pytest.raises(TranscriptError, match=r"a\.txt:3"):

@@ -6,7 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, assert_never
 
-from bots import Bot
+from bots import Bot, patient
+from bots.clipping import room
 from bots.conversation import who_answers
 from bots.effects import (
     AcknowledgeFlag,
@@ -38,7 +39,8 @@ from bots.facts import (
     InvitationState,
     Need,
 )
-from bots.texts import inert
+from bots.questionnaire.sheets import OpenAssignments
+from bots.texts import Words, inert
 from bots.turns import (
     Event,
     Followed,
@@ -55,9 +57,9 @@ from bots.turns import (
     Turn,
     Wrote,
 )
-from tests.dialogues import holding, script, supply
+from tests.dialogues import holding, questionnaires, script, supply
 from tests.dialogues.playing import TEN_SECONDS, Shown
-from tests.dialogues.rows import Announcement, Code, Course, Delivery, Flag, Group, Someone, State, quiet_until
+from tests.dialogues.rows import Announcement, Code, Course, Delivery, Flag, Group, Memory, Refused, Someone, State, quiet_until
 from tests.dialogues.script import Beginning, Taps
 
 _WINDOW, _ALLOWANCE = timedelta(hours=48), 5
@@ -66,10 +68,6 @@ _QUIET_FROM, _QUIET_UNTIL = time(22), time(8)
 _NEXT_ALERT = timedelta(minutes=15)
 _GUESSES = 5
 _HOUR, _TEN_MINUTES = timedelta(hours=1), timedelta(minutes=10)
-
-
-class Refused(Exception):
-    """An effect is refused; `args[0]` is the word for why."""
 
 
 class World:
@@ -106,6 +104,7 @@ class World:
             self._enter(is_.people[member.person], self._is.group(member.group), Role(member.role))
             is_.people[member.person].consents.add(self._is.group(member.group).course.title)
         is_.on_call = list(beginning.on_call)
+        questionnaires.declare(is_, beginning)
 
     def advance(self, to: datetime) -> None:
         self._forget_reached()
@@ -163,20 +162,38 @@ class World:
         someone = self._is.people[person]
         someone.follows = True
         self._note_traffic(someone, typed=isinstance(event, Wrote | Sent))
-        turn = Turn(event, self._view(person), self._is.now, seed=self._seed)
+        seen = Facts({OpenAssignments(): questionnaires.open_of(self._is, person)})
+        turn = Turn(event, self._view(person), self._is.now, facts=seen, seed=self._seed)
         bot = who_answers(self._bots, turn, someone.floor())
-        memory = someone.memories.get(bot.name, (None, False))[0]
-        turn = replace(turn, memory=memory, holds_floor=someone.floor() == bot.name)
-        answer, said = self._ask_and_apply(person, bot, turn)
+        answer, said = self._ask_and_apply(person, bot, self._as_seen_by(bot.name, turn, someone))
         someone = self._is.people[person]  # a refusal has put an older copy of everything in place
         someone.memories.pop(bot.name, None)
         if answer.memory is not None:
-            someone.memories[bot.name] = (answer.memory, answer.open)
-        said += [] if someone.floor() else self._board(person)
+            someone.memories[bot.name] = Memory(answer.memory, answer.open, answer.rests)
+        said += self._behind(person, bot.name, turn, answer, said)
         someone.shown += said
         if not said:
             return None
         return Shown("\n\n".join(each.text for each in said), tuple(choice.label for each in said for choice in each.choices))
+
+    def _as_seen_by(self, name: str, turn: Turn, someone: Someone) -> Turn:
+        memory = someone.memories.get(name)
+        return replace(turn, memory=None if memory is None else memory.kept, holds_floor=someone.floor() == name)
+
+    def _behind(self, person: str, bot: str, turn: Turn, answer: Answer, said: Sequence[Message]) -> list[Message]:
+        """What follows an answer: the question of a bot that lent the floor, and what waited. Nothing does where somebody is in danger."""
+        someone = self._is.people[person]
+        if any(isinstance(effect, RaiseFlag) for effect in answer.effects):
+            return []
+        waiting, ends = someone.floor(), any(isinstance(effect, Pause | Withdraw) for effect in answer.effects)
+        again = [] if ends or waiting in (None, bot) else self._again(self._as_seen_by(waiting, turn, someone), waiting, said)
+        return again + ([] if someone.busy() else self._board(person))
+
+    def _again(self, turn: Turn, waiting: str, said: Sequence[Message]) -> list[Message]:
+        bot = patient(self._bots[waiting])
+        answer = Message(Words("\n\n".join(each.text for each in said)), tuple(choice for each in said for choice in each.choices))
+        question = bot and bot.again(turn, room(answer) - len("\n\n"))
+        return [question] if question else []
 
     def _ask_and_apply(self, person: str, bot: Bot, turn: Turn) -> tuple[Answer, list[Message]]:
         answer, before = self._ask(person, bot, turn), copy.deepcopy(self._is)
@@ -188,7 +205,7 @@ class World:
             return answer, self._apply_all(person, answer.effects)
 
     def _ask(self, person: str, bot: Bot, turn: Turn) -> Answer:
-        loaded: dict[Fact[Any], Any] = {}
+        loaded: dict[Fact[Any], Any] = {OpenAssignments(): turn.facts.get(OpenAssignments())}
         for _ in range(3):
             answer = bot.answer(replace(turn, facts=Facts(dict(loaded))))
             if not isinstance(answer, Need):
@@ -245,6 +262,7 @@ class World:
                 someone.memberships.clear()
                 someone.consents.clear()
                 someone.withdrew = "go" if erase else "stay"
+                questionnaires.withdraw(self._is, person, erase=erase)
                 self._stop_deliveries(person, "cancelled", "withdrew")
             case RaiseFlag(rule=rule):
                 self._raise_flag(person, rule)
@@ -255,7 +273,7 @@ class World:
             case CancelAnnouncement(id=id_):
                 self._cancel(person, id_)
             case Record() | BeginAssignment() | HandIn() | Decline() | RemindLater():
-                raise Refused("foreign")  # this world puts no questionnaires to anybody
+                questionnaires.apply(self._is, person, effect)
             case _:
                 assert_never(effect)
         return None
@@ -344,6 +362,7 @@ class World:
     def _next_due(self) -> datetime | None:
         held = quiet_until(self._is.now) or self._is.now
         moments = [each.at for each in self._is.announcements if each.state == "planned"]
+        moments += [moment for moment in [questionnaires.next_due(self._is)] if moment is not None]
         moments += [each.next_alert for each in self._is.flags if each.next_alert is not None and self._is.on_call]
         moments += [self._is.now if each.urgent else held for each in self._is.deliveries if each.state == "ready"]
         return min(moments, default=None)
@@ -355,6 +374,8 @@ class World:
         for each in self._is.announcements:
             if each.state == "planned" and each.at <= self._is.now:
                 self._go_out(each)
+        for letter in questionnaires.go_on(self._is):
+            self._deliver(letter.person, letter.kind, "questionnaire", letter.details, stale_at=letter.stale_at)
         for delivery in self._is.deliveries:
             if delivery.state == "ready" and not delivery.urgent and quiet_until(self._is.now) is not None:
                 self._hold(delivery)
@@ -403,10 +424,11 @@ class World:
         *,
         announcement: int | None = None,
         urgent: bool = False,
+        stale_at: datetime | None = None,
     ) -> None:
         someone = self._is.people[person]
         occasion = Occasion(kind, someone.language, details, someone.zone)
-        self._is.deliveries.append(Delivery(person, announcement, bot, occasion, urgent))
+        self._is.deliveries.append(Delivery(person, announcement, bot, occasion, urgent, stale_at=stale_at))
 
     def _hold(self, delivery: Delivery) -> None:
         """Quiet hours hold what can go at all."""
@@ -434,14 +456,13 @@ class World:
 
     def _compose(self, delivery: Delivery) -> Message:
         delivery.settle("sent", "")
+        if delivery.occasion.kind is OccasionKind.INVITATION:
+            questionnaires.delivered(self._is, delivery.person, delivery.occasion.details["wave"])
         return self._bots[delivery.bot].compose(delivery.occasion)
 
     def _board(self, person: str) -> list[Message]:
         """What waited for this person, and rides at the end of the answer."""
         return [self._compose(each) for each in self._is.waiting(person)]
-
-    def _waiting(self, person: str) -> list[Delivery]:
-        return [each for each in self._is.deliveries if each.person == person and each.state == "waiting"]
 
     def _note_traffic(self, someone: Someone, *, typed: bool) -> None:
         if typed:
