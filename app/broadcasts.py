@@ -36,6 +36,7 @@ class Draft:
     course_id: int | None = None
     group_id: int | None = None
     schedule_id: int | None = None
+    wave_id: int | None = None
     author_id: int | None = None
     priority: int = ANNOUNCEMENT
     urgent: bool = False
@@ -174,6 +175,7 @@ def _create(tx: Tx, keyring: Keyring, draft: Draft, state: str, now: datetime) -
             course_id=draft.course_id,
             group_id=draft.group_id,
             schedule_id=draft.schedule_id,
+            wave_id=draft.wave_id,
             author_id=draft.author_id,
             data_key_id=draft.key_id,
             bot=draft.bot,

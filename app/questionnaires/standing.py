@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from app.db import Tx
 from app.db.prepared import Prepared
-from app.models import Assignment, AssignmentChange, Broadcast, Delivery, GivenAnswer, Sheet, Wave
+from app.models import Assignment, AssignmentChange, Broadcast, Delivery, GivenAnswer, Sheet
 from app.states import ANSWERABLE, STOPPABLE, Asked, State
 
 #: As the partial index has it: SQLite recognises no other words.
@@ -38,21 +38,8 @@ def end(tx: Tx, assignment_id: int, state: Asked, cause: str, now: datetime) -> 
 
 def take_back(tx: Tx, assignment_id: int, now: datetime) -> None:
     """Take back the invitation and the reminders that have not left; those of the person's other waves stay."""
-    columns = (Assignment.person_id, Wave.course_id, Wave.closes_at)
-    mine = tx.execute(sa.select(*columns).join(Wave, Wave.id == Assignment.wave_id).where(Assignment.id == assignment_id)).one()
-    others = sa.select(Assignment.id).join(Wave, Wave.id == Assignment.wave_id)
-    theirs = others.where(
-        Assignment.person_id == mine.person_id,
-        Assignment.id != assignment_id,
-        OPEN,
-        sa.or_(Assignment.broadcast_id == Broadcast.id, sa.and_(Wave.closes_at == Broadcast.stale_at, Wave.closes_at != mine.closes_at)),
-    )
-    ours = sa.select(Broadcast.id).where(
-        Broadcast.bot == "questionnaire",
-        Broadcast.course_id == mine.course_id,
-        Broadcast.state.in_(["expanding", "going"]),
-        ~theirs.exists(),
-    )
+    mine = tx.execute(sa.select(Assignment.person_id, Assignment.wave_id).where(Assignment.id == assignment_id)).one()
+    ours = sa.select(Broadcast.id).where(Broadcast.wave_id == mine.wave_id, Broadcast.state == "going")
     tx.execute(
         sa.update(Delivery)
         .where(Delivery.person_id == mine.person_id, Delivery.broadcast_id.in_(ours), Delivery.state.in_(STOPPABLE))

@@ -46,7 +46,6 @@ _MOST_REMINDERS, _LONGEST_TITLE, _MOST_DAYS = 10, 40, 3660
 _LATE_REMINDER = timedelta(days=1)
 #: Nothing that a person did is stored later than this after it came, but for what had to wait on the disk.
 _BELATED = timedelta(minutes=10)
-_BOT = "questionnaire"
 
 
 @dataclass(frozen=True)
@@ -234,11 +233,10 @@ def _plan_reminders_again(tx: Tx, wave: Any, now: datetime) -> None:
 
 def _tell_new_end(tx: Tx, keyring: Keyring, wave: Any, former: datetime) -> None:
     """What has not left yet names the new end, and is of use until then."""
-    mine = sa.and_(Broadcast.bot == _BOT, Broadcast.course_id == wave.course_id, Broadcast.stale_at == former, Broadcast.state == "going")
+    mine = sa.and_(Broadcast.wave_id == wave.id, Broadcast.stale_at == former, Broadcast.state == "going")
     found = tx.execute(sa.select(Broadcast.id).where(mine)).scalars().all()
     for broadcast_id, details in broadcasts.details_of(tx, keyring, found).items():
-        if details["wave"] == wave.id:
-            broadcasts.change(tx, keyring, broadcast_id, {**details, "closes_at": wave.closes_at}, wave.closes_at)
+        broadcasts.change(tx, keyring, broadcast_id, {**details, "closes_at": wave.closes_at}, wave.closes_at)
 
 
 def counts(tx: Tx, wave_id: int) -> dict[str, int]:
@@ -420,10 +418,11 @@ def _draft(wave: Any, kind: OccasionKind, stale_at: datetime, *, over: bool = Fa
     return Draft(
         account_id=wave.account_id,
         key_id=wave.data_key_id,
-        bot=_BOT,
+        bot="questionnaire",
         kind=kind,
         details=details,
         course_id=wave.course_id,
+        wave_id=wave.id,
         stale_at=stale_at,
     )
 

@@ -146,6 +146,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_answers")),
         sa.UniqueConstraint("sheet_id", "item", "version", name=op.f("uq_answers_sheet_id_item_version")),
     )
+    with op.batch_alter_table("broadcasts", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("wave_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True))
+        batch_op.create_foreign_key(batch_op.f("fk_broadcasts_wave_id_waves"), "waves", ["wave_id"], ["id"], ondelete="SET NULL")
     with op.batch_alter_table("flags", schema=None) as batch_op:
         batch_op.add_column(sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True))
         batch_op.add_column(sa.Column("closing_sealed", sa.LargeBinary(), nullable=True))
@@ -158,6 +161,9 @@ def downgrade() -> None:
     with op.batch_alter_table("flags", schema=None) as batch_op:
         batch_op.drop_column("closing_sealed")
         batch_op.drop_column("closed_at")
+    with op.batch_alter_table("broadcasts", schema=None) as batch_op:
+        batch_op.drop_constraint(batch_op.f("fk_broadcasts_wave_id_waves"), type_="foreignkey")
+        batch_op.drop_column("wave_id")
 
     op.drop_table("answers")
     op.drop_table("sheets")

@@ -119,6 +119,20 @@ def test_what_was_sent_stays_sent_when_somebody_finishes(course: Round) -> None:
     assert [state for _, state, _, _ in course.messages(rain)] == ["sent"]
 
 
+def test_of_two_waves_that_end_at_one_moment_finishing_one_leaves_the_reminder_of_the_other(course: Round) -> None:
+    rain = course.desk.person()
+    first = course.add()
+    second = course.add(replace(PLAN, code="second", rule=Rule((3,))))
+    course.go(OPENS)
+    course.settle(rain, "sent", OPENS)
+    course.go(local(4))
+    assert [(kind, state) for kind, state, *_ in course.messages(rain, "reminder")] == [("reminder", "ready")] * 2
+    course.finishes(rain, local(4), first)
+    assert sorted(state for _, state, *_ in course.messages(rain, "reminder")) == ["cancelled", "ready"]
+    course.finishes(rain, local(4), second)
+    assert [state for _, state, *_ in course.messages(rain, "reminder")] == ["cancelled"] * 2
+
+
 def test_finishing_one_wave_takes_back_nothing_of_another(course: Round) -> None:
     rain = course.desk.person()
     first = course.add(replace(PLAN, late="keep"))
@@ -130,7 +144,7 @@ def test_finishing_one_wave_takes_back_nothing_of_another(course: Round) -> None
     states = Counter((kind, state) for kind, state, _, _ in course.messages(rain))
     assert states["invitation", "ready"] == 2
     assert states["invitation", "cancelled"] == 1
-    assert states["reminder", "ready"] >= 1
+    assert states["reminder", "ready"] == 2
     assert [course.row(rain, wave).state for wave in (first, second, same_end)] == ["complete", "invited", "invited"]
 
 
