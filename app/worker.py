@@ -28,7 +28,7 @@ log = structlog.get_logger()
 _JUMP = timedelta(minutes=2)
 _TICK_SECONDS = 0.5
 _REAP_SECONDS = 5
-#: What one tick spends on large audiences, and how long others get the database between two chunks.
+#: What one tick spends on waves and on large audiences, and how long others get the database between two chunks.
 _EXPANDING_SECONDS, _BREATH_SECONDS = 2.0, 0.002
 #: A clock that is set back further than this keeps APScheduler waiting for moments that were to come soon.
 _SET_BACK_SECONDS = 1.0
@@ -122,21 +122,26 @@ class Worker:
     async def _go_on_with_waves(self, now: datetime) -> None:
         """Take the steps of waves that are due, no longer than large audiences may take; one that fails holds up other waves at most."""
         database, tools = self._assembly.database, self._assembly.tools
-        began = clock.steady()
+
+        async def step() -> bool:
+            due = await database.read(lambda tx: waves.any_due(tx, now))
+            return due and await database.write(lambda tx: waves.go_on(tx, tools, now))
+
         try:
-            while await database.read(lambda tx: waves.any_due(tx, now)) and await database.write(lambda tx: waves.go_on(tx, tools, now)):
-                if not self._jumping and clock.steady() - began > _EXPANDING_SECONDS:
-                    return
-                await asyncio.sleep(_BREATH_SECONDS)
+            await self._for_a_while(step)
         except Unavailable:
             raise
         except Exception as bug:  # noqa: BLE001 - people have to be called and audiences written, whatever is wrong with a wave
             log.error("wave_failed", kind=type(bug).__name__, where=place_of(bug))  # noqa: TRY400 - as above
 
     async def _expand(self, now: datetime) -> None:
-        """Go on with large audiences; outside a jump not for longer than a moment, because the next tick has people to call."""
+        """Go on with large audiences."""
+        await self._for_a_while(lambda: self._assembly.database.write(lambda tx: broadcasts.expand_next(tx, now)))
+
+    async def _for_a_while(self, step: Callable[[], Awaitable[bool]]) -> None:
+        """Repeat a step while it finds something to do; outside a jump only for a moment, because the next tick has people to call."""
         began = clock.steady()
-        while await self._assembly.database.write(lambda tx: broadcasts.expand_next(tx, now)):
+        while await step():
             if not self._jumping and clock.steady() - began > _EXPANDING_SECONDS:
                 return
             await asyncio.sleep(_BREATH_SECONDS)

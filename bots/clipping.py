@@ -3,7 +3,7 @@
 import unicodedata
 
 from bots.effects import Choice, Message
-from bots.texts import MOST_BYTES, Words
+from bots.texts import MOST_BYTES, Words, inert
 
 #: What a tappable choice weighs besides its label: the anchor, its signed id, a line end.
 _ANCHOR_BYTES = 160
@@ -38,6 +38,11 @@ def clip(text: str, most: int) -> str:
     if size(clipped) > most:
         clipped = ""
     return Words(clipped) if isinstance(text, Words) else clipped
+
+
+def named(text: str, most: int = 90) -> Words:
+    """A name or a title from people as it stands in a sentence: inert, on one line, in at most `most` bytes."""
+    return Words(clip(inert(" ".join(text.split())), most))
 
 
 def _belongs_together(before: str, after: str, flags: int) -> bool:

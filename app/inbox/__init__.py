@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
-import structlog
 
 from app import audit, clock, ids, people
 from app.channels import Push, PushKind
@@ -17,19 +16,15 @@ from app.inbox.door import Incoming, Late, Taken, quarantine
 from app.inbox.exchange import Exchange, send_later
 from app.inbox.rows import Earlier, Note, Sender
 from app.keyring import Place, Unreadable
-from app.logs import place_of
 from app.models import InboxItem
 from app.outbox import results
 from app.questionnaires import sheets
 from app.reach import Action
 from app.sealing import Vault
 from app.situation import Situation, Tools
-from bots.questionnaire.sheets import Assignment
 from bots.turns import Event, Followed, Pressed, Scanned, Sent, Tapped, Wrote
 
 __all__ = ["REPLY_SERVED", "Incoming", "Late", "Taken", "looks", "quarantine", "sign_choice", "take"]
-
-log = structlog.get_logger()
 
 #: A repeated push gets the very same reply for this long; the platform's own repeats come within 15 s.
 REPLY_SERVED = timedelta(seconds=60)
@@ -141,22 +136,10 @@ def _from_person(tx: Tx, tools: Tools, incoming: Incoming, note: Note, sender: S
         people.came(tx, known, push.openid, note.received_at)
     event = _event(tools.keyring.vault, known.id, push)
     said = push.value if push.kind in (PushKind.WROTE, PushKind.TAPPED) else ""
-    asked = _asked(tx, tools, incoming, note, sender)
+    asked = sheets.read(tx, tools.shelf, sender.asked, known.language) if sender.asked else ()
+    if incoming.late is not None:
+        asked = (*sheets.closed_since(tx, tools.shelf, known, incoming.account_id, note.received_at), *asked)
     return exchange.answer(event, Situation(incoming.account_id, known, sender.view, note.id, note.received_at, said, asked))
-
-
-def _asked(tx: Tx, tools: Tools, incoming: Incoming, note: Note, sender: Sender) -> tuple[Assignment, ...]:
-    """The questionnaires that are put to this person; none where they cannot be read, since words of danger are heard all the same."""
-    known = sender.known
-    try:
-        asked = sheets.read(tx, tools.shelf, sender.asked, known.language) if sender.asked else ()
-        if incoming.late is not None:
-            asked = (*sheets.closed_since(tx, tools.shelf, known, incoming.account_id, note.received_at), *asked)
-    except LookupError as gone:  # the file of an instrument
-        audit.alarm(tx, note.received_at, "bot_failed", type(gone).__name__)
-        log.error("bot_failed", kind=type(gone).__name__, where=place_of(gone))  # noqa: TRY400 - a traceback may hold what somebody wrote
-        return ()
-    return asked
 
 
 def _action(kind: PushKind, *, tapped_opens_window: bool) -> Action:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from app.db import Tx
 from app.models import Course, Wave, Wording
 from app.questionnaires import waves
-from app.questionnaires.shelf import Shelf
+from app.questionnaires.shelf import FileGone, Shelf
 from app.states import Asked
 
 
@@ -87,7 +87,7 @@ def _line(tx: Tx, shelf: Shelf, row: Any) -> WaveLine:
 def _asks(tx: Tx, shelf: Shelf, frozen: Mapping[str, Any]) -> Asks:
     try:
         whose = shelf.instrument(tx, frozen["code"], frozen["version"], frozen["wording"]).wording
-    except LookupError:
+    except FileGone:
         whose = "gone"
     checksum = tx.execute(sa.select(Wording.checksum).where(Wording.id == frozen["wording"])).scalar_one_or_none()
     return Asks(frozen["code"], frozen["version"], frozen["items"], frozen["frame"], whose, checksum)

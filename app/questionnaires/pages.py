@@ -14,14 +14,11 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cache
-from pathlib import Path
 from types import MappingProxyType
 
 import sqlalchemy as sa
 
-import bots.safety
-from app import audit, facts, flags, people
+from app import facts, flags, people
 from app.db import Tx
 from app.groups import Refused
 from app.models import Assignment as AssignmentRow
@@ -40,7 +37,7 @@ from bots.questionnaire.instrument import Item, Kind
 from bots.questionnaire.reading import LONGEST_TEXT
 from bots.questionnaire.sheets import Assignment, Sheet
 from bots.questionnaire.thresholds import load_thresholds
-from bots.safety.resources import load_resources
+from bots.safety.resources import shipped_resources
 from bots.turns import Turn, Wrote
 
 #: A link is good for this long after it was made.
@@ -130,11 +127,7 @@ def _hold(tx: Tx, tools: Tools, assignment_id: int, now: datetime) -> _Held | No
     if known is None:
         return None
     state = tx.execute(sa.select(AssignmentRow.state).where(theirs)).scalar_one()
-    try:
-        found = sheets.find(tx, tools.shelf, known.id, row.account_id, known.language)
-    except LookupError as gone:  # the file of an instrument; words of danger are heard all the same
-        audit.alarm(tx, now, "bot_failed", type(gone).__name__)
-        found = ()
+    found = sheets.find(tx, tools.shelf, known.id, row.account_id, known.language)
     mine = next((each for each in found if each.id == assignment_id), None)
     return _Held(known, row.account_id, state, found, mine, Screens(tools.words, known.language, known.zone), now)
 
@@ -186,12 +179,7 @@ def _help(tx: Tx, tools: Tools, held: _Held, wanted: Mapping[str, str]) -> Page:
     lines = facts.load(tx, tools, _situation(tx, held), Facts(), (CourseResources(),)).get(CourseResources())
     thanks = _number(wanted.get("thanks", ""))
     on = Link(held.screens.say("continue"), f"thanks={thanks}" if thanks > 0 else "") if held.mine else None
-    return held.screens.help((lines or "").strip() or _shipped()[held.known.language], on, called=wanted["help"] == "called")
-
-
-@cache
-def _shipped() -> Mapping[str, str]:
-    return load_resources(Path(bots.safety.__file__).parent / "resources.toml")
+    return held.screens.help((lines or "").strip() or shipped_resources()[held.known.language], on, called=wanted["help"] == "called")
 
 
 # What a form does ---------------------------------------------------------------------------------------------------------------------

@@ -9,16 +9,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
+import structlog
 
-from app import ids
+from app import audit, clock, ids
 from app.db import Tx
 from app.db.prepared import Prepared
 from app.groups import Refused
 from app.keyring import Place
+from app.logs import place_of
 from app.models import Assignment, GivenAnswer, Sheet, Wave
 from app.people import Known
 from app.questionnaires import standing
-from app.questionnaires.shelf import Shelf
+from app.questionnaires.shelf import FileGone, Shelf
 from app.states import Asked
 from bots.effects import BeginAssignment, Decline, Given, HandIn, Record, RemindLater
 from bots.questionnaire.instrument import Kind
@@ -27,6 +29,8 @@ from bots.questionnaire.sheets import Assignment as AssignmentView
 from bots.questionnaire.sheets import Sheet as SheetView
 
 _LONGEST_RAW = 40
+log = structlog.get_logger()
+
 #: In these an answer changes nothing but the sheet.
 _STAYS = (Asked.PARTIAL, Asked.WINDOW_CLOSED)
 
@@ -58,11 +62,21 @@ def _listed(dialect: str) -> "sa.Select[Any]":
 
 
 def read(tx: Tx, shelf: Shelf, found: str | None, language: str) -> tuple[AssignmentView, ...]:
-    """What `open_of` found, as bots may see it: the one that closes first before the others."""
+    """What `open_of` found, as bots may see it: the one that closes first before the others.
+
+    One that cannot be read because the file of an instrument is gone is left out, and the operators are told: words of danger are heard
+    all the same.
+    """
     rows: dict[int, list[Any]] = {}
     for row in json.loads(found or "[]"):
         rows.setdefault(row[0], []).append(row)
-    views = [_view(tx, shelf, some, language) for some in rows.values()]
+    views: list[AssignmentView] = []
+    for some in rows.values():
+        try:
+            views.append(_view(tx, shelf, some, language))
+        except FileGone as gone:
+            audit.alarm(tx, clock.now(), "bot_failed", type(gone).__name__)
+            log.error("bot_failed", kind=type(gone).__name__, where=place_of(gone))  # noqa: TRY400 - tracebacks stay out of our logs
     return tuple(sorted(views, key=lambda view: (view.closes_at, view.id)))
 
 

@@ -12,6 +12,10 @@ from app.models import Course, Wave, Wording
 from bots.questionnaire.instrument import Instrument, Item, every
 
 
+class FileGone(LookupError):
+    """The file of an instrument that was put to people is not in its folder any more."""
+
+
 @dataclass(frozen=True)
 class WaveKept:
     """What never changes of a wave. `title`: by language."""
@@ -42,10 +46,10 @@ class Shelf:
         return {code: self._files[code, version] for code, version in sorted(self._files)}
 
     def instrument(self, tx: Tx, code: str, version: int, wording_id: int | None) -> Instrument:
-        """An instrument as it is asked. Raises `LookupError` for a version whose file is gone."""
+        """An instrument as it is asked. Raises `FileGone`."""
         found = self._files.get((code, version))
         if found is None:
-            raise LookupError(f"bots/questionnaire/instruments/{code}.{version}.toml is gone; put it back, people are answering it")
+            raise FileGone(f"bots/questionnaire/instruments/{code}.{version}.toml is gone; put it back, people are answering it")
         if wording_id is None:
             return found
         worded = self._worded.get((code, version, wording_id))

@@ -491,9 +491,9 @@ def _note_reached(tx: Tx) -> bool:
     """Who was invited and whose invitation WeChat has taken is reached, from the moment at which it was taken."""
     query = _newly_reached().order_by(Assignment.id).limit(CHUNK)
     rows = tx.execute(query.with_for_update(of=Assignment, skip_locked=True)).all()
-    for row in rows:
-        tx.execute(sa.update(Assignment).where(Assignment.id == row.id).values(state=Asked.REACHED.value, changed_at=row.changed_at))
     if rows:
+        mine = sa.update(Assignment).where(Assignment.id == sa.bindparam("reached")).values(state=Asked.REACHED.value)
+        tx.execute(mine, [{"reached": row.id, "changed_at": row.changed_at} for row in rows])
         reached = [{"assignment_id": row.id, "state": Asked.REACHED.value, "cause": "delivered", "at": row.changed_at} for row in rows]
         tx.execute(sa.insert(AssignmentChange), reached)
     return bool(rows)

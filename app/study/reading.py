@@ -16,7 +16,7 @@ import migrations
 from app.db import Tx
 from app.errors import Invalid
 from app.models import Assignment, AssignmentChange, Course, GivenAnswer, Participant, Screening, Sheet, Wave, Wording
-from app.questionnaires.shelf import Shelf
+from app.questionnaires.shelf import FileGone, Shelf
 from app.states import UNOPENED, Asked
 from app.study.columns import ENDED, ERASED, NOT_ANSWERED, NOT_INVITED
 from bots.questionnaire.instrument import DEMONSTRATION, Instrument
@@ -154,7 +154,7 @@ def _questionnaire(tx: Tx, shelf: Shelf, plan: Mapping[str, Any]) -> Questionnai
     try:
         instrument = shelf.instrument(tx, plan["code"], plan["version"], plan["wording"])
         shipped = shelf.instrument(tx, plan["code"], plan["version"], None)
-    except LookupError as gone:
+    except FileGone as gone:
         raise Invalid("instrument", f"{gone.args[0]}.") from None
     words = dict.fromkeys(LANGUAGES, shipped.wording)
     if plan["wording"] is None:

@@ -2,12 +2,9 @@
 
 import asyncio
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Request, Response
-from jinja2 import Environment, FileSystemLoader, select_autoescape
 from starlette.requests import ClientDisconnect
 
 from app import clock
@@ -17,18 +14,13 @@ from app.errors import Unavailable
 from app.questionnaires import pages
 from app.questionnaires.pages import Go
 from app.questionnaires.screens import Link, Page
+from app.web.paper import Paper
 from bots.texts import LANGUAGES
 
 #: Our longest form has 200 characters of words in it, at nine bytes each.
 _MOST_BYTES, _MOST_FIELDS = 8 * 1024, 12
 #: A phone in the metro may take this long for a form.
 _BODY_SECONDS = 20.0
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
 
 
 def routes(assembly: Assembly) -> APIRouter:
@@ -52,8 +44,7 @@ class _Answering:
 
     def __init__(self, assembly: Assembly) -> None:
         self._assembly = assembly
-        loader = FileSystemLoader(Path(__file__).parent / "templates")
-        self._template = Environment(loader=loader, autoescape=select_autoescape()).get_template("answer.html")
+        self._paper = Paper("answer.html", forms=True)
 
     async def look(self, token: str, wanted: Mapping[str, str]) -> Response:
         """The page under a link."""
@@ -88,22 +79,20 @@ class _Answering:
         except (TimeoutError, Unavailable):
             return self._sentence("away", 503)
         if isinstance(taken, Go):  # relative: the Host that a caller claims is in no address of ours
-            return Response(status_code=303, headers={**_HEADERS, "Location": f"{token}?{taken.query}" if taken.query else token})
+            return self._paper.go(f"{token}?{taken.query}" if taken.query else token)
         return self._html(token, taken)
 
     def _html(self, token: str, page: Page | None) -> Response:
         if page is None:
             return self._sentence("nothing", 404)
-        gaps: dict[str, Any] = {"page": page, "token": token}
-        return Response(self._template.render(**gaps), page.status, _HEADERS, "text/html")
+        return self._paper.page(page.status, page=page, token=token)
 
     def _sentence(self, key: str, status: int) -> Response:
         """One thing in both languages: whoever opens a link that leads nowhere is not known to us."""
         words = self._assembly.tools.words
         both = tuple((Link(words.fill(f"answer.{key}", language)),) for language in LANGUAGES)
         title = words.fill("sender.system", LANGUAGES[0])
-        gaps: dict[str, Any] = {"page": Page(LANGUAGES[0], title, title, both), "token": ""}
-        return Response(self._template.render(**gaps), status, _HEADERS, "text/html")
+        return self._paper.page(status, page=Page(LANGUAGES[0], title, title, both), token="")
 
 
 async def _body(request: Request) -> bytes | None:

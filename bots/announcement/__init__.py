@@ -1,12 +1,11 @@
 """The words of announcements: what a group reads, and what its author is told when something did not go out."""
 
-from bots.clipping import clip
+from bots.clipping import named
 from bots.effects import Answer, Message
 from bots.facts import Need
-from bots.texts import Texts, Words, inert
+from bots.texts import Texts, Words
 from bots.turns import Occasion, OccasionKind, Turn
 
-_MOST_NAME_BYTES = 90
 _REASONS = frozenset(("late", "role", "restored", "cancelled", "done"))
 
 
@@ -50,8 +49,8 @@ class AnnouncementBot:
 
     def _announcement(self, occasion: Occasion) -> Words:
         details = occasion.details
-        author = _name(details.get("author_name")) or self._role(occasion)
-        return self._fill(occasion, "announcement", group=_name(details["group_name"]), author=author, text=details["text"])
+        author = named(details.get("author_name") or "") or self._role(occasion)
+        return self._fill(occasion, "announcement", group=named(details["group_name"]), author=author, text=details["text"])
 
     def _role(self, occasion: Occasion) -> Words:
         """Who speaks, where the author left no name."""
@@ -61,14 +60,10 @@ class AnnouncementBot:
     def _report(self, occasion: Occasion) -> Words:
         details = occasion.details
         reason = details.get("reason")
-        gaps = {"number": details["number"], "group": _name(details["group_name"]), "at": details["at"]}
+        gaps = {"number": details["number"], "group": named(details["group_name"]), "at": details["at"]}
         if reason == "done":
             gaps |= {"reached": details["reached"], "total": details["total"]}
         return self._fill(occasion, f"report.{reason if reason in _REASONS else 'other'}", **gaps)
 
     def _fill(self, occasion: Occasion, key: str, **gaps: object) -> Words:
         return self._texts.fill(key, occasion.language, occasion.zone, **gaps)
-
-
-def _name(text: object) -> Words:
-    return Words(clip(inert(" ".join(str(text or "").split())), _MOST_NAME_BYTES))

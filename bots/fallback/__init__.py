@@ -1,11 +1,11 @@
 """Answers what no other bot wants: shortly, kindly, honestly, and to nobody but staff a word about what only staff can do."""
 
 from bots.choices import normal
-from bots.clipping import clip, room
+from bots.clipping import named, room
 from bots.effects import Answer, Message, Say
 from bots.facts import Need
 from bots.fallback.pleasantries import pleasantry
-from bots.texts import Texts, Words, inert
+from bots.texts import Texts, Words
 from bots.turns import ANNOUNCERS, Followed, Left, Membership, Occasion, Sent, Turn, Wrote
 
 _WHERE = frozenset(
@@ -16,7 +16,6 @@ _KINDS = frozenset(("image", "voice", "video", "location", "link", "file", "empt
 _VARIANTS = 3
 #: How many ways there are to return a pleasantry.
 _PLEASANT = 2
-_MOST_NAME_BYTES = 90
 _MORE_BYTES = 80
 
 
@@ -74,7 +73,7 @@ class FallbackBot:
 
     def _place(self, turn: Turn, each: Membership) -> Words:
         role = self._fill(turn, f"role.{each.role}")
-        return self._fill(turn, "where.line", course=_name(each.course_title), group=_name(each.group_name), role=role)
+        return self._fill(turn, "where.line", course=named(each.course_title), group=named(each.group_name), role=role)
 
     def _fill(self, turn: Turn, key: str, **gaps: object) -> Words:
         return self._texts.fill(key, turn.person.language, turn.person.zone, **gaps)
@@ -92,7 +91,3 @@ def _standing(turn: Turn) -> str:
     if turn.person.roles() & ANNOUNCERS:
         return "staff"
     return "member" if turn.person.memberships else "stranger"
-
-
-def _name(text: str) -> Words:
-    return Words(clip(inert(" ".join(text.split())), _MOST_NAME_BYTES))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from bots.clipping import choices_size, clip, size
+from bots.clipping import choices_size, clip, named, size
 from bots.effects import Choice, Message
 from bots.facts import InvitationFound
 from bots.onboarding.pages import pages
@@ -11,8 +11,6 @@ from bots.onboarding.steps import Place, version
 from bots.texts import MOST_BYTES, Texts, Words, inert
 from bots.turns import ANNOUNCERS, Membership, Role, Turn, Wrote
 
-#: Bytes that names from people may take in one message.
-_MOST_NAME = 90
 #: Bytes kept free in a consent page for a word in front ("Let us go on.").
 _LEAD = 160
 #: How the id of a choice ends: a late tap that begins anew still knows how the invitation came.
@@ -75,7 +73,7 @@ class Voice:
         what = key.split(".")[1]
         if what == "elsewhere":
             return {"group": self._seat(found)}
-        return {"group": _short(found.group_name)} if what in ("full", "closed", "joined") else {}
+        return {"group": named(found.group_name)} if what in ("full", "closed", "joined") else {}
 
     def greeting(self) -> Message:
         """A welcome without a code."""
@@ -99,16 +97,16 @@ class Voice:
         return Message(words)
 
     def _joined(self, found: InvitationFound, name: str) -> Words:
-        return self.say("done.participant", name=name, group=_short(found.group_name), leader=self._leader(found))
+        return self.say("done.participant", name=name, group=named(found.group_name), leader=self._leader(found))
 
     def _appointed(self, found: InvitationFound, name: str) -> Words:
         role = self.say(f"role.{found.role}")
-        first = self.say("done.staff", name=name, group=_short(found.group_name), role=role)
+        first = self.say("done.staff", name=name, group=named(found.group_name), role=role)
         second = self.say("done.announcer" if found.role in ANNOUNCERS else "done.other_staff")
         return Words(f"{first}\n\n{second}")
 
     def _words(self, found: InvitationFound, place: Place) -> Words:
-        course, group = _short(found.course_title), _short(found.group_name)
+        course, group = named(found.course_title), named(found.group_name)
         match place.step:
             case "welcome":
                 return self.say("welcome.words", course=course, group=group, leader=self._leader(found))
@@ -144,7 +142,7 @@ class Voice:
         """One page of the consent. Only the last one can be agreed to."""
         answers = tuple(self._choice(place, *answer) for answer in _ANSWERS["consent"])
         words = inert(found.consent_text) if found.consent_text.strip() else self.say("consent.default")
-        title = _short(found.course_title)
+        title = named(found.course_title)
         taken = (
             _LEAD
             + size(self.say("consent.heading", course=title, version=version(found)[:40], page=""))
@@ -160,12 +158,12 @@ class Voice:
         return Words(f"{heading}\n\n{found_pages[number]}\n\n{ending}"), answers if last else (more, answers[-1])
 
     def _leader(self, found: InvitationFound) -> Words:
-        return self.say("welcome.leader", leader=_short(found.leader_name)) if found.leader_name else Words("")
+        return self.say("welcome.leader", leader=named(found.leader_name)) if found.leader_name else Words("")
 
     def _seat(self, found: InvitationFound) -> Words:
         """The small group of this course in which the person takes part."""
         seats = (each for each in self.turn.person.memberships if each.course == found.course and not each.large)
-        return next((_short(each.group_name) for each in seats if each.role is Role.PARTICIPANT), Words(""))
+        return next((named(each.group_name) for each in seats if each.role is Role.PARTICIPANT), Words(""))
 
     def _groups(self) -> Words:
         lines = [self._line(each) for each in self.turn.person.memberships]
@@ -174,12 +172,7 @@ class Voice:
     def _line(self, each: Membership) -> Words:
         return self.say(
             "where.line",
-            group=_short(each.group_name),
-            course=_short(each.course_title),
+            group=named(each.group_name),
+            course=named(each.course_title),
             role=self.say(f"role.{each.role}"),
         )
-
-
-def _short(name: str) -> Words:
-    """A name from people: inert, and no longer than a message can bear."""
-    return Words(clip(inert(name), _MOST_NAME))

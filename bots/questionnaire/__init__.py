@@ -4,10 +4,9 @@ What the answers are for, and who sees them, stands in the invitation. An instru
 """
 
 from collections.abc import Callable
-from pathlib import Path
 
 from bots.choices import normal, number, number_of, pick, short
-from bots.clipping import room
+from bots.clipping import named, room
 from bots.effects import Answer, Message
 from bots.facts import Need
 from bots.questionnaire import dialogue, reading, voice
@@ -15,7 +14,7 @@ from bots.questionnaire.dialogue import Here
 from bots.questionnaire.place import Mode, read_place
 from bots.questionnaire.sheets import OpenAssignments
 from bots.questionnaire.thresholds import load_thresholds
-from bots.safety.resources import load_resources
+from bots.safety.resources import shipped_resources
 from bots.texts import LANGUAGES, Texts
 from bots.turns import Occasion, OccasionKind, Pressed, Sent, Tapped, Turn, Wrote
 
@@ -33,7 +32,7 @@ class QuestionnaireBot:
     def __init__(self, texts: Texts) -> None:
         self._texts = texts
         self._thresholds = load_thresholds()
-        self._lines = load_resources(Path(__file__).parents[1] / "safety" / "resources.toml")
+        self._lines = shipped_resources()
         self._says = {language: _table(voice.Voice(texts, language, "UTC")) for language in LANGUAGES}
 
     def wants(self, turn: Turn) -> bool:
@@ -92,7 +91,7 @@ class QuestionnaireBot:
         say, details = voice.Voice(self._texts, occasion.language, occasion.zone), occasion.details
         gaps = {name: details[name] for name in ("minutes", "items", "count", "closes_at")}
         title = details["titles"].get(occasion.language) or next(filter(None, details["titles"].values()), "")
-        words = say(keys[occasion.kind], course=voice.name(details["course"]), title=voice.name(title), **gaps)
+        words = say(keys[occasion.kind], course=named(details["course"]), title=named(title), **gaps)
         own = short(details["wave"])
         begin = "go" if occasion.kind is OccasionKind.INVITATION else "go_on"
         return Message(words, (say.choice(begin, f"go.{own}"), say.choice("later", f"later.{own}"), say.choice("refuse", f"refuse.{own}")))

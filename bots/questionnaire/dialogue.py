@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from bots.choices import normal, number, short
+from bots.clipping import named
 from bots.effects import Answer, BeginAssignment, Choice, Decline, Effect, Given, HandIn, Message, RaiseFlag, Record, RemindLater, Say
 from bots.facts import CourseResources, Need
 from bots.questionnaire import reading, voice
@@ -98,7 +99,7 @@ def which(here: Here, waiting: Sequence[Assignment]) -> tuple[Choice, ...]:
     return tuple(
         Choice(
             f"questionnaire.go.{short(each.wave_id)}",
-            here.voice("choice.course", course=voice.name(each.course_title), title=voice.name(each.title)),
+            here.voice("choice.course", course=named(each.course_title), title=named(each.title)),
             (each.title, each.course_title),
         )
         for each in waiting
@@ -369,7 +370,7 @@ def hand_in(here: Here, sheet_id: int) -> Answer | Need:
 def _all_done(here: Here, view: Assignment, help_: Sequence[Words], effects: Sequence[Effect]) -> Answer:
     other = next((each for each in here.open if each.id != view.id and each.takes(here.turn.now)), None)
     _, items = view.counts()
-    thanks = here.voice("done.all", items=items) if other is None else here.voice("done.more", title=voice.name(other.title))
+    thanks = here.voice("done.all", items=items) if other is None else here.voice("done.more", title=named(other.title))
     return here.say(Message(Words("\n\n".join([*help_, thanks]))), None, *effects)
 
 

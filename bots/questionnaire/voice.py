@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bots.choices import short
-from bots.clipping import clip, room, size
+from bots.clipping import clip, named, room, size
 from bots.effects import Choice, Given, Message
 from bots.questionnaire import reading
 from bots.questionnaire.instrument import LABELLED, Item, Kind
@@ -13,7 +13,6 @@ from bots.questionnaire.sheets import Assignment, Sheet
 from bots.texts import Texts, Words, inert
 from bots.turns import Turn
 
-_MOST_TITLE_BYTES = 90
 _MOST_NAMES_BYTES = 400
 #: Values that need a line each in a review; numbers stand in a row.
 _CELLS = frozenset({Kind.SCALE})
@@ -39,7 +38,7 @@ class Voice:
 
     def title(self, sheet: Sheet) -> Words:
         """What a questionnaire is called."""
-        return name(sheet.instrument.title[self.language])
+        return named(sheet.instrument.title[self.language])
 
     def names(self, sheets: Sequence[Sheet]) -> Words:
         """Several questionnaires in a row."""
@@ -53,11 +52,6 @@ class Voice:
 def voice_for(texts: Texts, turn: Turn) -> Voice:
     """The voice for the person of this turn."""
     return Voice(texts, turn.person.language, turn.person.zone)
-
-
-def name(text: str) -> Words:
-    """A title as it stands in a sentence: inert, on one line, not too long."""
-    return Words(clip(inert(" ".join(text.split())), _MOST_TITLE_BYTES))
 
 
 def progress(voice: Voice, assignment: Assignment, sheet: Sheet, item: Item) -> Words:

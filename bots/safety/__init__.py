@@ -16,7 +16,7 @@ from bots.effects import AcknowledgeFlag, Answer, Choice, Effect, Message, Pause
 from bots.facts import CourseResources, Need
 from bots.safety.labels import label_in
 from bots.safety.phrases import Phrases, load_phrases, plain
-from bots.safety.resources import load_resources
+from bots.safety.resources import shipped_resources
 from bots.texts import MOST_BYTES, TextError, Texts, Words, inert
 from bots.turns import Event, Occasion, OccasionKind, Pressed, Role, Tapped, Turn, Wrote
 
@@ -33,7 +33,7 @@ _NUMBER = re.compile(r"[0-9]{1,9}")
 def create(texts: Texts) -> "Safety":
     """The safety bot with these words. Raises `TextError` where a rule has no label or a list does not fit."""
     folder = Path(__file__).parent
-    return Safety(texts, load_phrases(folder / "phrases.toml"), load_resources(folder / "resources.toml"))
+    return Safety(texts, load_phrases(folder / "phrases.toml"), shipped_resources())
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,16 @@
 import tomllib
 from collections.abc import Mapping
 from datetime import date
+from functools import cache
 from pathlib import Path
 
 from bots.texts import LANGUAGES, TextError, Words
+
+
+@cache
+def shipped_resources() -> Mapping[str, Words]:
+    """The help lines that are shown where a course names none, by language."""
+    return load_resources(Path(__file__).parent / "resources.toml")
 
 
 def load_resources(path: Path) -> Mapping[str, Words]:

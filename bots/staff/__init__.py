@@ -4,6 +4,7 @@ For everybody else it does not exist: it wants none of their words, and what rea
 """
 
 from bots.choices import number_of
+from bots.clipping import named
 from bots.effects import Answer, CancelAnnouncement, Message, Say
 from bots.facts import Announcements, AnnouncementSummary, Need, ProgressOf
 from bots.staff import voice as words
@@ -190,7 +191,7 @@ def _progress(here: Here, id_: int) -> Answer | Need:
 
 def _nobody_yet(here: Here, each: AnnouncementSummary) -> Answer:
     """It is nobody's yet: why, and when to look again."""
-    gaps = {"number": each.number, "group": words.name(each.group_name)}
+    gaps = {"number": each.number, "group": named(each.group_name)}
     if _is_due(here, each):
         return _kept(here, here.voice("who.just", **gaps), Message("", (words.refresh(here.voice, each.id),)))
     if each.state == "planned":
@@ -224,5 +225,5 @@ def _take_back(here: Here, id_: int) -> Answer | Need:
     if each.state in ("cancelled", "missed"):
         return _kept(here, here.voice("cancel.gone"))
     key = "cancel.planned" if each.state == "planned" else "cancel.going"
-    answer = _kept(here, here.voice(key, number=each.number, group=words.name(each.group_name)))
+    answer = _kept(here, here.voice(key, number=each.number, group=named(each.group_name)))
     return Answer((CancelAnnouncement(id_), *answer.effects), answer.memory, open=answer.open)

@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from bots.choices import normal, number_of, pick, short
-from bots.clipping import room
+from bots.clipping import named, room
 from bots.effects import Announce, Answer, Choice, Effect, Message, Say
 from bots.facts import EqualAnnouncement, Need, NewCode, Reach
 from bots.staff import voice as words
@@ -113,7 +113,7 @@ def _ask_text(here: Here) -> Answer:
     courses = _courses(here)
     if len(courses) < 2:
         return asked.say(here.voice("ask.text", limit=MOST_TEXT_BYTES))
-    return asked.say(here.voice("ask.text_in_course", limit=MOST_TEXT_BYTES, course=words.name(courses[here.draft.course])))
+    return asked.say(here.voice("ask.text_in_course", limit=MOST_TEXT_BYTES, course=named(courses[here.draft.course])))
 
 
 def take_text(here: Here, text: str) -> Answer | Need:
@@ -172,7 +172,7 @@ def ask_when(here: Here) -> Answer:
     """Ask when it shall go out."""
     group = next((each.group_name for each in _groups(here) if each.group == here.draft.group), "")
     asked = here.with_draft(step="when", minute=-1, offered="")
-    return asked.say(here.voice("ask.when", group=words.name(group)), _when_choices(asked))
+    return asked.say(here.voice("ask.when", group=named(group)), _when_choices(asked))
 
 
 def _when_choices(here: Here) -> tuple[Choice, ...]:
@@ -260,7 +260,7 @@ def _again_choices(here: Here) -> tuple[Choice, ...]:
 def _announce(here: Here) -> Answer:
     draft, at = here.draft, here.draft.at()
     group = next((each.group_name for each in _groups(here) if each.group == draft.group), "")
-    said = here.voice("done.now", group=words.name(group)) if at is None else here.voice("done.later", group=words.name(group), at=at)
+    said = here.voice("done.now", group=named(group)) if at is None else here.voice("done.later", group=named(group), at=at)
     closed = Draft(course=draft.course, day=draft.day, done=draft.preview)
     return replace(here, draft=closed).say(said, (), Announce(draft.group, draft.text, at, draft.preview))
 

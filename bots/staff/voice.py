@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from bots.choices import short
-from bots.clipping import clip, room, size
+from bots.clipping import clip, named, room, size
 from bots.effects import Choice, Message
 from bots.facts import AnnouncementSummary, Progress, ReachForecast, Unreached
 from bots.staff.draft import Draft
@@ -15,7 +15,6 @@ from bots.turns import Turn
 
 #: Bytes of an announcement's text, counted as it will be sent. With the header it stays below what WeChat takes.
 MOST_TEXT_BYTES = 1500
-_MOST_NAME_BYTES = 90
 _MOST_LABEL_BYTES = 48
 _MOST_PREVIEW_BYTES = 900
 #: Room that lists leave: for the line that counts what was cut, and for the one that reminds of an open draft.
@@ -49,14 +48,9 @@ def voice_for(texts: Texts, turn: Turn) -> Voice:
     return Voice(texts, turn.person.language, turn.person.zone)
 
 
-def name(text: str) -> Words:
-    """A name as it stands in a sentence: inert, on one line, not too long."""
-    return Words(clip(inert(" ".join(text.split())), _MOST_NAME_BYTES))
-
-
 def label(text: str) -> Words:
     """A name as the label of a choice."""
-    return Words(clip(name(text), _MOST_LABEL_BYTES))
+    return named(text, _MOST_LABEL_BYTES)
 
 
 def text_size(text: str) -> int:
@@ -91,7 +85,7 @@ def preview(voice: Voice, draft: Draft, group_name: str, forecast: ReachForecast
 
     def message(text: str) -> Message:
         words = voice(
-            "preview", group=name(group_name), when=when(voice, draft.at()), text=Words(text), forecast=forecast_words(voice, forecast)
+            "preview", group=named(group_name), when=when(voice, draft.at()), text=Words(text), forecast=forecast_words(voice, forecast)
         )
         return Message(_after(before, words), choices)
 
@@ -132,7 +126,7 @@ def listed(voice: Voice, announcements: tuple[AnnouncementSummary, ...]) -> Mess
 
 def _line(voice: Voice, each: AnnouncementSummary) -> Words:
     excerpt = Words(clip(inert(each.excerpt), 90))
-    return voice("list.line", number=each.number, group=name(each.group_name), at=each.at, state=standing(voice, each), excerpt=excerpt)
+    return voice("list.line", number=each.number, group=named(each.group_name), at=each.at, state=standing(voice, each), excerpt=excerpt)
 
 
 def standing(voice: Voice, each: AnnouncementSummary) -> Words:
@@ -165,7 +159,7 @@ def progress_words(voice: Voice, progress: Progress, *, going: bool) -> Message:
     head = voice(
         "who.head",
         number=progress.number,
-        group=name(progress.group_name),
+        group=named(progress.group_name),
         excerpt=Words(clip(inert(progress.excerpt), 90)),
         total=progress.total,
         states=states or voice("who.not_yet"),
@@ -185,7 +179,7 @@ def _by_reason(voice: Voice, unreached: tuple[Unreached, ...], most: int) -> lis
     """One line per reason with the names after it, in at most `most` bytes; whoever is left out is counted."""
     people: dict[str, list[Words]] = {}
     for each in unreached:
-        people.setdefault(each.reason, []).append(name(each.name))
+        people.setdefault(each.reason, []).append(named(each.name))
     lines: dict[str, Words] = {}
     for reason, names in people.items():
         line = _reason_line(voice, reason, names, 0)

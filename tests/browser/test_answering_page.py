@@ -88,6 +88,7 @@ def test_no_page_scrolls_sideways_and_every_button_is_large_enough(
     with tab(browser, width, dark=dark) as page:
 
         def looked_at() -> None:
+            page.wait_for_load_state()  # with its style sheet: a machine that is busy shows the words first
             assert overflow(page) == 0, page.url
             boxes = [each.bounding_box() for each in page.get_by_role("button").all() + page.get_by_role("textbox").all()]
             assert all(box is not None and box["height"] >= FINGER and box["width"] >= FINGER for box in boxes)

@@ -218,7 +218,7 @@ def test_d11_words_of_crisis_are_heard_where_the_file_of_an_instrument_is_gone(d
         assert "12356" in talk.says("我不想活了")
         assert desk.read(lambda tx: tx.execute(sa.select(Flag.person_id)).scalars().all()) == [person.id]
         assert talk.says("4"), "there is an answer of some kind"
-        assert desk.read(alarms)["bot_failed LookupError"] >= 2
+        assert desk.read(alarms)["bot_failed FileGone"] >= 2
         object.__setattr__(desk.tools, "shelf", whole)
         assert "自我关怀 2/26" in talk.says("问卷")
         talk.says("4")
@@ -236,7 +236,7 @@ def test_d11_the_page_hears_words_of_crisis_where_the_file_of_an_instrument_is_g
         assert desk.write(lambda tx: pages.submit(tx, desk.tools, assignment, form, NOW)) == Go("help=called")
         assert desk.read(lambda tx: tx.execute(sa.select(Flag.person_id)).scalars().all()) == [person.id]
         assert desk.write(lambda tx: pages.look(tx, desk.tools, assignment, NOW)) is None
-        assert "bot_failed LookupError" in desk.read(alarms)
+        assert "bot_failed FileGone" in desk.read(alarms)
 
 
 @pytest.mark.parametrize("scene", ["MORNING234", "NOSUCHCODE", "x" * 64])

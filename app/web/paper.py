@@ -1,0 +1,32 @@
+"""Hides what every page of ours has in common: its template, and headers by which nothing of others' is loaded, runs or frames it."""
+
+from pathlib import Path
+from typing import Any
+
+from fastapi import Response
+from jinja2 import Environment, FileSystemLoader, select_autoescape
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+class Paper:
+    """Pages of one template; `forms`: they may send what somebody answers, to us alone."""
+
+    def __init__(self, template: str, *, forms: bool = False) -> None:
+        self._template = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=select_autoescape()).get_template(template)
+        sends = "'self'" if forms else "'none'"
+        self._headers = {
+            "Content-Security-Policy": "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; "
+            f"form-action {sends}",
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "no-referrer",
+            "Cache-Control": "no-store",
+        }
+
+    def page(self, status: int, **gaps: Any) -> Response:
+        """A page with these gaps filled."""
+        return Response(self._template.render(**gaps), status, self._headers, "text/html")
+
+    def go(self, address: str) -> Response:
+        """On to this address, after a form was taken: to load it again repeats nothing."""
+        return Response(status_code=303, headers={**self._headers, "Location": address})
