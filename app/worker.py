@@ -8,11 +8,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Protocol
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from app import broadcasts, clock, flags, heartbeat, retention, schedules
+from app import audit, broadcasts, clock, flags, heartbeat, retention, schedules
 from app.alerts import Alerter
 from app.assembly import Assembly, Channels
 from app.channels import Channel
@@ -21,14 +22,31 @@ from app.errors import Unavailable
 from app.logs import place_of
 from app.outbox import claims
 from app.questionnaires import waves
+from app.situation import Tools
 
 log = structlog.get_logger()
+
+
+class ByTheClock(Protocol):
+    """A module with steps of its own that the clock brings: any process may take the next one, once."""
+
+    def any_due(self, tx: Tx, now: datetime) -> bool:
+        """Whether `go_on` would do something; nobody who writes waits for the answer."""
+
+    def go_on(self, tx: Tx, tools: Tools, now: datetime) -> bool:
+        """Take the next step that is due, in the caller's transaction; False where none is."""
+
+    def next_moment(self, tx: Tx) -> datetime | None:
+        """When something is due by itself."""
+
+
+_BY_THE_CLOCK: tuple[ByTheClock, ...] = (waves,)
 
 #: A step of the clock that is larger than this is a jump and is played in order.
 _JUMP = timedelta(minutes=2)
 _TICK_SECONDS = 0.5
 _REAP_SECONDS = 5
-#: What one tick spends on waves and on large audiences, and how long others get the database between two chunks.
+#: What one tick spends on each part and on large audiences, and how long others get the database between two chunks.
 _EXPANDING_SECONDS, _BREATH_SECONDS = 2.0, 0.002
 #: A clock that is set back further than this keeps APScheduler waiting for moments that were to come soon.
 _SET_BACK_SECONDS = 1.0
@@ -110,29 +128,32 @@ class Worker:
             self._played, self._offset = target, offset
 
     async def fire_due(self, now: datetime) -> None:
-        """Fire schedules, call the next on-call people, go on with waves and large audiences, close what is finished."""
+        """Fire schedules, call the next on-call people, take what steps the clock brings, write audiences, close what is finished."""
         write, tools = self._assembly.database.write, self._assembly.tools
         while await self._fire_next(now):
             pass
         await write(lambda tx: flags.call_due(tx, tools, now))
-        await self._go_on_with_waves(now)
+        for part in _BY_THE_CLOCK:
+            await self._go_on(part, now)
         await self._expand(now)
         await write(broadcasts.close_finished)
 
-    async def _go_on_with_waves(self, now: datetime) -> None:
-        """Take the steps of waves that are due, no longer than large audiences may take; one that fails holds up other waves at most."""
+    async def _go_on(self, part: ByTheClock, now: datetime) -> None:
+        """Take the steps of one part that are due, no longer than audiences may take; one that fails holds up its own part at most."""
         database, tools = self._assembly.database, self._assembly.tools
 
         async def step() -> bool:
-            due = await database.read(lambda tx: waves.any_due(tx, now))
-            return due and await database.write(lambda tx: waves.go_on(tx, tools, now))
+            due = await database.read(lambda tx: part.any_due(tx, now))
+            return due and await database.write(lambda tx: part.go_on(tx, tools, now))
 
         try:
             await self._for_a_while(step)
         except Unavailable:
             raise
-        except Exception as bug:  # noqa: BLE001 - people have to be called and audiences written, whatever is wrong with a wave
-            log.error("wave_failed", kind=type(bug).__name__, where=place_of(bug))  # noqa: TRY400 - as above
+        except Exception as bug:  # noqa: BLE001 - people have to be called and audiences written, whatever is wrong with one part
+            kind, where = type(bug).__name__, place_of(bug)
+            log.error("step_failed", kind=kind, where=where)  # noqa: TRY400 - a traceback may hold what somebody wrote
+            await database.write(lambda tx: audit.alarm(tx, now, "step_failed", f"{kind}.{where}"))
 
     async def _expand(self, now: datetime) -> None:
         """Go on with large audiences."""
@@ -231,5 +252,5 @@ class Worker:
 
 def _next_moment(tx: Tx, after: datetime) -> datetime | None:
     """The next moment at which something is due by itself."""
-    moments = (schedules.next_due(tx), flags.next_call(tx), waves.next_moment(tx), claims.next_due(tx, after))
+    moments = (schedules.next_due(tx), flags.next_call(tx), claims.next_due(tx, after), *(part.next_moment(tx) for part in _BY_THE_CLOCK))
     return min((moment for moment in moments if moment is not None), default=None)

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
-from app import accounts, broadcasts, clock, courses, groups, people, schedules, worker
+from app import accounts, audit, broadcasts, clock, courses, groups, people, schedules, worker
 from app.db import Tx
 from app.models import Alarm, Assignment, Broadcast, Delivery, Schedule, Wave
 from app.questionnaires import waves
@@ -126,6 +126,7 @@ async def _failing(database_url: str, folder: Path, monkeypatch: pytest.MonkeyPa
         await stage.worker.tick()
         written = sa.select(sa.func.count()).select_from(Delivery)
         assert stage.read(lambda tx: tx.execute(written).scalar_one()) == 4, "the rest of the audience was written behind the failing wave"
+        assert [each.kind for each in stage.read(lambda tx: audit.alarms(tx, now - timedelta(days=1)))] == ["step_failed"]
         stage.write(lambda tx: tx.execute(sa.update(Wave).values(plan=frozen)))
         monkeypatch.setattr(waves, "CHUNK", 1)
         monkeypatch.setattr(worker, "_EXPANDING_SECONDS", 0)
