@@ -111,6 +111,11 @@ def course_of_group(tx: Tx, group_id: int) -> tuple[int, str]:
     return row.account_id, row.zone
 
 
+def zone_of(tx: Tx, course_id: int) -> str:
+    """The IANA time zone of a course."""
+    return tx.execute(sa.select(Course.zone).where(Course.id == course_id)).scalar_one()
+
+
 @dataclass(frozen=True)
 class OnCallLine:
     """Somebody on call and the routes to them."""

@@ -17,6 +17,7 @@ from app import audit, broadcasts, clock, flags, heartbeat, retention, schedules
 from app.alerts import Alerter
 from app.assembly import Assembly, Channels
 from app.channels import Channel
+from app.courses import occasions
 from app.db import Tx
 from app.errors import Unavailable
 from app.logs import place_of
@@ -40,7 +41,7 @@ class ByTheClock(Protocol):
         """When something is due by itself."""
 
 
-_BY_THE_CLOCK: tuple[ByTheClock, ...] = (waves,)
+_BY_THE_CLOCK: tuple[ByTheClock, ...] = (waves, occasions)
 
 #: A step of the clock that is larger than this is a jump and is played in order.
 _JUMP = timedelta(minutes=2)

@@ -166,3 +166,20 @@ class NewCode(Fact[int]):
 @dataclass(frozen=True)
 class CourseResources(Fact[str]):
     """The help lines that the person's course named, in their language; empty where it named none."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One gathering that is still to come: of a kind (class, meeting, retreat). `at` None: its course has no calendar yet."""
+
+    course: int
+    kind: str = ""
+    number: int = 0
+    title: Mapping[str, str] = field(default_factory=dict)  # by language
+    at: datetime | None = None
+    link: str = ""
+
+
+@dataclass(frozen=True)
+class Calendar(Fact[tuple[Planned, ...]]):
+    """What is still to come for this person, in the order of its moments."""

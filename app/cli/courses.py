@@ -7,14 +7,13 @@ from datetime import date, time, timedelta
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
 
 from app import accounts, audit, clock, courses, flags, overview
 from app.alerts import Alerter, AlertFailed
 from app.assembly import Assembly
-from app.cli import desk
+from app.cli import calendars, desk
 from app.errors import Invalid
 from app.overview import CourseLine, OnCallLine
 from bots.texts import LANGUAGES
@@ -30,13 +29,14 @@ TextFile = Annotated[Path | None, typer.Option(help="Text file in UTF-8.", show_
 
 def commands() -> typer.Typer:
     """The group `course`."""
-    group = typer.Typer(name="course", help="Courses: create, list, show, consent, quiet hours.", no_args_is_help=True)
+    group = typer.Typer(name="course", help="Courses: create, list, show, consent, quiet hours, calendar.", no_args_is_help=True)
     named: dict[str, Callable[..., None]] = {
         "create": create,
         "list": list_courses,
         "show": show,
         "consent": consent,
         "quiet-hours": quiet_hours,
+        **calendars.named(),
     }
     for name, command in named.items():
         group.command(name)(command)
@@ -74,7 +74,7 @@ def create(
     Example: tongban course create msc-2026 --title 正念自我关怀 --account msc --starts-on 2026-03-02
     """
     check_code(code, "A course's code")
-    _check_zone(zone)
+    calendars.check_zone(zone)
     first_day = _day(starts_on) if starts_on else None
     with desk.at_work() as assembly:
         keyring = assembly.tools.keyring
@@ -273,13 +273,6 @@ def find(lines: list[CourseLine], course_id: int) -> CourseLine:
 def check_code(word: str, what: str) -> None:
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,31}", word):
         raise Invalid("code", f"{what} holds 1 to 32 small letters, digits and dashes, like msc-2026.")
-
-
-def _check_zone(zone: str) -> None:
-    try:
-        ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise Invalid("zone", f"There is no time zone {zone!r}; write it like Asia/Shanghai.") from None
 
 
 def _check_time(text: str) -> None:

@@ -14,6 +14,7 @@ from app.channels import SendError
 from app.channels.wechat.client import LONGEST_QR, WeChat
 from app.cli import desk, threshold
 from app.cli.courses import InCourse, check_code
+from app.courses import running
 from app.db import Tx
 from app.errors import Conflict, Invalid
 from bots.turns import Role
@@ -52,7 +53,9 @@ def create(
     check_code(group, "A group's code")
     with desk.at_work() as assembly:
         assembly.database.write_now(
-            lambda tx: groups.create_once(tx, courses.by_code(tx, course), code=group, name=name, capacity=capacity)
+            lambda tx: running.adopt(
+                tx, groups.create_once(tx, courses.by_code(tx, course), code=group, name=name, capacity=capacity), clock.now()
+            )
         )
     typer.echo(f"Created. Its QR code: tongban group qr {group}")
 

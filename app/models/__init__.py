@@ -6,6 +6,7 @@ Ids of rows with sealed columns are issued by `app/ids.py` before the insert. Mo
 """
 
 from app.models.accounts import AccessToken, Account, Alarm, Audit, Chore, DataKey, Erasure, Heartbeat, Pace
+from app.models.calendar import Attendance, Gathering, Occasion
 from app.models.columns import Id, Moment, Table
 from app.models.courses import ConsentGiven, Course, Group, Invitation, Membership, Participant, Screening
 from app.models.deliveries import Attempt, Broadcast, Delivery, Firing, Receipt, Schedule, stands
@@ -22,6 +23,7 @@ __all__ = [
     "Assignment",
     "AssignmentChange",
     "Attempt",
+    "Attendance",
     "Audit",
     "Broadcast",
     "Chore",
@@ -34,6 +36,7 @@ __all__ = [
     "Erasure",
     "Firing",
     "Flag",
+    "Gathering",
     "GivenAnswer",
     "Group",
     "Guess",
@@ -44,6 +47,7 @@ __all__ = [
     "Invitation",
     "Membership",
     "Moment",
+    "Occasion",
     "OnCall",
     "Pace",
     "Participant",

@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import JSON, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.columns import Table
@@ -25,6 +25,10 @@ class Course(Table):
     consent_version: Mapped[str]
     details: Mapped[dict[str, Any]]  # frozen: consent and resource texts by language, stale rules
     starts_on: Mapped[date | None]
+    file: Mapped[dict[str, Any] | None]  # frozen: the course file that it runs by; None until it is started
+    late_joiners: Mapped[str] = mapped_column(default="digest", server_default="digest")  # skip, digest, all: what they get of what was
+    over_at: Mapped[datetime | None]  # when it ends by itself
+    silences: Mapped[list[Any] | None] = mapped_column(JSON)  # [from, until], UTC and ISO: nothing is started meanwhile
     ended_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
 
@@ -85,6 +89,7 @@ class Participant(Table):
     person_id: Mapped[int | None] = mapped_column(ForeignKey("persons.id", ondelete="SET NULL"))
     number: Mapped[str]
     joined_at: Mapped[datetime]
+    caught_up_at: Mapped[datetime | None]  # when they got what went before them, if anything
     withdrawn_at: Mapped[datetime | None]
     erase_answers: Mapped[bool] = mapped_column(default=False)
 
