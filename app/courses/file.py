@@ -241,7 +241,8 @@ def of(tree: Mapping[str, Any]) -> CourseFile:
     try:
         file = CourseFile.model_validate(tree)
     except ValidationError as error:
-        first = error.errors()[0]
+        # A word that is misspelt is missing too: the first of the two says what to do.
+        first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
         raise _Misfit(tuple(first["loc"]), _sentence(first)) from None
     for way, sentence in _contradictions(file):
         raise _Misfit(way, sentence)

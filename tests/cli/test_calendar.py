@@ -61,7 +61,8 @@ def test_what_does_not_fit_is_refused_with_its_remedy(course: Tongban) -> None:
         (("course", "move", "msc-1", "class", "3", "1 day later"), "tongban course"),
     ):
         done = course(*words)
-        assert done.code == 1 and remedy in done.err, (words, done.err)
+        assert done.code == 1, words
+        assert remedy in done.err, (words, done.err)
 
 
 def test_groups_may_have_evenings_of_their_own(course: Tongban) -> None:
