@@ -45,7 +45,8 @@ class Running:
         return steps
 
     def at(self, code: str) -> datetime:
-        return self.row(code).fire_at
+        moment: datetime = self.row(code).fire_at
+        return moment
 
     def row(self, code: str) -> Any:
         """The occasion of this code; of the large group where several have it."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from bots.effects import Message
@@ -24,6 +24,8 @@ class Course:
     help: str
     consent_version: str
     consent_text: str
+    file: str = ""
+    first_day: date | None = None
 
 
 @dataclass

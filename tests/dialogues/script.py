@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo
 
@@ -29,6 +29,8 @@ class CourseThere:
     help: str = ""
     consent_version: str = SHIPPED_VERSION
     consent_text: str = ""
+    file: str = ""  # of the course that it runs by, from the first day on
+    first_day: date | None = None
 
 
 @dataclass(frozen=True)
@@ -354,6 +356,8 @@ def _wording(line: int, person: str, said: str, *, pushed: bool) -> Wording:
 
 def _declare(there: Beginning, words: str) -> Beginning:  # noqa: C901, PLR0911, PLR0912 - one branch per sentence of README.md
     course = there.courses[-1] if there.courses else CourseThere("")
+    if found := re.fullmatch(r"course runs (\S+) from (\d{4}-\d\d-\d\d)", words):
+        return replace(there, courses=(*there.courses[:-1], replace(course, file=found[1], first_day=date.fromisoformat(found[2]))))
     if found := re.fullmatch(r"course (.+)", words):
         return replace(there, courses=(*there.courses, CourseThere(found[1])))
     if found := re.fullmatch(r"help (.+)", words, re.DOTALL):

@@ -7,6 +7,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from app import courses, flags, groups, people
+from app.courses import file, running
 from app.db import Tx
 from app.models import Course, Group, Person
 from app.questionnaires import waves
@@ -42,6 +43,10 @@ class Seeding:
             for course_id in course_ids.values():
                 flags.add_on_call(self.tx, self.tools.keyring, course_id, person_id=known[person], email=None, webhook=None, now=self.now)
 
+        for each in beginning.courses:
+            if each.first_day is not None:
+                plan = running.Plan(file.read(each.file), each.first_day)
+                running.start(self.tx, self.tools.shelf, course_ids[each.title], plan, self.now)
         for place, wave in enumerate(beginning.waves, start=1):
             self._wave(place, wave, course_ids[wave.course])
 

@@ -4,9 +4,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from app.courses import calendar, file
 from bots.facts import (
     Announcements,
     AnnouncementSummary,
+    Calendar,
     CourseResources,
     EqualAnnouncement,
     Fact,
@@ -14,6 +16,7 @@ from bots.facts import (
     InvitationFound,
     InvitationState,
     NewCode,
+    Planned,
     Progress,
     ProgressOf,
     Reach,
@@ -48,6 +51,8 @@ def load(state: State, person: str, request: Fact[Any]) -> object:  # noqa: PLR0
             return "https://tongban.example/q/token" if mine else ""
         case NewCode():
             return state.new_id()
+        case Calendar():
+            return _planned(state, person)
         case CourseResources():
             own = state.people[person].memberships
             return own[0][0].course.help if own else ""
@@ -100,6 +105,20 @@ def state_of(state: State, someone: Someone, found: Code) -> InvitationState:
 def _sits_elsewhere(someone: Someone, found: Code) -> bool:
     others = [(group, role) for group, role in someone.memberships if group.course is found.group.course and group is not found.group]
     return any(role is Role.PARTICIPANT and not group.large for group, role in others)
+
+
+def _planned(state: State, person: str) -> tuple[Planned, ...]:
+    """What is still to come in each course of this person, after the courses that have no calendar."""
+    courses = list({group.course.id: group.course for group, _ in state.people[person].memberships}.values())
+    found = [Planned(each.id) for each in courses if each.first_day is None]
+    for each in courses:
+        if each.first_day is None:
+            continue
+        plan = file.read(each.file)
+        coming = [one for one in calendar.gatherings(plan, each.first_day, "Asia/Shanghai") if one.ends_at > state.now]
+        lines = [Planned(each.id, one.kind, one.number, calendar.title(plan, one.kind, one.number), one.starts_at) for one in coming]
+        found += sorted(lines, key=lambda line: line.at or state.now)
+    return tuple(found)
 
 
 def _forecast(state: State, person: str, group_id: int, at: datetime | None) -> ReachForecast:

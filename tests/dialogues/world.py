@@ -83,7 +83,9 @@ class World:
     def set_up(self, beginning: Beginning, at: datetime) -> None:
         is_ = self._is = State(at.astimezone(UTC))
         for there in beginning.courses:
-            is_.courses.append(Course(is_.new_id(), there.title, there.help, there.consent_version, there.consent_text))
+            is_.courses.append(
+                Course(is_.new_id(), there.title, there.help, there.consent_version, there.consent_text, there.file, there.first_day)
+            )
         for group in beginning.groups:
             course = next(each for each in is_.courses if each.title == group.course)
             made = Group(is_.new_id(), course, group.name, group.capacity, group.large, group.closed)
