@@ -125,8 +125,10 @@ _BESIDE = 4
 class Channels:
     """The channels of a process, one per account, made anew when its credentials change."""
 
-    def __init__(self, assembly: Assembly) -> None:
+    def __init__(self, assembly: Assembly, open_client: Callable[[int], httpx.AsyncClient] = open_http) -> None:
+        """`open_client`: makes the HTTP client of an account, for so many connections."""
         self._assembly = assembly
+        self._open_client = open_client
         self._http: dict[int, httpx.AsyncClient] = {}  # each account's own: one that hangs takes no connection from another
         self._made: dict[int, tuple[object, Channel]] = {}
 
@@ -137,7 +139,7 @@ class Channels:
             made = self._made.get(account_id)
             if made is None or made[0] != credentials:
                 keeper = Keeper(self._assembly.database, self._assembly.tools.keyring, account_id, self._assembly.owner)
-                http = self._http.setdefault(account_id, open_http(IN_FLIGHT + _BESIDE))
+                http = self._http.setdefault(account_id, self._open_client(IN_FLIGHT + _BESIDE))
                 channel = WeChat(credentials, keeper, http, self._assembly.tools.rules)
                 keeper.channel = channel
                 self._made[account_id] = (credentials, channel)

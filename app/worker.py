@@ -59,9 +59,9 @@ _MOST_MOMENTS = 5_000
 class Worker:
     """One worker. `start()` begins to tick, `stop()` finishes what is in flight."""
 
-    def __init__(self, assembly: Assembly) -> None:
+    def __init__(self, assembly: Assembly, channels: Channels | None = None) -> None:
         self._assembly = assembly
-        self._channels = Channels(assembly)
+        self._channels = channels or Channels(assembly)
         self._postman = assembly.postman()
         self._alerter = Alerter(assembly.database, assembly.tools.keyring, assembly.tools.words, assembly.settings)
         self._played = clock.now()
@@ -205,7 +205,7 @@ class Worker:
         await self._quiet()
         for _ in range(_MOST_MOMENTS):
             played = self._played
-            moment = await self._assembly.database.read(partial(_next_moment, after=played))
+            moment = await self._assembly.database.read(partial(next_moment, after=played))
             if moment is None or moment >= target:
                 return
             await self.fire_due(moment)
@@ -251,7 +251,7 @@ class Worker:
         return run
 
 
-def _next_moment(tx: Tx, after: datetime) -> datetime | None:
+def next_moment(tx: Tx, after: datetime) -> datetime | None:
     """The next moment at which something is due by itself."""
     moments = (schedules.next_due(tx), flags.next_call(tx), claims.next_due(tx, after), *(part.next_moment(tx) for part in _BY_THE_CLOCK))
     return min((moment for moment in moments if moment is not None), default=None)

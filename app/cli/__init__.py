@@ -42,6 +42,7 @@ _COMMANDS = {
     "restore": "backups:restore",
     "retention": "retaining:retention",
     "export": "exporting:export",
+    "rehearse": "rehearsing:rehearse",
 }
 #: Groups of commands: the word, and the module with the function that makes the group.
 _GROUPS = {

@@ -46,15 +46,22 @@ class Sandbox(FastAPI):
             await super().__call__(scope, receive, send)
 
 
-def create(folder: Path, *, push_timeout: float = TIMEOUT, seconds: Callable[[], float] = clock.machine_seconds) -> Sandbox:
+def create(
+    folder: Path,
+    *,
+    push_timeout: float = TIMEOUT,
+    seconds: Callable[[], float] = clock.machine_seconds,
+    road: Callable[[World, Faults, float], Pusher] = Pusher,
+) -> Sandbox:
     """The sandbox with its state in `folder`: `journal.jsonl`, `media/`, and `clock` with the seconds it runs ahead.
 
     `push_timeout` is how long an answer to a push may take, in seconds; `seconds` is the machine's time. Both vary in tests only.
+    `road` makes what brings pushes to the service; a rehearsal has both in one process.
     """
     folder.mkdir(parents=True, exist_ok=True)
     state = World(Journal(folder / "journal.jsonl"), VirtualClock(folder / "clock", seconds), _appliers())
     faults = Faults()
-    pusher = Pusher(state, faults, push_timeout)
+    pusher = road(state, faults, push_timeout)
     later = Agenda(state, jobs(state, pusher))
     app = Sandbox(docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan(state, pusher, later))
     app.api = Api(state, faults, _endpoints(folder))

@@ -32,6 +32,7 @@ ASK_THE_TIME: Reasons = {
 COMMIT: Reasons = {
     "app.db": "the one place that commits",
     "app.sandbox": "`commit` there appends to the imitation's own journal; no database is near",
+    "app.rehearsal.theatre": "makes the imitation's account and people, in that journal",
 }
 SEND: Reasons = {
     "app.outbox": "the one gate out",
@@ -46,6 +47,7 @@ DRAW_LOTS: Reasons = {
     "app.web.hooks": "the nonce of an encrypted reply, and a token that nobody has for accounts that do not exist",
     "app.cli.keys": "the two keys that are not in the database are drawn for the operator",
     "app.channels.wechat.envelope": "the sixteen random bytes that the platform's encryption begins with",
+    "app.rehearsal": "what imagined people do is drawn from a seed that is said, so that it can be played again",
     "app.sandbox": "the imitation issues tokens, tickets and ids as the platform does",
 }
 WORD_FOR_NOTHING = {

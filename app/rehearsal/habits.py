@@ -1,0 +1,125 @@
+"""Hides what an imagined participant does with a message: taps, types, answers at night, says nothing, leaves. Chance comes from a seed."""
+
+import random
+import re
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from html import unescape
+from zoneinfo import ZoneInfo
+
+
+@dataclass(frozen=True)
+class Habit:
+    """How somebody lives with the course.
+
+    `share`: of all participants. `reacts`: how likely a message is answered. `within`: after how many minutes. `writes`: how likely they
+    write by themselves on a day. `awake`: between which local hours. `types`: whether questions are typed, several at once, rather than
+    tapped. `leaves`: in which week, 0 for never.
+    """
+
+    name: str
+    share: float
+    reacts: float
+    within: tuple[int, int]
+    writes: float
+    awake: tuple[int, int] = (7, 22)
+    types: bool = False
+    leaves: int = 0
+
+
+HABITS = (
+    Habit("eager", 0.25, 0.95, (1, 40), 0.9, types=True),
+    Habit("average", 0.40, 0.5, (10, 600), 0.4),
+    Habit("silent", 0.15, 0.0, (0, 0), 0.0),
+    Habit("leaves in week 3", 0.08, 0.6, (10, 600), 0.5, leaves=3),
+    Habit("answers at night", 0.12, 0.7, (5, 120), 0.6, awake=(23, 2), types=True),
+)
+#: Leaders and assistants look in nearly every day.
+STAFF = Habit("staff", 0.0, 0.3, (5, 300), 0.9)
+
+_LINK = re.compile(r'<a href="(?P<href>weixin://bizmsgmenu[^"]*)">(?P<shown>[^<]*)</a>')
+_QUESTION = re.compile(r"(?P<number>\d+)/(?P<of>\d+) · ")
+#: What is typed where a question has nothing to tap: a number, a day, words.
+_TYPED = ("36", "1990-05-17", "上海")
+#: What people write by themselves.
+_BY_THEMSELVES = ("打卡", "打卡", "打卡", "课表", "你好", "问卷")
+#: Words back to a message that asks nothing.
+_THANKS = ("收到", "谢谢", "好的")
+
+
+@dataclass(frozen=True)
+class Link:
+    """Something to tap: its address, and whether it is an answer with a number before it."""
+
+    href: str
+    answer: bool
+
+
+def links(text: str) -> list[Link]:
+    """What a message offers to tap, in its order."""
+    found = _LINK.finditer(text)
+    return [Link(unescape(each["href"]), re.match(r"\d+\. ", each["shown"]) is not None) for each in found]
+
+
+def place(text: str) -> tuple[str, str] | None:
+    """Which question of how many a text puts; None where it puts none."""
+    found = _QUESTION.search(text)
+    return None if found is None else (found["number"], found["of"])
+
+
+def habits(count: int, seed: int) -> list[Habit]:
+    """A habit for each of so many people, by the shares, in an order that the seed draws."""
+    found = [habit for habit in HABITS for _ in range(round(habit.share * count))]
+    found = (found + [HABITS[1]] * count)[:count]
+    random.Random(seed).shuffle(found)  # noqa: S311 - who lives how is no secret
+    return found
+
+
+def when(habit: Habit, now: datetime, zone: str, chance: random.Random) -> datetime:
+    """When somebody who saw a message at `now` gets round to it: when they are awake."""
+    moment = now + timedelta(minutes=chance.randint(*habit.within))
+    local = moment.astimezone(ZoneInfo(zone))
+    begin, end = habit.awake
+    inside = begin <= local.hour < end if begin < end else local.hour >= begin or local.hour < end
+    if inside:
+        return moment
+    day = local.date() + timedelta(days=1 if local.hour >= begin else 0)
+    return datetime.combine(day, time(begin, chance.randint(0, 50)), local.tzinfo).astimezone(now.tzinfo)
+
+
+@dataclass(frozen=True)
+class Deed:
+    """What somebody does next: tap this, or type this."""
+
+    href: str = ""
+    text: str = ""
+
+
+def by_themselves(chance: random.Random) -> Deed:
+    """What somebody writes without being asked."""
+    return Deed(text=chance.choice(_BY_THEMSELVES))
+
+
+def first(text: str, chance: random.Random) -> Deed:
+    """The first thing that somebody does with a message: the first thing to tap, else a word back."""
+    offered = links(text)
+    return Deed(href=offered[0].href) if offered else Deed(text=chance.choice(_THANKS))
+
+
+def following(habit: Habit, shown: str, before: str, tries: int, chance: random.Random) -> Deed | None:
+    """What somebody does with the answer to what they did; None: nothing more. `tries`: how often this question was answered in vain.
+
+    Low answers only: a rehearsal calls nobody for help.
+    """
+    offered = links(shown)
+    question = _QUESTION.search(shown)
+    if question is None:
+        answers = [each for each in offered if each.answer]
+        return Deed(href=(answers or offered)[0].href) if offered and shown != before else None
+    answers = [each for each in offered if each.answer]
+    if not answers:
+        return Deed(text=_TYPED[tries % len(_TYPED)])
+    if habit.types and len(answers) > 3 and not tries:
+        low = [str(chance.randint(1, 2)) for _ in range(min(5, int(question["of"]) - int(question["number"]) + 1))]
+        return Deed(text=" ".join(low))
+    return Deed(href=chance.choice(answers[: max(2, len(answers) // 2)]).href)

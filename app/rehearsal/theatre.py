@@ -1,0 +1,190 @@
+"""Hides the stage of a rehearsal: service and sandbox in this process, joined without a network, over a throwaway database.
+
+Pushes are signed and encrypted, and calls go through the real client: only the sockets between them are missing.
+"""
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from app import accounts, clock, sandbox
+from app.assembly import Assembly, Channels, assemble
+from app.rehearsal.copying import Copy, put
+from app.sandbox import actions
+from app.sandbox.actions import Done, Phone
+from app.sandbox.faults import Faults
+from app.sandbox.notices import add_template
+from app.sandbox.pushes import Push, Pusher
+from app.sandbox.world import Person, World
+from app.settings import Settings
+from app.web.hooks import Hooks
+from app.worker import Worker
+from migrations import running
+
+_NAME, _ADDRESS = "rehearsal", "http://127.0.0.1:9"
+_PATIENCE = 60.0
+
+
+class Theatre:
+    """An empty stage with a copied course; the clock is in the hand of whoever plays."""
+
+    def __init__(self, settings: Settings, copy: Copy) -> None:
+        self._given = settings
+        self.copy = copy
+        self._folder = Path(tempfile.mkdtemp(prefix="tongban-rehearsal-"))
+        self._former_clock = os.environ.get(clock.CLOCK_FILE)
+
+    async def __aenter__(self) -> Self:
+        self.sandbox = sandbox.create(self._folder / "sandbox", push_timeout=_PATIENCE, road=self._road)
+        address = f"sqlite:///{self._folder / 'rehearsal.db'}"
+        running.upgrade(address)
+        self.assembly: Assembly = assemble(
+            self._given.model_copy(
+                update={
+                    "database_url": address,
+                    "clock_file": self._folder / "sandbox" / "clock",
+                    "spool": self._folder / "spool",
+                    "public_url": _ADDRESS,
+                    "smtp_url": None,
+                    "alarm_webhook": None,
+                }
+            )
+        )
+        self.assembly.database.start()
+        self.account_id = self._add_account()
+        self.assembly.database.write_now(lambda tx: put(tx, self.copy, self.account_id))
+        self.hooks = Hooks(self.assembly)
+        self._lifespan = self.sandbox.router.lifespan_context(self.sandbox)
+        await self._lifespan.__aenter__()
+        self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app=self.sandbox), base_url=_ADDRESS)
+        self.worker = Worker(self.assembly, Channels(self.assembly, lambda _: self.http))
+        await self.hooks.start()
+        return self
+
+    async def __aexit__(self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None) -> None:
+        await self.worker.stop()
+        await self.hooks.stop()
+        await self.hooks.finish()
+        await self.http.aclose()
+        await self._lifespan.__aexit__(None, None, None)
+        self.assembly.database.stop()
+        if self._former_clock is None:
+            os.environ.pop(clock.CLOCK_FILE, None)
+        else:
+            os.environ[clock.CLOCK_FILE] = self._former_clock
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _add_account(self) -> int:
+        """An account of the stage's own, with an approved notice where the real one has one."""
+        keyring = self.assembly.tools.keyring
+        secret = accounts.new_token()[:32]
+        appid, original = f"wx{secret[:16].lower()}", f"gh_{secret[:12].lower()}"
+        made = self.assembly.database.write_now(
+            lambda tx: accounts.add(
+                tx, keyring, clock.now(), name=_NAME, appid=appid, original_id=original, secret=secret, api_base=_ADDRESS
+            )
+        )
+        known = self.assembly.database.read_now(lambda tx: accounts.credentials(tx, keyring, made))
+        self.sandbox.world.commit(
+            "account_put",
+            appid=appid,
+            secret=secret,
+            token=known.token,
+            aes_key=known.aes_key,
+            original_id=original,
+            webhook_url=f"{_ADDRESS}/hooks/wechat/{_NAME}",
+            name="同伴",
+            mode="safe",
+            profile="service",
+        )
+        self.appid = appid
+        return made
+
+    def give_notice(self, fields: dict[str, str]) -> None:
+        """Approve a template for notices, as the real account has one. `fields`: the template's by ours."""
+        world = self.sandbox.world
+        notice = add_template(world, world.accounts[self.appid], "消息提醒", dict.fromkeys(fields.values(), "内容"), {})
+        self.assembly.database.write_now(lambda tx: accounts.set_notice(tx, self.account_id, notice, fields))
+
+    def _road(self, world: World, faults: Faults, patience: float) -> Pusher:
+        return _Joined(world, faults, patience, lambda: self.hooks)
+
+    # -- the clock
+
+    def at(self, moment: datetime) -> None:
+        """It is this time now; the clock only moves forward."""
+        ahead = (moment - datetime.fromtimestamp(self.sandbox.world.clock.now(), UTC)).total_seconds()
+        if ahead > 0:
+            self.sandbox.world.clock.advance(ahead)
+
+    # -- the people
+
+    def arrive(self, openid: str, name: str) -> Person:
+        """Somebody who follows the account."""
+        world = self.sandbox.world
+        world.commit("person_made", appid=self.appid, o=openid, name=name, hue=0)
+        world.commit("followed", o=openid)
+        return world.people[openid]
+
+    async def says(self, person: Person, text: str) -> list[str]:
+        """Somebody types; returns what they are shown in answer."""
+        return await self._does(person, lambda phone: actions.say(phone, text))
+
+    async def taps(self, person: Person, href: str) -> list[str]:
+        """Somebody taps a choice."""
+        return await self._does(person, lambda phone: actions.tap(phone, *actions.parse_link(href)))
+
+    async def unfollows(self, person: Person) -> None:
+        """Somebody leaves the account."""
+        await self._does(person, actions.unfollow)
+
+    async def _does(self, person: Person, deed: Any) -> list[str]:
+        before = len(person.entries)
+        done: Done = deed(Phone(self.sandbox.world, self.sandbox.pusher, person))
+        if done.push is not None:
+            await done.push
+        return [entry.text for entry in person.entries[before:] if entry.side == "account"]
+
+
+class _Joined(Pusher):
+    """Hands pushes to the service in this process."""
+
+    def __init__(self, world: World, faults: Faults, patience: float, hooks: Callable[[], Hooks]) -> None:
+        super().__init__(world, faults, patience)
+        self._hooks = hooks
+
+    async def _post(self, push: Push) -> tuple[str, bytes | None]:
+        query, sealed = self._wrap(push)
+        address = httpx.URL(push.account.webhook_url, params=query)
+        scope = {"type": "http", "method": "POST", "path": address.path, "query_string": address.query, "headers": []}
+        answer = _Answer(sealed)
+        await self._hooks()(scope, answer.receive, answer.take)
+        return str(answer.status), bytes(answer.body) if answer.status == 200 else None
+
+
+class _Answer:
+    """One request to an ASGI application, and its answer."""
+
+    def __init__(self, body: bytes) -> None:
+        self._given: bytes | None = body
+        self.status, self.body = 0, bytearray()
+
+    async def receive(self) -> dict[str, Any]:
+        if self._given is None:
+            await asyncio.Event().wait()  # nobody hangs up
+        given, self._given = self._given, None
+        return {"type": "http.request", "body": given, "more_body": False}
+
+    async def take(self, message: Any) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        else:
+            self.body += message.get("body", b"")
