@@ -9,6 +9,7 @@ from app.models.accounts import AccessToken, Account, Alarm, Audit, Chore, DataK
 from app.models.columns import Id, Moment, Table
 from app.models.courses import ConsentGiven, Course, Group, Invitation, Membership, Participant, Screening
 from app.models.deliveries import Attempt, Broadcast, Delivery, Firing, Receipt, Schedule, stands
+from app.models.encouragement import WarmFiring, WarmGiven, WarmPlan, WarmWord
 from app.models.flags import Alert, Contact, Flag, OnCall
 from app.models.people import Allowance, Conversation, Guess, Identity, InboxItem, Person, Quarantined
 from app.models.questionnaires import Assignment, AssignmentChange, GivenAnswer, Sheet, Wave, Wording
@@ -54,6 +55,10 @@ __all__ = [
     "Screening",
     "Sheet",
     "Table",
+    "WarmFiring",
+    "WarmGiven",
+    "WarmPlan",
+    "WarmWord",
     "Wave",
     "Wording",
     "stands",
