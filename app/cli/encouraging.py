@@ -85,7 +85,7 @@ def list_words(
     for line in shown:
         _print(line)
     given, thanked = sum(line.given for line in shown), sum(line.thanked for line in shown)
-    typer.echo(f"{len(shown)} words, given {given} times, thanked for {thanked} times.")
+    typer.echo(f"In all: {len(shown)} words, given {given}, thanked {thanked}.")
 
 
 def _print(line: Line) -> None:

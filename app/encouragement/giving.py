@@ -32,7 +32,7 @@ BY_PLAN = "plan"
 
 @dataclass(frozen=True)
 class Occasion:
-    """For what a word is given: the course with its large group, and the trigger, if it is for one person."""
+    """For what a word is given: the course, the group that its readers must sit in, and the trigger, if it is for one person."""
 
     course_id: int
     account_id: int
@@ -49,30 +49,28 @@ def after(tx: Tx, tools: Tools, course_id: int, person_id: int, trigger: Trigger
     """
     tx.execute(sa.select(Person.id).where(Person.id == person_id).with_for_update(key_share=True))
     course = tx.execute(_course(course_id)).one_or_none()
-    if course is None or tx.execute(_may_get(course_id, person_id, trigger, now)).first() is None:
+    seat = None if course is None else tx.execute(_seat(course_id, person_id, trigger, now)).scalar_one_or_none()
+    if course is None or seat is None:
         return None
     word_id = tx.execute(_unknown_to(person_id, course, now).limit(1)).scalar_one_or_none()
     row = {"word_id": word_id, "course_id": course_id, "person_id": person_id, "after": trigger.value, "at": now}
     if word_id is None or not _note(tx, row):
         return None
-    occasion = Occasion(course_id, course.account_id, course.data_key_id, course.group_id, trigger.value)
+    occasion = Occasion(course_id, course.account_id, course.data_key_id, seat, trigger.value)
     return send(tx, tools.keyring, occasion, word_id, [person_id], now)
 
 
 def _course(course_id: int) -> "sa.Select[Any]":
-    columns = (Course.id, Course.account_id, Course.data_key_id, Course.details, Course.starts_on, Course.zone, Group.id.label("group_id"))
-    return sa.select(*columns).join(Group, sa.and_(Group.course_id == Course.id, Group.large)).where(_runs(course_id))
+    columns = (Course.id, Course.account_id, Course.data_key_id, Course.details, Course.starts_on, Course.zone)
+    return sa.select(*columns).where(Course.id == course_id, Course.ended_at.is_(None))
 
 
-def _runs(course_id: int) -> "sa.ColumnElement[bool]":
-    return sa.and_(Course.id == course_id, Course.ended_at.is_(None))
-
-
-def _may_get(course_id: int, person_id: int, trigger: Trigger, now: datetime) -> "sa.Select[Any]":
-    seat = sa.select(Membership.id).join(Group, Group.id == Membership.group_id)
-    seated = seat.where(
+def _seat(course_id: int, person_id: int, trigger: Trigger, now: datetime) -> "sa.Select[int]":
+    """The group through which a participant may get a word now: the large one, where they sit in it."""
+    seats = sa.select(Membership.group_id).join(Group, Group.id == Membership.group_id).join(Person, Person.id == Membership.person_id)
+    seated = seats.where(
         Group.course_id == course_id,
-        Membership.person_id == Person.id,
+        Membership.person_id == person_id,
         Membership.role == Role.PARTICIPANT.value,
         Membership.ended_at.is_(None),
     )
@@ -86,9 +84,8 @@ def _may_get(course_id: int, person_id: int, trigger: Trigger, now: datetime) ->
     again = sa.and_(WarmGiven.course_id == course_id, WarmGiven.after == Trigger.FIRST.value)
     too_much = sa.or_(lately, again) if trigger is Trigger.FIRST else lately
     enough = sa.select(WarmGiven.id).where(WarmGiven.person_id == Person.id, too_much)
-    return sa.select(Person.id).where(
-        Person.id == person_id, undisturbed(now), seated.exists(), agreed.exists(), stays.exists(), ~enough.exists()
-    )
+    allowed = seated.where(undisturbed(now), agreed.exists(), stays.exists(), ~enough.exists())
+    return allowed.order_by(Group.large.desc(), Group.id).limit(1)
 
 
 def undisturbed(now: datetime) -> "sa.ColumnElement[bool]":

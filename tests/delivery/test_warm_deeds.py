@@ -16,8 +16,9 @@ from app.people import Known
 from bots.encouragement.shelf import Given
 from bots.encouragement.words import Trigger
 from bots.turns import Role
-from tests.delivery.asking import PLAN, Round
-from tests.delivery.scene import Desk, run, says, texts, together, touched
+from tests.app.devices import assignment, device, put
+from tests.delivery.answering import Talk
+from tests.delivery.scene import NOW, Desk, at, run, says, texts, together, touched
 from tests.delivery.warming import Warm, noon
 from tests.stage import Stage
 
@@ -130,12 +131,56 @@ def test_deeds_at_the_same_moment_give_one_word(warm: Warm) -> None:
     assert len(warm.messages(rain)) == 1
 
 
-def test_who_finishes_a_wave_is_given_a_word_by_the_last_sheet(warm: Warm) -> None:
-    rain = warm.person()
-    asked = Round(warm.desk)
-    asked.add(PLAN)
-    assert rain.id
-    assert warm.given(rain) == []
+@pytest.mark.parametrize("road", ["chat", "web"])
+def test_who_finishes_a_wave_is_given_a_word_with_the_last_sheet(road: str, warm: Warm) -> None:
+    with at(NOW):
+        rain = warm.desk.person()
+        mine = assignment(warm.desk, rain, put(warm.desk, ("shs", "swls"), closes_at=NOW + timedelta(days=5)))
+        finish = _in_chat if road == "chat" else _on_the_web
+        finish(warm, mine, first=True)
+        assert warm.given(rain) == []
+        finish(warm, mine, first=False)
+    assert warm.given(rain) == [("any", "wave")]
+    assert warm.messages(rain) == [("ready", "", 9)]
+
+
+def _in_chat(warm: Warm, _mine: int, *, first: bool) -> None:
+    talk = Talk(warm.desk, 1, now=NOW + timedelta(minutes=1 if first else 2))
+    talk.says("问卷")
+    for word in ("4 4 4 4" if first else "4 4 4 4 4", "交上去"):
+        talk.says(word)
+    assert ("全部填完了" in talk.reply) is not first
+
+
+def _on_the_web(warm: Warm, mine: int, *, first: bool) -> None:
+    with device(warm.desk, mine) as phone:
+        phone.open()
+        if not first and "接着答「生活满意度」" in phone.page.links:
+            phone.tap("接着答「生活满意度」")
+        for _ in range(4 if first else 5):
+            phone.tap(next(label for label in phone.page.buttons if label.startswith("4")))
+        phone.tap("交上这一份")
+        assert (phone.heading == "谢谢你，都答完了") is not first
+
+
+@pytest.mark.parametrize("road", ["chat", "web"])
+def test_who_finishes_with_answers_that_worry_us_is_called_and_not_cheered(road: str, warm: Warm) -> None:
+    with at(NOW):
+        rain = warm.desk.person()
+        mine = assignment(warm.desk, rain, put(warm.desk, ("dass21",), closes_at=NOW + timedelta(days=5)))
+        answers = ["1" if number in (10, 21) else "3" for number in range(1, 22)]  # only the score of the whole sheet raises a flag
+        if road == "chat":
+            talk = Talk(warm.desk, 1)
+            for word in ("问卷", " ".join(answers), "交上去"):
+                talk.says(word)
+        else:
+            with device(warm.desk, mine) as phone:
+                phone.open()
+                for answer in answers:
+                    phone.tap(next(label for label in phone.page.buttons if label.startswith(answer)))
+                phone.tap("交上这一份")
+    assert warm.desk.read(lambda tx: tx.execute(sa.select(Flag.rule)).scalars().all()) == ["answers_score"]
+    assert {state for state, *_ in warm.messages(rain)} <= {"cancelled"}
 
 
 # Thanks -------------------------------------------------------------------------------------------------------------------------------
@@ -193,7 +238,6 @@ def test_a_word_reaches_the_phone_a_tap_is_answered_once_and_the_second_with_sil
             touched(stage, stage.openids["小雨"], "typed")
             stage.write(lambda tx: encouragement.adopt(tx, stage.keyring, stage.course_id, _now()))
             tools = stage.assembly.tools
-            _sit(stage, rain)
             stage.write(lambda tx: encouragement.after(tx, tools, stage.course_id, rain, Trigger.FIRST, _now()))
             await stage.settle()
             (word,) = texts(stage, "小雨")
@@ -213,14 +257,3 @@ def _now() -> datetime:
     from app import clock
 
     return clock.now()
-
-
-def _sit(stage: Stage, person_id: int) -> None:
-    from app import groups
-    from app.models import Group
-
-    def work(tx: Tx) -> None:
-        large = tx.execute(sa.select(Group.id).where(Group.large)).scalar_one()
-        groups.enter(tx, large, person_id, Role.PARTICIPANT, _now())
-
-    stage.write(work)

@@ -87,7 +87,9 @@ class Warm:
     def given(self, known: Known) -> list[tuple[str, str]]:
         """Theme and occasion of every word that somebody was given, in order."""
         query = sa.select(WarmWord.theme, WarmGiven.after).join(WarmWord, WarmWord.id == WarmGiven.word_id)
-        rows = self.desk.read(lambda tx: tx.execute(query.where(WarmGiven.person_id == known.id).order_by(WarmGiven.at, WarmGiven.id)).all())
+        rows = self.desk.read(
+            lambda tx: tx.execute(query.where(WarmGiven.person_id == known.id).order_by(WarmGiven.at, WarmGiven.id)).all()
+        )
         return [(row.theme, row.after) for row in rows]
 
     def word_ids(self, known: Known) -> list[int]:

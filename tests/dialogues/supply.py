@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from bots.encouragement.shelf import GivenWord, WarmWords
 from bots.facts import (
     Announcements,
     AnnouncementSummary,
@@ -23,6 +24,7 @@ from bots.facts import (
 from bots.questionnaire.sheets import AnswerPage
 from bots.texts import load_texts
 from bots.turns import Role
+from tests.dialogues import encouraging
 from tests.dialogues.rows import Announcement, Code, Delivery, Someone, State, quiet_until
 
 #: What the application says of deliveries: states and reasons.
@@ -51,6 +53,8 @@ def load(state: State, person: str, request: Fact[Any]) -> object:  # noqa: PLR0
         case CourseResources():
             own = state.people[person].memberships
             return own[0][0].course.help if own else ""
+        case GivenWord() | WarmWords():
+            return encouraging.load(state, person, request)
         case _:
             raise AssertionError(f"nobody can load {request!r}")
 
