@@ -8,6 +8,7 @@ import pytest
 import bots
 from bots.choices import short
 from bots.clipping import room
+from bots.conversation import FIRST, LAST, who_answers
 from bots.effects import Answer, KeepWarmPlan, ProposeWords, Say, SettleWords, Thank
 from bots.encouragement.commands import Command, read_command
 from bots.encouragement.shelf import Given, GivenWord, Proposal, WarmShelf, WarmWords
@@ -49,7 +50,7 @@ def _said(answer: Answer) -> str:
 @pytest.mark.parametrize("trigger", ["", *Trigger])
 def test_a_word_is_said_with_one_tap_below_it(trigger: str, language: str) -> None:
     message = BOT.compose(Occasion(OccasionKind.ENCOURAGEMENT, language, {**DETAILS, "trigger": trigger}))
-    assert message.text.endswith(DETAILS[language])
+    assert message.text.endswith(str(DETAILS[language]))
     assert message.text.count("\n\n") == bool(trigger)
     (choice,) = message.choices
     assert (choice.id, choice.mark) == (f"encouragement.thanks.{short(LARGEST)}", "")
@@ -192,3 +193,15 @@ def test_every_refusal_is_one_sentence_with_a_remedy(refusal: str, language: str
     said = _said(_answer(_turn(Wrote("鼓励：x"), _person(Role.LEADER, language=language), refusal=refusal)))
     assert said
     assert (str(MOST_BYTES) in said) is (refusal == "long")
+
+
+@pytest.mark.parametrize(
+    "typed", ["鼓励", "鼓励：茶凉了也能喝", "warm words", "warm words: tea", "谢谢，收到了 👍", "Thank you, got it 👍"]
+)
+@pytest.mark.parametrize("role", [None, *Role])
+def test_no_other_bot_wants_its_words(role: Role | None, typed: str) -> None:
+    turn = _turn(Wrote(typed), _person(*([] if role is None else [role])))
+    others = [bot.name for bot in bots.find() if bot.name not in (BOT.name, FIRST, LAST) and bot.wants(turn)]
+    assert others == []
+    by_all = who_answers({bot.name: bot for bot in bots.find()}, turn, None).name
+    assert by_all == (BOT.name if BOT.wants(turn) else LAST)

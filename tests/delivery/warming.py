@@ -107,7 +107,7 @@ class Warm:
         """Moment, theme, outcome and why of every firing."""
         columns = (WarmFiring.fire_at, WarmFiring.theme, WarmFiring.outcome, WarmFiring.why)
         rows: Sequence[Any] = self.desk.read(lambda tx: tx.execute(sa.select(*columns).order_by(WarmFiring.fire_at)).all())
-        return [tuple(row) for row in rows]  # type: ignore[misc]  # four columns
+        return [tuple(row) for row in rows]
 
     def next_at(self) -> datetime:
         """The moment that the plan waits for."""

@@ -51,12 +51,13 @@ def load(state: State, person: str, request: GivenWord | WarmWords) -> Given | W
         return WarmShelf()
     words, language = [each for each in state.words if each.course is course], state.people[person].language
     proposals = tuple(Proposal(each.id, each.number, _text(each, language), each.author) for each in words if each.state == "proposed")
-    counts = [sum(each.state == name for each in words) for name in ("approved", "paused")]
+    approved, paused = (sum(each.state == name for each in words) for name in ("approved", "paused"))
     plan = next((each for each in state.warm_plans if each.course is course), None)
     given = [each for each in state.given if each.word.course is course]
     standing = "" if plan is None else "going" if plan.going else "paused"
     upcoming = (plan.next_at,) if plan is not None and plan.going else ()
-    return WarmShelf(True, course.title, ZONE.key, *counts, proposals, standing, upcoming, len(given), sum(each.thanked for each in given))
+    thanked = sum(each.thanked for each in given)
+    return WarmShelf(True, course.title, ZONE.key, approved, paused, proposals, standing, upcoming, len(given), thanked)
 
 
 def _text(word: Word, language: str) -> str:
