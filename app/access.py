@@ -48,6 +48,21 @@ def may_take_flag(tx: Tx, person_id: int, course_id: int | None) -> bool:
 
 def may_export(tx: Tx, person_id: int, course_id: int) -> bool:
     """Whether this person may have the numbers and answers of a course for research: its researchers and administrators."""
+    return _holds(tx, person_id, course_id, EXPORTERS)
+
+
+def may_keep_words(tx: Tx, person_id: int, course_id: int) -> bool:
+    """Whether this person decides about the warm words of a course, and sees how they are received: its administrators."""
+    return _holds(tx, person_id, course_id, frozenset({Role.ADMINISTRATOR}))
+
+
+def may_propose_words(tx: Tx, person_id: int, course_id: int) -> bool:
+    """Whether this person may put words into the library of a course, for an administrator to approve: its staff in the chat."""
+    return _holds(tx, person_id, course_id, ANNOUNCERS)
+
+
+def _holds(tx: Tx, person_id: int, course_id: int, roles: frozenset[Role]) -> bool:
+    """Whether this person holds one of these roles now in any group of the course."""
     mine = (
         sa.select(Membership.id)
         .join(Group, Group.id == Membership.group_id)
@@ -55,7 +70,7 @@ def may_export(tx: Tx, person_id: int, course_id: int) -> bool:
             Group.course_id == course_id,
             Membership.person_id == person_id,
             Membership.ended_at.is_(None),
-            Membership.role.in_([role.value for role in EXPORTERS]),
+            Membership.role.in_([role.value for role in roles]),
         )
     )
     return tx.execute(mine.limit(1)).first() is not None

@@ -21,7 +21,7 @@ from bots.turns import Occasion, OccasionKind
 CHUNK = 2_500
 
 #: Lower goes first. Alerts and answers before announcements before bulk.
-ALERT, ANSWER, ANNOUNCEMENT = 0, 1, 5
+ALERT, ANSWER, ANNOUNCEMENT, BULK = 0, 1, 5, 9
 
 
 @dataclass(frozen=True)

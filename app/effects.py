@@ -5,7 +5,7 @@ from typing import assert_never
 
 import sqlalchemy as sa
 
-from app import audit, flags, groups, people, schedules
+from app import audit, encouragement, flags, groups, people, schedules
 from app.db import Tx
 from app.groups import Refused
 from app.models import Course, Screening
@@ -22,9 +22,11 @@ from bots.effects import (
     Effect,
     HandIn,
     Join,
+    KeepWarmPlan,
     Message,
     NamePerson,
     Pause,
+    ProposeWords,
     RaiseFlag,
     Record,
     RemindLater,
@@ -32,8 +34,11 @@ from bots.effects import (
     Say,
     Screen,
     SetLanguage,
+    SettleWords,
+    Thank,
     Withdraw,
 )
+from bots.encouragement.words import Trigger
 from bots.texts import LANGUAGES
 
 _LONGEST_NAME = 40
@@ -87,14 +92,30 @@ def _apply(tx: Tx, tools: Tools, situation: Situation, effect: Effect) -> Messag
         case BeginAssignment():
             sheets.begin(tx, situation.assignments, effect, now)
         case HandIn():
-            sheets.hand_in(tx, situation.assignments, effect, now)
+            _hand_in(tx, tools, situation, effect)
         case Decline():
             sheets.decline(tx, situation.assignments, effect, now)
         case RemindLater():
             sheets.remind_later(tx, situation.assignments, effect, now)
+        case Thank(word=word):
+            encouragement.thank(tx, person_id, word, now)
+        case ProposeWords():
+            encouragement.propose(tx, tools.keyring, effect.course, {situation.person.language: effect.text}, now, author_id=person_id)
+        case SettleWords(word=word, approved=approved):
+            (encouragement.approve if approved else encouragement.pause)(tx, word, now, actor_id=person_id)
+        case KeepWarmPlan(course=course, going=going):
+            encouragement.keep_plan(tx, course, now, going=going, actor_id=person_id)
         case _:
             assert_never(effect)
     return None
+
+
+def _hand_in(tx: Tx, tools: Tools, situation: Situation, effect: HandIn) -> None:
+    """Who has finished a whole wave gets a warm word, where the course has some."""
+    sheets.hand_in(tx, situation.assignments, effect, situation.now)
+    finished = sheets.course_completed(situation.assignments, effect.sheet)
+    if finished is not None:
+        encouragement.after(tx, tools, finished, situation.known.id, Trigger.WAVE, situation.now)
 
 
 def _count_guess(tx: Tx, person_id: int, now: datetime) -> None:

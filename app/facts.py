@@ -4,13 +4,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app import access, forecast, groups, ids, schedules
+from app import access, encouragement, forecast, groups, ids, schedules
 from app.courses import occasions
 from app.db import Tx
 from app.errors import NotFound
 from app.models import Course
 from app.schedules import Reader
 from app.situation import Situation, Tools
+from bots.encouragement.shelf import GivenWord, WarmShelf, WarmWords
 from bots.facts import (
     Announcements,
     Calendar,
@@ -35,7 +36,7 @@ def load(tx: Tx, tools: Tools, situation: Situation, known: Facts, requests: tup
     return Facts({**known.loaded, **{request: _load(tx, tools, situation, request) for request in requests}})
 
 
-def _load(tx: Tx, tools: Tools, situation: Situation, request: Fact[Any]) -> Any:  # noqa: C901, PLR0911 - one line per kind of fact
+def _load(tx: Tx, tools: Tools, situation: Situation, request: Fact[Any]) -> Any:  # noqa: C901, PLR0911, PLR0912 - one line per kind of fact
     now, person_id = situation.now, situation.known.id
     reader = Reader(situation.person.language, person_id)
     match request:
@@ -59,6 +60,10 @@ def _load(tx: Tx, tools: Tools, situation: Situation, request: Fact[Any]) -> Any
             return occasions.planned(tx, person_id, now)
         case CourseResources():
             return _resources(tx, situation)
+        case GivenWord(word=word):
+            return encouragement.given_to(tx, person_id, word)
+        case WarmWords(course=course):
+            return _warm_words(tx, tools, situation, course)
         case _:
             raise TypeError(f"nobody can load {type(request).__name__}")
 
@@ -79,6 +84,11 @@ def _progress(tx: Tx, tools: Tools, schedule_id: int, reader: Reader) -> Progres
 def _page(tools: Tools, situation: Situation, assignment: int) -> str:
     mine = any(each.id == assignment for each in situation.assignments)
     return tools.answer_url(assignment, situation.now) if mine else ""
+
+
+def _warm_words(tx: Tx, tools: Tools, situation: Situation, course: int) -> WarmShelf:
+    upcoming = encouragement.upcoming(tx, course, situation.now, 3)
+    return encouragement.shelf_of(tx, tools.keyring, course, situation.known.id, situation.person.language, upcoming)
 
 
 def _resources(tx: Tx, situation: Situation) -> str:

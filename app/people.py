@@ -35,6 +35,8 @@ from app.models import (
     Quarantined,
     Schedule,
     Sheet,
+    WarmGiven,
+    WarmWord,
     Wave,
     stands,
 )
@@ -303,6 +305,7 @@ def erase(tx: Tx, keyring: Keyring, person_id: int, now: datetime, *, actor: str
     tx.execute(sa.update(InboxItem).where(InboxItem.person_id == person_id).values(reply_sealed=None))
     tx.execute(sa.update(Invitation).where(Invitation.used_by == person_id).values(name_sealed=None, phone_sealed=None))
     tx.execute(sa.delete(Quarantined).where(Quarantined.person_id == person_id))
+    tx.execute(sa.delete(WarmGiven).where(WarmGiven.person_id == person_id))
     _empty_flags(tx, person_id)
     _relieve(tx, person_id, now, actor)
     _unname(tx, keyring, person_id)
@@ -327,7 +330,7 @@ def _relieve(tx: Tx, person_id: int, now: datetime, actor: str) -> None:
 
 
 def _unname(tx: Tx, keyring: Keyring, person_id: int) -> None:
-    """Take this person's name out of what rests under other keys: announcements that they wrote, alerts about them."""
+    """Take this person's name out of what rests under other keys: announcements and warm words that they wrote, alerts about them."""
     alerts = sa.select(Alert.broadcast_id).join(Flag, Flag.id == Alert.flag_id).where(Flag.person_id == person_id)
     named = sa.or_(Broadcast.author_id == person_id, Broadcast.id.in_(alerts), Broadcast.schedule_id.in_(_written_by(person_id)))
     for row in tx.execute(sa.select(Broadcast.id, Broadcast.data_key_id, Broadcast.details_sealed).where(named)).all():
@@ -339,6 +342,11 @@ def _unname(tx: Tx, keyring: Keyring, person_id: int) -> None:
         nameless = _without_names(tx, keyring, row.data_key_id, Place("schedules", "details_sealed", row.id), row.details_sealed)
         if nameless is not None:
             tx.execute(sa.update(Schedule).where(Schedule.id == row.id).values(details_sealed=nameless))
+    proposed = sa.select(WarmWord.id, Course.data_key_id, WarmWord.words_sealed).join(Course, Course.id == WarmWord.course_id)
+    for row in tx.execute(proposed.where(WarmWord.author_id == person_id)).all():
+        nameless = _without_names(tx, keyring, row.data_key_id, Place("warm_words", "words_sealed", row.id), row.words_sealed)
+        if nameless is not None:
+            tx.execute(sa.update(WarmWord).where(WarmWord.id == row.id).values(words_sealed=nameless))
 
 
 def _written_by(person_id: int) -> "sa.Select[int]":
@@ -388,6 +396,10 @@ def export(tx: Tx, keyring: Keyring, person_id: int) -> dict[str, Any]:
             .where(Assignment.person_id == person_id),
         ),
         "answers": _answers(tx, keyring, person_id, person.data_key_id),
+        "warm_words": _rows(
+            tx,
+            sa.select(WarmGiven.after, WarmGiven.at, WarmGiven.thanked_at).where(WarmGiven.person_id == person_id).order_by(WarmGiven.at),
+        ),
         "deliveries": _rows(
             tx,
             sa.select(Delivery.id, Delivery.state, Delivery.reason, Delivery.changed_at)

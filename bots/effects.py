@@ -197,6 +197,40 @@ class RemindLater:
     at: datetime
 
 
+@dataclass(frozen=True)
+class Thank:
+    """The person thanks for a warm word, by its id. Counted once. Refused with "foreign" (they were not given it)."""
+
+    word: int
+
+
+@dataclass(frozen=True)
+class ProposeWords:
+    """Put words of one's own into the library of a course, for its administrators to approve.
+
+    Refused with "role", "long", "empty", "alike" (the course has such words) and "unfit" (they promise health, or urge).
+    """
+
+    course: int
+    text: str
+
+
+@dataclass(frozen=True)
+class SettleWords:
+    """Approve a warm word, by its id, or let it rest. Refused with "role"."""
+
+    word: int
+    approved: bool
+
+
+@dataclass(frozen=True)
+class KeepWarmPlan:
+    """Let the plan of a course's warm words go on, or pause it. Refused with "role" and "gone" (the course has none)."""
+
+    course: int
+    going: bool
+
+
 Effect = (
     Say
     | SetLanguage
@@ -217,6 +251,10 @@ Effect = (
     | HandIn
     | Decline
     | RemindLater
+    | Thank
+    | ProposeWords
+    | SettleWords
+    | KeepWarmPlan
 )
 
 

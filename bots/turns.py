@@ -146,6 +146,7 @@ class OccasionKind(StrEnum):
     CONTINUATION = "continuation"
     INVITATION = "invitation"
     REMINDER = "reminder"
+    ENCOURAGEMENT = "encouragement"
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app import audit, broadcasts, people, schedules
+from app import audit, broadcasts, encouragement, people, schedules
 from app.courses import occasions
 from app.db import Tx
 from app.keyring import Keyring
@@ -32,6 +32,7 @@ class Aftermath:
     missed: int  # planned announcements whose moment has passed
     waves: int  # rounds of questionnaires that should have opened
     occasions: int  # dated occasions of courses whose moment has passed
+    words: int  # moments at which a plan should have given warm words
     flags: int  # open flags whose on-call people are not called again by themselves
     erased: int  # persons who were erased after the backup, and again now
 
@@ -44,7 +45,7 @@ def hold_everything(tx: Tx, keyring: Keyring, erasures: Sequence[dict[str, Any]]
     flags = _hold_calls(tx, now)
     tx.execute(sa.update(AccessToken).values(token_sealed=None, expires_at=None, lease_owner=None, lease_until=None))
     missed = schedules.miss_passed(tx, keyring, now)
-    done = Aftermath(held, unknown, missed, waves.rest(tx, now), occasions.rest(tx, now), flags, erased)
+    done = Aftermath(held, unknown, missed, waves.rest(tx, now), occasions.rest(tx, now), encouragement.rest(tx, now), flags, erased)
     audit.record(tx, now, "operator", "restore", f"backup:{taken_at.isoformat()}", **vars(done))
     return done
 
@@ -73,6 +74,7 @@ def _finish_audiences(tx: Tx, keyring: Keyring, now: datetime) -> None:
         while not broadcasts.expand(tx, broadcast_id, now):
             pass
     waves.finish_inviting(tx, keyring, now)
+    encouragement.finish(tx, keyring, now)
 
 
 def _hold_deliveries(tx: Tx, now: datetime) -> tuple[int, int]:

@@ -60,6 +60,7 @@ _GROUPS = {
     "quarantine": "quarantine:commands",
     "instrument": "instruments:commands",
     "wave": "waves:commands",
+    "encouragement": "encouraging:commands",
 }
 
 

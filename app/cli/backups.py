@@ -71,6 +71,7 @@ def restore(
         (after.held, "messages had not gone out when the backup was taken: they are held"),
         (after.unknown, "messages were just going out: whether they arrived is unknown"),
         (after.missed, "planned announcements were due since: they are missed, and their authors are told"),
+        (after.words, "moments of a plan of warm words have passed since: they are missed, the next ones go on by themselves"),
         (after.waves, "rounds of questionnaires should have opened since: `tongban wave move` with a new opening opens them"),
         (after.occasions, "dated occasions of courses should have been sent since: `tongban course calendar` lists them as missed"),
         (after.erased, "people were erased since the backup, and have been erased again"),

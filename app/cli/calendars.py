@@ -103,7 +103,7 @@ def start(
         _print(agenda.lines(found, known, zone), zone)
         if not yes and not typer.confirm(f"Start {code} with this calendar?"):
             raise typer.Abort
-        done = database.write_now(lambda tx: running.start(tx, tools.shelf, course_id, wanted, now))
+        done = database.write_now(lambda tx: running.start(tx, tools, course_id, wanted, now))
     typer.echo(f"Started: {_counted(done)}. `tongban course calendar {code}` shows all, `tongban rehearse {code}` plays it.")
 
 

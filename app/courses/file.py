@@ -124,9 +124,9 @@ class Encouragement(_Part):
     at: Clock
 
     @property
-    def weekdays(self) -> tuple[int, ...]:
-        """The days, Monday is 0."""
-        return tuple(sorted({_DAYS.index(day) for day in self.days}))
+    def iso_days(self) -> str:
+        """The days as ISO counts them: "14" is Monday and Thursday."""
+        return "".join(str(_DAYS.index(day) + 1) for day in self.days)
 
 
 class Reminder(_Part):

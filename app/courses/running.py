@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app import audit, broadcasts, ids
+from app import audit, broadcasts, encouragement, ids
 from app.broadcasts import Draft
 from app.courses import calendar, rounds
 from app.courses import file as course_file
@@ -22,7 +22,7 @@ from app.keyring import Keyring
 from app.models import Course, Group
 from app.models import Gathering as GatheringRow
 from app.models import Occasion as OccasionRow
-from app.questionnaires.shelf import Shelf
+from app.situation import Tools
 from bots.turns import OccasionKind
 
 #: What somebody who joins late gets of what went before: nothing, one digest, or a digest with every week's practices.
@@ -62,7 +62,7 @@ class CallOff:
 Change = Move | CallOff
 
 
-def start(tx: Tx, shelf: Shelf, course_id: int, plan: Plan, now: datetime, *, actor: str = "operator") -> list[Consequence]:
+def start(tx: Tx, tools: Tools, course_id: int, plan: Plan, now: datetime, *, actor: str = "operator") -> list[Consequence]:
     """Give a course its calendar; returns what is planned. Raises `Invalid` and `Conflict`."""
     course = _hold(tx, course_id)
     if course.file is not None:
@@ -77,8 +77,12 @@ def start(tx: Tx, shelf: Shelf, course_id: int, plan: Plan, now: datetime, *, ac
     tx.execute(sa.insert(GatheringRow), rows)
     frozen = {"file": plan.file.model_dump(mode="json"), "late_joiners": plan.late_joiners, "starts_on": plan.first_day}
     tx.execute(sa.update(Course).where(Course.id == course_id).values(**frozen))
+    encouragement.adopt(tx, tools.keyring, course_id, now, themes=[week.theme for week in plan.file.weeks], actor=actor)
+    if plan.file.encouragement is not None:
+        warm = plan.file.encouragement
+        encouragement.set_plan(tx, course_id, warm.iso_days, warm.at, now, actor=actor)
     audit.record(tx, now, actor, "course.start", f"course:{course_id}", file=plan.file.code, version=plan.file.version)
-    return [*_follow(tx, course_id, now), *rounds.add(tx, shelf, _read(tx, course_id), _known(tx, course_id), now, actor)]
+    return [*_follow(tx, course_id, now), *rounds.add(tx, tools.shelf, _read(tx, course_id), _known(tx, course_id), now, actor)]
 
 
 def _columns(each: Gathering) -> dict[str, Any]:

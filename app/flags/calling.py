@@ -7,7 +7,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import DBAPIError
 
-from app import access, audit, broadcasts, clock, ids
+from app import access, audit, broadcasts, clock, encouragement, ids
 from app.broadcasts import Draft
 from app.db import Tx
 from app.flags.duty import on_call
@@ -36,8 +36,9 @@ _MISSED = (State.WAITING, State.UNREACHABLE, State.FAILED, State.UNKNOWN, State.
 def raise_flag(tx: Tx, tools: Tools, situation: Situation, rule: str) -> int:
     """Write a flag and alert the first on-call person by every route; what stands since the last minutes is not called for twice.
 
-    Of a flag that answers raise no words are kept: they would be the answers.
+    Of a flag that answers raise no words are kept: they would be the answers. Warm words on their way are taken back.
     """
+    encouragement.hold_back(tx, situation.known.id, situation.now)
     standing = _standing(tx, situation, rule)
     if standing is not None:
         audit.record(tx, situation.now, "system", "flag.again", f"flag:{standing}", rule=rule)

@@ -10,6 +10,7 @@ from app.models.calendar import Attendance, Gathering, Occasion
 from app.models.columns import Id, Moment, Table
 from app.models.courses import ConsentGiven, Course, Group, Invitation, Membership, Participant, Screening
 from app.models.deliveries import Attempt, Broadcast, Delivery, Firing, Receipt, Schedule, stands
+from app.models.encouragement import WarmFiring, WarmGiven, WarmPlan, WarmWord
 from app.models.flags import Alert, Contact, Flag, OnCall
 from app.models.people import Allowance, Conversation, Guess, Identity, InboxItem, Person, Quarantined
 from app.models.questionnaires import Assignment, AssignmentChange, GivenAnswer, Sheet, Wave, Wording
@@ -58,6 +59,10 @@ __all__ = [
     "Screening",
     "Sheet",
     "Table",
+    "WarmFiring",
+    "WarmGiven",
+    "WarmPlan",
+    "WarmWord",
     "Wave",
     "Wording",
     "stands",

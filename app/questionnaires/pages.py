@@ -18,7 +18,7 @@ from types import MappingProxyType
 
 import sqlalchemy as sa
 
-from app import facts, flags, people
+from app import encouragement, facts, flags, people
 from app.db import Tx
 from app.groups import Refused
 from app.models import Assignment as AssignmentRow
@@ -32,6 +32,7 @@ from app.situation import Situation, Tools
 from app.states import Asked
 from bots.conversation import FIRST
 from bots.effects import BeginAssignment, Given, HandIn, RaiseFlag, Record
+from bots.encouragement.words import Trigger
 from bots.facts import CourseResources, Facts, Need
 from bots.questionnaire.instrument import Item, Kind
 from bots.questionnaire.reading import LONGEST_TEXT
@@ -235,6 +236,9 @@ def _hand_in(tx: Tx, tools: Tools, held: _Held, sheet: Sheet) -> Go:
         sheets.hand_in(tx, held.open, HandIn(sheet.id), held.now)
     except Refused:  # an item is open: it is shown
         return Go()
+    finished = sheets.course_completed(held.open, sheet.id)
+    if finished is not None:
+        encouragement.after(tx, tools, finished, held.known.id, Trigger.WAVE, held.now)
     return _watched(tx, tools, held, load_thresholds().by_scores(sheet.instrument, sheet.answers), thanks)
 
 

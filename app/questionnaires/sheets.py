@@ -209,6 +209,11 @@ def completes(assignments: Sequence[AssignmentView], sheet_id: int) -> bool:
     return any(each.sheet(sheet_id) is not None and _is_last(each, sheet_id) for each in assignments)
 
 
+def course_completed(assignments: Sequence[AssignmentView], sheet_id: int) -> int | None:
+    """The course of the assignment that this sheet completes when it is handed in; None where others are open."""
+    return next((each.course for each in assignments if each.sheet(sheet_id) is not None and _is_last(each, sheet_id)), None)
+
+
 def _is_last(assignment: AssignmentView, sheet_id: int) -> bool:
     return all(each.handed_in or each.id == sheet_id for each in assignment.sheets)
 

@@ -30,7 +30,7 @@ class Running:
     def __init__(self, desk: Desk, name: str = "msc-8-week", **plan: Any) -> None:
         self.desk = desk
         made = running.Plan(file.read(name), FIRST, **plan)
-        desk.write(lambda tx: running.start(tx, desk.tools.shelf, desk.course_id, made, NOW))
+        desk.write(lambda tx: running.start(tx, desk.tools, desk.course_id, made, NOW))
         self.large = desk.read(lambda tx: tx.execute(sa.select(Group.id).where(Group.large)).scalar_one())
 
     def everybody(self, known: Known, role: Role = Role.PARTICIPANT) -> None:

@@ -104,6 +104,16 @@ def _answers(paper: Paper) -> dict[int, str | None]:
     return {item: None if value is None else paper.texts[item] or str(value) for item, value in paper.answers.items()}
 
 
+def _is_thanked(state: State, fact: Fact) -> bool:
+    thanked = sum(each.thanked for each in state.given if each.person == fact["person"])
+    return thanked == (0 if fact["count"] == "no" else int(fact["count"]))
+
+
+def _is_words(state: State, fact: Fact) -> bool:
+    found = sum(each.course.title == fact["course"] and each.state == fact["state"] for each in state.words)
+    return found == (0 if fact["count"] == "no" else int(fact["count"]))
+
+
 def _assigned(state: State, fact: Fact) -> list[Assigned]:
     return [each for each in state.assigned if each.person == fact["person"] and each.wave.title == fact["wave"]]
 
@@ -134,6 +144,8 @@ _CHECKS: Mapping[str, Callable[[State, Fact], bool]] = {
     "waits": _is_waits,
     "stands": _is_stands,
     "answered": _is_answered,
+    "thanked": _is_thanked,
+    "words": _is_words,
 }
 
 

@@ -138,6 +138,43 @@ class Assigned:
 
 
 @dataclass
+class Word:
+    """A warm word of a course: proposed, approved, paused."""
+
+    id: int
+    course: Course
+    number: int
+    theme: str
+    texts: dict[str, str]
+    author: str
+    state: str
+
+
+@dataclass
+class WarmPlan:
+    """When the large group of a course is given a word: on these ISO weekdays at this hour, from the first day of the course on."""
+
+    course: Course
+    days: str
+    hour: time
+    starts: date
+    next_at: datetime
+    going: bool = True
+    used: set[int] = field(default_factory=set)
+
+
+@dataclass
+class GivenOnce:
+    """A warm word that somebody was given; `after`: plan, or what they did."""
+
+    word: Word
+    person: str
+    after: str
+    at: datetime
+    thanked: bool = False
+
+
+@dataclass
 class Someone:
     name: str | None = None
     language: str = "zh"
@@ -177,6 +214,9 @@ class State:
     flags: list[Flag] = field(default_factory=list)
     waves: list[Wave] = field(default_factory=list)
     assigned: list[Assigned] = field(default_factory=list)
+    words: list[Word] = field(default_factory=list)
+    warm_plans: list[WarmPlan] = field(default_factory=list)
+    given: list[GivenOnce] = field(default_factory=list)
     issued: int = 1_000_000_000_000
 
     def new_id(self) -> int:

@@ -81,6 +81,16 @@ class WaveThere:
 
 
 @dataclass(frozen=True)
+class WarmWordsThere:
+    """A course with the shipped warm words; `days` (ISO weekdays) at `hour` its large group gets one, from the day `starts` on."""
+
+    course: str
+    days: str = ""
+    hour: str = ""
+    starts: date | None = None
+
+
+@dataclass(frozen=True)
 class Beginning:
     """What is there before anybody does anything. Groups are found by name; names are unique within a transcript."""
 
@@ -93,6 +103,7 @@ class Beginning:
     paused: frozenset[str] = frozenset()
     on_call: tuple[str, ...] = ()
     waves: tuple[WaveThere, ...] = ()
+    warm_words: tuple[WarmWordsThere, ...] = ()
 
     def people(self) -> tuple[str, ...]:
         """Everybody who is declared, in the order of the lines."""
@@ -231,6 +242,8 @@ FACTS = {
     "waits": r"(?P<what>something|nothing) waits for (?P<person>\S+)",
     "stands": rf"(?P<person>\S+) stands at {_STANDS} in (?P<wave>.+)",
     "answered": r"(?P<person>\S+) answered (?P<instrument>\w+) of (?P<wave>[^:]+): (?P<answers>.+)",
+    "thanked": r"(?P<person>\S+) thanked for (?P<count>no|\d+) words?",
+    "words": r"(?P<count>no|\d+) warm words? (?P<state>proposed|approved|paused) in (?P<course>.+)",
     "nothing_reached": r"nothing reached (?P<person>\S+)",
 }
 _FACTS = {kind: re.compile(pattern) for kind, pattern in FACTS.items()}
@@ -250,6 +263,7 @@ _CHOICE = re.compile(r"\[(?:\d+\. )?([^\[\]]+)\]")
 _ANSWERED = re.compile(r"(\d+)(?:=(.+)| left out)")
 _TAP = re.compile(r"\[([^\[\]]+)\](?: \((an earlier one)\))?")
 _LARGE = "大组"
+_WEEK = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
 @cache
@@ -377,6 +391,8 @@ def _declare(there: Beginning, words: str) -> Beginning:  # noqa: C901, PLR0911,
         return replace(there, invitations=(*there.invitations, invitation))
     if found := re.fullmatch(r"wave ([^:;]+): ([^;]+)((?:; [^;]+)*)", words):
         return replace(there, waves=(*there.waves, _wave(there, found[1], found[2], found[3])))
+    if found := re.fullmatch(r"warm words(?: on (\w{3}(?:, \w{3})*) (\d\d:\d\d) from (\S+))?", words):
+        return replace(there, warm_words=(*there.warm_words, _warm_words(course, found)))
     if found := re.fullmatch(r"(.+) speaks (zh|en)", words):
         return replace(there, languages={**there.languages, found[1]: found[2]})
     if found := re.fullmatch(r"(.+) lives in (\S+/\S+)", words):
@@ -403,6 +419,13 @@ def _wave(there: Beginning, title: str, instruments: str, options: str) -> WaveT
     for option in options.split("; ")[1:]:
         wave = _with_option(wave, option)
     return wave
+
+
+def _warm_words(course: CourseThere, found: re.Match[str]) -> WarmWordsThere:
+    if found[1] is None:
+        return WarmWordsThere(course.title)
+    days = "".join(sorted(str(_WEEK.index(each) + 1) for each in found[1].split(", ")))
+    return WarmWordsThere(course.title, days, found[2], date.fromisoformat(found[3]))
 
 
 def _with_option(wave: WaveThere, option: str) -> WaveThere:

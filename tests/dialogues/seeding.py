@@ -6,7 +6,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from app import courses, flags, groups, people
+from app import courses, encouragement, flags, groups, people
 from app.courses import file, running
 from app.db import Tx
 from app.models import Course, Group, Person
@@ -15,7 +15,7 @@ from app.questionnaires.waves import Plan, Rule
 from app.situation import Tools
 from bots.texts import LANGUAGES
 from bots.turns import Role
-from tests.dialogues.script import Beginning, CourseThere, GroupThere, InvitationThere, MemberThere, WaveThere
+from tests.dialogues.script import Beginning, CourseThere, GroupThere, InvitationThere, MemberThere, WarmWordsThere, WaveThere
 
 
 @dataclass(frozen=True)
@@ -46,9 +46,18 @@ class Seeding:
         for each in beginning.courses:
             if each.first_day is not None:
                 plan = running.Plan(file.read(each.file), each.first_day)
-                running.start(self.tx, self.tools.shelf, course_ids[each.title], plan, self.now)
+                running.start(self.tx, self.tools, course_ids[each.title], plan, self.now)
         for place, wave in enumerate(beginning.waves, start=1):
             self._wave(place, wave, course_ids[wave.course])
+
+        for words in beginning.warm_words:
+            self._warm_words(words, course_ids[words.course])
+
+    def _warm_words(self, there: WarmWordsThere, course_id: int) -> None:
+        encouragement.adopt(self.tx, self.tools.keyring, course_id, self.now)
+        if there.days:
+            self.tx.execute(sa.update(Course).where(Course.id == course_id).values(starts_on=there.starts))
+            encouragement.set_plan(self.tx, course_id, there.days, there.hour, self.now)
 
     def _course(self, place: int, there: CourseThere, beginning: Beginning) -> int:
         own = {"consent": there.consent_text, "resources": there.help}

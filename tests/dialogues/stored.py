@@ -24,6 +24,8 @@ from app.models import (
     Schedule,
     Screening,
     Sheet,
+    WarmGiven,
+    WarmWord,
     Wave,
 )
 from app.questionnaires import sheets
@@ -197,6 +199,17 @@ def _answers(rows: Rows, fact: Fact, sheet_id: int, answers: Mapping[str, Any]) 
     return {int(item): None if value is None else own.get(int(item), str(value)) for item, (value, _) in answers.items()}
 
 
+def _is_thanked(rows: Rows, fact: Fact) -> bool:
+    query = sa.select(WarmGiven.id).where(WarmGiven.person_id == rows.person(fact), WarmGiven.thanked_at.is_not(None))
+    return len(rows.found(query)) == (0 if fact["count"] == "no" else int(fact["count"]))
+
+
+def _is_words(rows: Rows, fact: Fact) -> bool:
+    query = sa.select(WarmWord.id).join(Course, Course.id == WarmWord.course_id)
+    found = rows.found(query.where(Course.title == fact["course"], WarmWord.state == fact["state"]))
+    return len(found) == (0 if fact["count"] == "no" else int(fact["count"]))
+
+
 CHECKS: Mapping[str, Callable[[Rows, Fact], bool]] = {
     "member": _is_member,
     "not_member": _is_not_member,
@@ -219,4 +232,6 @@ CHECKS: Mapping[str, Callable[[Rows, Fact], bool]] = {
     "waits": _is_waits,
     "stands": _is_stands,
     "answered": _is_answered,
+    "thanked": _is_thanked,
+    "words": _is_words,
 }

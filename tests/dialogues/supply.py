@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from app.courses import calendar, file
+from bots.encouragement.shelf import GivenWord, WarmWords
 from bots.facts import (
     Announcements,
     AnnouncementSummary,
@@ -26,6 +27,7 @@ from bots.facts import (
 from bots.questionnaire.sheets import AnswerPage
 from bots.texts import load_texts
 from bots.turns import Role
+from tests.dialogues import encouraging
 from tests.dialogues.rows import Announcement, Code, Delivery, Someone, State, quiet_until
 
 #: What the application says of deliveries: states and reasons.
@@ -34,7 +36,7 @@ _GUESSES = 5
 _HOUR, _TEN_MINUTES = timedelta(hours=1), timedelta(minutes=10)
 
 
-def load(state: State, person: str, request: Fact[Any]) -> object:  # noqa: PLR0911 - one branch per fact
+def load(state: State, person: str, request: Fact[Any]) -> object:  # noqa: C901, PLR0911 - one branch per fact
     match request:
         case Invitation(code=code):
             return _look_up(state, person, code)
@@ -56,6 +58,8 @@ def load(state: State, person: str, request: Fact[Any]) -> object:  # noqa: PLR0
         case CourseResources():
             own = state.people[person].memberships
             return own[0][0].course.help if own else ""
+        case GivenWord() | WarmWords():
+            return encouraging.load(state, person, request)
         case _:
             raise AssertionError(f"nobody can load {request!r}")
 

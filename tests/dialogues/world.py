@@ -21,9 +21,11 @@ from bots.effects import (
     Effect,
     HandIn,
     Join,
+    KeepWarmPlan,
     Message,
     NamePerson,
     Pause,
+    ProposeWords,
     RaiseFlag,
     Record,
     RemindLater,
@@ -31,6 +33,8 @@ from bots.effects import (
     Say,
     Screen,
     SetLanguage,
+    SettleWords,
+    Thank,
     Withdraw,
 )
 from bots.facts import (
@@ -57,7 +61,7 @@ from bots.turns import (
     Turn,
     Wrote,
 )
-from tests.dialogues import holding, questionnaires, script, supply
+from tests.dialogues import encouraging, holding, questionnaires, script, supply
 from tests.dialogues.playing import TEN_SECONDS, Shown
 from tests.dialogues.rows import Announcement, Code, Course, Delivery, Flag, Group, Memory, Refused, Someone, State, quiet_until
 from tests.dialogues.script import Beginning, Taps
@@ -107,6 +111,7 @@ class World:
             is_.people[member.person].consents.add(self._is.group(member.group).course.title)
         is_.on_call = list(beginning.on_call)
         questionnaires.declare(is_, beginning)
+        encouraging.declare(is_, beginning)
 
     def advance(self, to: datetime) -> None:
         self._forget_reached()
@@ -276,9 +281,16 @@ class World:
                 self._cancel(person, id_)
             case Record() | BeginAssignment() | HandIn() | Decline() | RemindLater():
                 questionnaires.apply(self._is, person, effect)
+                self._post(encouraging.after(self._is, person, effect) if isinstance(effect, HandIn) else ())
+            case Thank() | ProposeWords() | SettleWords() | KeepWarmPlan():
+                self._post(encouraging.apply(self._is, person, effect))
             case _:
                 assert_never(effect)
         return None
+
+    def _post(self, letters: Sequence[encouraging.Letter]) -> None:
+        for letter in letters:
+            self._deliver(letter.person, letter.kind, "encouragement", letter.details, stale_at=letter.stale_at)
 
     def _join(self, someone: Someone, code: str) -> None:
         found = self._is.code(code)
@@ -327,6 +339,7 @@ class World:
             one.settle("cancelled", "cancelled_by_author")
 
     def _raise_flag(self, person: str, rule: str) -> None:
+        encouraging.hold_back(self._is, person)
         standing = [each for each in self._is.flags if each.person == person and not each.taker and each.at > self._is.now - _NEXT_ALERT]
         if standing:
             return
@@ -364,7 +377,7 @@ class World:
     def _next_due(self) -> datetime | None:
         held = quiet_until(self._is.now) or self._is.now
         moments = [each.at for each in self._is.announcements if each.state == "planned"]
-        moments += [moment for moment in [questionnaires.next_due(self._is)] if moment is not None]
+        moments += [moment for moment in [questionnaires.next_due(self._is), encouraging.next_due(self._is)] if moment is not None]
         moments += [each.next_alert for each in self._is.flags if each.next_alert is not None and self._is.on_call]
         moments += [self._is.now if each.urgent else held for each in self._is.deliveries if each.state == "ready"]
         return min(moments, default=None)
@@ -378,6 +391,7 @@ class World:
                 self._go_out(each)
         for letter in questionnaires.go_on(self._is):
             self._deliver(letter.person, letter.kind, "questionnaire", letter.details, stale_at=letter.stale_at)
+        self._post(encouraging.go_on(self._is))
         for delivery in self._is.deliveries:
             if delivery.state == "ready" and not delivery.urgent and quiet_until(self._is.now) is not None:
                 self._hold(delivery)
