@@ -9,6 +9,7 @@ from app import audit, flags, groups, people, schedules
 from app.db import Tx
 from app.groups import Refused
 from app.models import Course, Screening
+from app.prompts import planning
 from app.questionnaires import sheets
 from app.situation import Situation, Tools
 from bots.effects import (
@@ -16,6 +17,8 @@ from bots.effects import (
     Announce,
     BeginAssignment,
     CancelAnnouncement,
+    CancelPrompt,
+    ChangePrompt,
     Consent,
     CountGuess,
     Decline,
@@ -25,10 +28,13 @@ from bots.effects import (
     Message,
     NamePerson,
     Pause,
+    PausePrompt,
+    PlanPrompt,
     RaiseFlag,
     Record,
     RemindLater,
     Resume,
+    ResumePrompt,
     Say,
     Screen,
     SetLanguage,
@@ -92,6 +98,12 @@ def _apply(tx: Tx, tools: Tools, situation: Situation, effect: Effect) -> Messag
             sheets.decline(tx, situation.assignments, effect, now)
         case RemindLater():
             sheets.remind_later(tx, situation.assignments, effect, now)
+        case PlanPrompt():
+            planning.plan(tx, tools.keyring, person_id, effect, now)
+        case ChangePrompt():
+            planning.change(tx, tools.keyring, person_id, effect, now)
+        case PausePrompt() | ResumePrompt() | CancelPrompt():
+            planning.steer(tx, person_id, effect, now)
         case _:
             assert_never(effect)
     return None

@@ -15,6 +15,7 @@ from app import audit, broadcasts, people, schedules
 from app.db import Tx
 from app.keyring import Keyring
 from app.models import AccessToken, Alert, Broadcast, Delivery, Erasure, Flag, Person
+from app.prompts import firing as prompts
 from app.questionnaires import waves
 from app.states import STOPPABLE, Route, State
 
@@ -29,6 +30,7 @@ class Aftermath:
     held: int  # deliveries that wait for a person
     unknown: int  # deliveries that were going out at the moment of the backup
     missed: int  # planned announcements whose moment has passed
+    prompts: int  # practice prompts that came due since
     waves: int  # rounds of questionnaires that should have opened
     flags: int  # open flags whose on-call people are not called again by themselves
     erased: int  # persons who were erased after the backup, and again now
@@ -42,7 +44,7 @@ def hold_everything(tx: Tx, keyring: Keyring, erasures: Sequence[dict[str, Any]]
     flags = _hold_calls(tx, now)
     tx.execute(sa.update(AccessToken).values(token_sealed=None, expires_at=None, lease_owner=None, lease_until=None))
     missed = schedules.miss_passed(tx, keyring, now)
-    done = Aftermath(held, unknown, missed, waves.rest(tx, now), flags, erased)
+    done = Aftermath(held, unknown, missed, prompts.rest(tx, keyring, now), waves.rest(tx, now), flags, erased)
     audit.record(tx, now, "operator", "restore", f"backup:{taken_at.isoformat()}", **vars(done))
     return done
 

@@ -71,6 +71,7 @@ def restore(
         (after.held, "messages had not gone out when the backup was taken: they are held"),
         (after.unknown, "messages were just going out: whether they arrived is unknown"),
         (after.missed, "planned announcements were due since: they are missed, and their authors are told"),
+        (after.prompts, "practice prompts came due since: these times are missed, their authors are told, and the next ones go out"),
         (after.waves, "rounds of questionnaires should have opened since: `tongban wave move` with a new opening opens them"),
         (after.erased, "people were erased since the backup, and have been erased again"),
         (after.flags, "flags are open, and the people on duty are not called again by themselves"),

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from bots.effects import Message
+from bots.recurrence import Rule
 from bots.turns import ANNOUNCERS, Occasion, Role
 from tests.dialogues.playing import TEN_SECONDS, Shown
 from tests.dialogues.script import ZONE
@@ -24,6 +25,8 @@ class Course:
     help: str
     consent_version: str
     consent_text: str
+    starts_on: date | None = None
+    zone: str = "Asia/Shanghai"
 
 
 @dataclass
@@ -57,6 +60,7 @@ class Delivery:
     state: str = "ready"  # as app/states.py: ready, sent, waiting, cancelled, expired, unreachable
     reason: str = ""
     stale_at: datetime | None = None
+    prompt: int | None = None
 
     def settle(self, state: str, reason: str) -> None:
         self.state, self.reason = state, reason
@@ -73,6 +77,24 @@ class Announcement:
     made: datetime
     draft: int
     state: str = "planned"
+
+
+@dataclass
+class Prompt:
+    """A practice prompt. `next_at` None: nothing is to come."""
+
+    id: int
+    number: int
+    author: str
+    groups: list[Group]
+    text: str
+    rule: Rule
+    until: date
+    draft: int
+    next_at: datetime | None
+    version: int = 1
+    state: str = "running"
+    why: str = ""
 
 
 @dataclass
@@ -171,6 +193,7 @@ class State:
     people: dict[str, Someone] = field(default_factory=dict)
     on_call: list[str] = field(default_factory=list)
     announcements: list[Announcement] = field(default_factory=list)
+    prompts: list[Prompt] = field(default_factory=list)
     deliveries: list[Delivery] = field(default_factory=list)
     flags: list[Flag] = field(default_factory=list)
     waves: list[Wave] = field(default_factory=list)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo
 
@@ -29,6 +29,8 @@ class CourseThere:
     help: str = ""
     consent_version: str = SHIPPED_VERSION
     consent_text: str = ""
+    starts_on: date | None = None
+    zone: str = "Asia/Shanghai"
 
 
 @dataclass(frozen=True)
@@ -229,6 +231,9 @@ FACTS = {
     "waits": r"(?P<what>something|nothing) waits for (?P<person>\S+)",
     "stands": rf"(?P<person>\S+) stands at {_STANDS} in (?P<wave>.+)",
     "answered": r"(?P<person>\S+) answered (?P<instrument>\w+) of (?P<wave>[^:]+): (?P<answers>.+)",
+    "prompts": r"(?P<count>no|\d+) practice prompts? to (?P<group>.+)",
+    "prompt_next": rf"practice prompt (?P<number>\d+) goes out next on {_TIME}",
+    "prompt_state": r"practice prompt (?P<number>\d+) is (?P<state>running|paused|done|cancelled|stopped)",
     "nothing_reached": r"nothing reached (?P<person>\S+)",
 }
 _FACTS = {kind: re.compile(pattern) for kind, pattern in FACTS.items()}
@@ -360,6 +365,10 @@ def _declare(there: Beginning, words: str) -> Beginning:  # noqa: C901, PLR0911,
         return replace(there, courses=(*there.courses[:-1], replace(course, help=found[1])))
     if found := re.fullmatch(r"consent (\S+): (.+)", words, re.DOTALL):
         return replace(there, courses=(*there.courses[:-1], replace(course, consent_version=found[1], consent_text=found[2])))
+    if found := re.fullmatch(r"the course starts on (\d{4}-\d\d-\d\d)", words):
+        return replace(there, courses=(*there.courses[:-1], replace(course, starts_on=date.fromisoformat(found[1]))))
+    if found := re.fullmatch(r"the course is held in (\S+/\S+)", words):
+        return replace(there, courses=(*there.courses[:-1], replace(course, zone=ZoneInfo(found[1]).key)))
     if found := re.fullmatch(r"large group (.+)", words):
         return replace(there, groups=(*there.groups, GroupThere(course.title, found[1], large=True)))
     if found := re.fullmatch(r"group (.+) is closed", words):

@@ -20,9 +20,11 @@ from bots.facts import (
     ReachForecast,
     Unreached,
 )
+from bots.prompt.plans import Calendars, Prompts
 from bots.questionnaire.sheets import AnswerPage
 from bots.texts import load_texts
 from bots.turns import Role
+from tests.dialogues import prompts
 from tests.dialogues.rows import Announcement, Code, Delivery, Someone, State, quiet_until
 
 #: What the application says of deliveries: states and reasons.
@@ -31,7 +33,7 @@ _GUESSES = 5
 _HOUR, _TEN_MINUTES = timedelta(hours=1), timedelta(minutes=10)
 
 
-def load(state: State, person: str, request: Fact[Any]) -> object:  # noqa: PLR0911 - one branch per fact
+def load(state: State, person: str, request: Fact[Any]) -> object:  # noqa: C901, PLR0911 - one branch per fact
     match request:
         case Invitation(code=code):
             return _look_up(state, person, code)
@@ -48,6 +50,10 @@ def load(state: State, person: str, request: Fact[Any]) -> object:  # noqa: PLR0
             return "https://tongban.example/q/token" if mine else ""
         case NewCode():
             return state.new_id()
+        case Calendars():
+            return prompts.calendars(state, person)
+        case Prompts():
+            return prompts.views(state, person)
         case CourseResources():
             own = state.people[person].memberships
             return own[0][0].course.help if own else ""
