@@ -239,7 +239,7 @@ class ResumePrompt:
 
 @dataclass(frozen=True)
 class CancelPrompt:
-    """End a prompt and take back what has not left. Refused with "role", or "gone" where it has ended."""
+    """End a prompt and take back what has not left. Refused with "role", or "gone" where it has ended and everything has left."""
 
     id: int
 

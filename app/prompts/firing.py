@@ -114,7 +114,7 @@ def _settle(tx: Tx, keyring: Keyring, row: Any, now: datetime) -> None:
     elif due is None or due > now:  # the course or the zone has moved
         _go_to(tx, row.id, due, row.after_at)
     elif now - due > LATE:
-        _miss(tx, keyring, _Due(row, _groups(tx, row.id), due), "late", now - LATE, now)
+        _miss(tx, keyring, _Due(row, _groups(tx, row.id), due), "late", now - LATE - timedelta(microseconds=1), now)
     elif _won(tx, row.id, [due], "fired", now):
         _fire(tx, keyring, _Due(row, _groups(tx, row.id), due), now)
     else:  # it was fired before: by a defect, or the clock was set back

@@ -87,9 +87,9 @@ def steer(tx: Tx, actor_id: int | None, wanted: PausePrompt | ResumePrompt | Can
                 raise Refused("past", "No moment of it is to come; give it another time: `tongban prompt edit`.")
             values = {"state": "running", "next_at": next_at, "after_at": now}
         case CancelPrompt():
-            _require(row.state in STEERABLE, "It has ended already; what was sent stays sent.")
+            taken = _take_back(tx, row.id, now) if row.state in (*STEERABLE, "done") else 0
+            _require(row.state in STEERABLE or taken > 0, "It has ended already; what was sent stays sent.")
             values = {"state": "cancelled", "why": "cancelled_by_author", "next_at": None}
-            _take_back(tx, row.id, now)
     tx.execute(sa.update(Prompt).where(Prompt.id == row.id).values(**values))
     audit.record(tx, now, _actor(actor_id), f"prompt.{type(wanted).__name__.removesuffix('Prompt').lower()}", f"prompt:{row.id}")
 
@@ -223,11 +223,11 @@ def _set_groups(tx: Tx, prompt_id: int, group_ids: Sequence[int]) -> None:
         tx.execute(sa.insert(PromptGroup), new)
 
 
-def _take_back(tx: Tx, prompt_id: int, now: datetime) -> None:
-    """What has not left of what was fired."""
+def _take_back(tx: Tx, prompt_id: int, now: datetime) -> int:
+    """Stop what has not left of what was fired; returns how many messages that were."""
     live = sa.select(Broadcast.id).where(Broadcast.prompt_id == prompt_id, Broadcast.group_id.is_not(None))
-    for broadcast_id in tx.execute(live.where(Broadcast.state.in_(["expanding", "going"]))).scalars().all():
-        broadcasts.cancel(tx, broadcast_id, "cancelled_by_author", now)
+    found = tx.execute(live.where(Broadcast.state.in_(["expanding", "going"]))).scalars().all()
+    return sum(broadcasts.cancel(tx, broadcast_id, "cancelled_by_author", now) for broadcast_id in found)
 
 
 def _require(holds: bool, sentence: str) -> None:

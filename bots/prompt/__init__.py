@@ -234,7 +234,7 @@ def _steer(here: Here, step: str, each: PromptView) -> Answer | Need:
         return _kept(here, here.voice("refused.not_yours"))
     if step == "edit":
         return change(here, each)
-    if each.state not in ("running", "paused"):
+    if each.state not in ("running", "paused") and (step, each.state) != ("cancel", "done"):  # of which something may be on its way
         return _kept(here, here.voice("refused.gone", **gap))
     return _turn(here, step, each)
 

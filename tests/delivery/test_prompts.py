@@ -8,8 +8,9 @@ import sqlalchemy as sa
 import time_machine
 
 from app import broadcasts, courses, groups, people
+from app.backup import aftermath
 from app.groups import Refused
-from app.models import Audit, Broadcast, Course, Delivery, Person, Prompt
+from app.models import Audit, Broadcast, Course, Delivery, Group, Person, Prompt
 from app.outbox import claims
 from app.outbox.parcels import Packer
 from app.people import Known
@@ -268,6 +269,23 @@ def test_a_cancelled_prompt_takes_back_what_has_not_left(database_url: str) -> N
         assert steering(desk, leader, CancelPrompt(made)) == "gone"
 
 
+def test_what_came_once_can_be_taken_back_while_something_of_it_has_not_left(database_url: str) -> None:
+    with Desk(database_url) as desk:
+        leader = desk.person("李老师", Role.LEADER)
+        member = desk.person(typed=None)
+        made = plan(desk, rule=Rule(EVENING, day=MONDAY), author=leader)
+        tick(desk, AT)
+        assert stands(desk, made).state == "done"
+        steer(desk, leader, CancelPrompt(made), AT)
+        assert desk.read(lambda tx: deliveries(tx, kind="prompt"))[member.id].word == ("cancelled", "cancelled_by_author")
+        gone = plan(desk, rule=Rule(EVENING, day=MONDAY + DAY), author=leader)
+        desk.write(lambda tx: people.pause(tx, member.id, AT))
+        tick(desk, AT + DAY)
+        desk.write(lambda tx: claims.claim(tx, desk.account_id, lease(), desk.tools.rules, AT + DAY).posts)
+        assert steering(desk, leader, CancelPrompt(gone), AT + DAY) == "gone"
+        assert stands(desk, gone).state == "done"
+
+
 def test_who_changes_a_prompt_speaks_from_then_on_and_a_change_of_an_older_version_is_refused(database_url: str) -> None:
     with Desk(database_url) as desk:
         leader, assistant, member = desk.person("李老师", Role.LEADER), desk.person("王助教", Role.ASSISTANT), desk.person()
@@ -368,7 +386,7 @@ def test_f2_a_participant_a_mentor_and_a_researcher_can_nothing(database_url: st
     with Desk(database_url) as desk:
         for role in (Role.PARTICIPANT, Role.MENTOR, Role.RESEARCHER, None):
             assert refusal(desk, desk.person(role=role), wanted(desk)) == "role"
-        large = desk.read(lambda tx: tx.execute(sa.select(groups.Group.id).where(groups.Group.large)).scalar_one())
+        large = desk.read(lambda tx: tx.execute(sa.select(Group.id).where(Group.large)).scalar_one())
         leader, head = desk.person("李老师", Role.LEADER), desk.person("陈管理", None)
         seat(desk, leader, large, Role.LEADER)
         seat(desk, head, large, Role.ADMINISTRATOR)
@@ -542,7 +560,7 @@ def test_after_a_restore_it_rests_until_the_next_moment_to_come(database_url: st
         desk.person()
         passed, later = plan(desk, author=leader), plan(desk, "下个月", Rule(EVENING, day=date(2026, 12, 20)), author=leader)
         back = AT + 3 * DAY + timedelta(minutes=1)
-        assert desk.write(lambda tx: firing.rest(tx, desk.keyring, back)) == 1
+        assert desk.write(lambda tx: aftermath.hold_everything(tx, desk.keyring, [], NOW, back)).prompts == 1
         assert tick(desk, back) == 0, "not even what is a minute late"
         assert fired(desk, passed) == [(AT + day * DAY, "missed") for day in range(4)]
         assert [(each["reason"], each["count"], each["next_at"]) for each in told(desk)] == [("restored", 4, AT + 4 * DAY)]

@@ -82,11 +82,11 @@ def apply(state: State, person: str, effect: Wanted) -> None:
             _require(each.state == "paused")
             each.state, each.next_at = "running", _first(state, each.groups, effect=each)
         case CancelPrompt():
-            _require(each.state in ("running", "paused"))
+            stoppable = [one for one in state.deliveries if one.prompt == each.id and one.state in ("ready", "waiting")]
+            _require(each.state in ("running", "paused") or (each.state == "done" and bool(stoppable)))
             each.state, each.next_at = "cancelled", None
-            for one in state.deliveries:
-                if one.prompt == each.id and one.state in ("ready", "waiting"):
-                    one.settle("cancelled", "cancelled_by_author")
+            for one in stoppable:
+                one.settle("cancelled", "cancelled_by_author")
 
 
 def withdraw(state: State, person: str) -> None:
