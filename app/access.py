@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 
 from app.db import Tx
-from app.models import Course, Group, Membership, OnCall
+from app.models import Course, Group, Membership, OnCall, Prompt, PromptGroup
 from bots.turns import ANNOUNCERS, Role
 
 #: Who may take the answers of a course away, under numbers.
@@ -74,6 +74,17 @@ def _holds(tx: Tx, person_id: int, course_id: int, roles: frozenset[Role]) -> bo
         )
     )
     return tx.execute(mine.limit(1)).first() is not None
+
+
+def may_change_prompt(tx: Tx, person_id: int, prompt_id: int) -> bool:
+    """Whether a practice prompt is this person's to change, pause or end.
+
+    It is where they may address each of its groups; its author may also where they still may address one of them.
+    """
+    allowed = set(announced_groups(tx, person_id))
+    groups = set(tx.execute(sa.select(PromptGroup.group_id).where(PromptGroup.prompt_id == prompt_id)).scalars())
+    author = tx.execute(sa.select(Prompt.author_id).where(Prompt.id == prompt_id)).scalar_one_or_none()
+    return bool(groups & allowed) and (groups <= allowed or author == person_id)
 
 
 def announced_groups(tx: Tx, person_id: int) -> tuple[int, ...]:

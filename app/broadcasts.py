@@ -20,6 +20,9 @@ from bots.turns import Occasion, OccasionKind
 #: Rows per statement when an audience is expanded: a few milliseconds each, so that nobody waits behind it.
 CHUNK = 2_500
 
+#: The gap that says that the words ask for the reader's own name; without it they are the same for everybody of a language.
+NAMES_READER = "names_reader"
+
 #: Lower goes first. Alerts and answers before announcements before bulk.
 ALERT, ANSWER, ANNOUNCEMENT, BULK = 0, 1, 5, 9
 
@@ -37,6 +40,7 @@ class Draft:
     group_id: int | None = None
     schedule_id: int | None = None
     wave_id: int | None = None
+    prompt_id: int | None = None
     author_id: int | None = None
     priority: int = ANNOUNCEMENT
     urgent: bool = False
@@ -118,13 +122,21 @@ def close_finished(tx: Tx) -> int:
 
 @dataclass(frozen=True)
 class Composer:
-    """Puts a broadcast into words, once per language."""
+    """Puts a broadcast into words, once per language; where its details name the reader, once per name."""
 
     bots: Mapping[str, Bot]
 
-    def compose(self, bot: str, kind: str, language: str, zone: str, details: Mapping[str, Any]) -> Message:
-        """The message as its bot says it. Raises what the bot raises; callers treat that as a message that cannot be written."""
-        return self.bots[bot].compose(Occasion(OccasionKind(kind), language, details, zone))
+    def compose(self, bot: str, kind: str, language: str, zone: str, details: Mapping[str, Any], reader: str | None = None) -> Message:
+        """The message as its bot says it. `reader`: their name, needed only where `names_reader` holds.
+
+        Raises what the bot raises; callers treat that as a message that cannot be written.
+        """
+        return self.bots[bot].compose(Occasion(OccasionKind(kind), language, details, zone, reader))
+
+
+def names_reader(details: Mapping[str, Any]) -> bool:
+    """Whether the words of a broadcast ask for the reader's own name."""
+    return bool(details.get(NAMES_READER))
 
 
 def details_of(tx: Tx, keyring: Keyring, broadcast_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
@@ -176,6 +188,7 @@ def _create(tx: Tx, keyring: Keyring, draft: Draft, state: str, now: datetime) -
             group_id=draft.group_id,
             schedule_id=draft.schedule_id,
             wave_id=draft.wave_id,
+            prompt_id=draft.prompt_id,
             author_id=draft.author_id,
             data_key_id=draft.key_id,
             bot=draft.bot,

@@ -9,6 +9,7 @@ from app import audit, encouragement, flags, groups, people, schedules
 from app.db import Tx
 from app.groups import Refused
 from app.models import Course, Screening
+from app.prompts import planning
 from app.questionnaires import sheets
 from app.situation import Situation, Tools
 from bots.effects import (
@@ -16,6 +17,8 @@ from bots.effects import (
     Announce,
     BeginAssignment,
     CancelAnnouncement,
+    CancelPrompt,
+    ChangePrompt,
     Consent,
     CountGuess,
     Decline,
@@ -26,11 +29,14 @@ from bots.effects import (
     Message,
     NamePerson,
     Pause,
+    PausePrompt,
+    PlanPrompt,
     ProposeWords,
     RaiseFlag,
     Record,
     RemindLater,
     Resume,
+    ResumePrompt,
     Say,
     Screen,
     SetLanguage,
@@ -56,7 +62,7 @@ def apply(tx: Tx, tools: Tools, situation: Situation, effects: tuple[Effect, ...
     return said
 
 
-def _apply(tx: Tx, tools: Tools, situation: Situation, effect: Effect) -> Message | None:  # noqa: C901, PLR0912 - one branch per effect
+def _apply(tx: Tx, tools: Tools, situation: Situation, effect: Effect) -> Message | None:  # noqa: C901, PLR0912, PLR0915 - one branch per effect
     person_id, now = situation.known.id, situation.now
     match effect:
         case Say(message=message):
@@ -105,6 +111,12 @@ def _apply(tx: Tx, tools: Tools, situation: Situation, effect: Effect) -> Messag
             (encouragement.approve if approved else encouragement.pause)(tx, word, now, actor_id=person_id)
         case KeepWarmPlan(course=course, going=going):
             encouragement.keep_plan(tx, course, now, going=going, actor_id=person_id)
+        case PlanPrompt():
+            planning.plan(tx, tools.keyring, person_id, effect, now)
+        case ChangePrompt():
+            planning.change(tx, tools.keyring, person_id, effect, now)
+        case PausePrompt() | ResumePrompt() | CancelPrompt():
+            planning.steer(tx, person_id, effect, now)
         case _:
             assert_never(effect)
     return None

@@ -9,6 +9,7 @@ from app.courses import occasions
 from app.db import Tx
 from app.errors import NotFound
 from app.models import Course
+from app.prompts import lists, planning
 from app.schedules import Reader
 from app.situation import Situation, Tools
 from bots.encouragement.shelf import GivenWord, WarmShelf, WarmWords
@@ -26,6 +27,7 @@ from bots.facts import (
     Reach,
     ReachForecast,
 )
+from bots.prompt.plans import Calendars, Prompts
 from bots.questionnaire.sheets import AnswerPage, OpenAssignments
 
 _NOTHING_TO_SEE = Progress(id=0, number=0, group_name="", excerpt="", total=-1, by_state=())
@@ -37,6 +39,7 @@ def load(tx: Tx, tools: Tools, situation: Situation, known: Facts, requests: tup
 
 
 def _load(tx: Tx, tools: Tools, situation: Situation, request: Fact[Any]) -> Any:  # noqa: C901, PLR0911, PLR0912 - one line per kind of fact
+
     now, person_id = situation.now, situation.known.id
     reader = Reader(situation.person.language, person_id)
     match request:
@@ -58,6 +61,10 @@ def _load(tx: Tx, tools: Tools, situation: Situation, request: Fact[Any]) -> Any
             return _page(tools, situation, assignment)
         case Calendar():
             return occasions.planned(tx, person_id, now)
+        case Calendars():
+            return planning.calendars(tx, sorted({each.course for each in situation.person.announces_to()}))
+        case Prompts(limit=limit):
+            return lists.every(tx, tools.keyring, person_id, min(limit, 50))
         case CourseResources():
             return _resources(tx, situation)
         case GivenWord(word=word):

@@ -32,6 +32,7 @@ from app.models import (
     OnCall,
     Participant,
     Person,
+    Prompt,
     Quarantined,
     Schedule,
     Sheet,
@@ -290,8 +291,15 @@ def withdraw(tx: Tx, person_id: int, now: datetime, *, erase_answers: bool, acto
         .values(withdrawn_at=now, erase_answers=erase_answers)
     )
     standing.withdraw(tx, person_id, now, erase_answers=erase_answers)
+    _stop_prompts(tx, person_id)
     stop_deliveries(tx, person_id, "cancelled", "withdrew", now)
     audit.record(tx, now, actor, "withdraw", f"person:{person_id}", erase_answers=erase_answers)
+
+
+def _stop_prompts(tx: Tx, person_id: int) -> None:
+    """Nothing goes out any more in the name of who left; others of the group may take a prompt up by changing it."""
+    alive = sa.and_(Prompt.author_id == person_id, Prompt.state.in_(["running", "paused"]))
+    tx.execute(sa.update(Prompt).where(alive).values(state="stopped", why="author_left", next_at=None))
 
 
 def erase(tx: Tx, keyring: Keyring, person_id: int, now: datetime, *, actor: str) -> None:

@@ -9,6 +9,7 @@ from app import broadcasts
 from app.db import Tx
 from app.models import Broadcast, Delivery, Person
 from app.outbox import results
+from app.people import names
 from app.sealing import Vault
 from app.situation import Tools
 
@@ -55,6 +56,7 @@ def open_page(tx: Tx, tools: Tools, delivery_id: int, now: datetime) -> Page | N
     row = tx.execute(
         sa.select(
             Delivery.broadcast_id,
+            Delivery.person_id,
             Broadcast.bot,
             Broadcast.kind,
             Broadcast.created_at,
@@ -72,7 +74,8 @@ def open_page(tx: Tx, tools: Tools, delivery_id: int, now: datetime) -> Page | N
     details = broadcasts.details_of(tx, tools.keyring, [row.broadcast_id]).get(row.broadcast_id)
     if details is None:
         return None
-    message = tools.composer.compose(row.bot, row.kind, row.language, row.zone, details)
+    reader = names(tx, tools.keyring, [row.person_id]).get(row.person_id) if broadcasts.names_reader(details) else None
+    message = tools.composer.compose(row.bot, row.kind, row.language, row.zone, details, reader)
     results.opened(tx, delivery_id, now)
     sender = str(details.get("author_name") or tools.words.fill("sender.system", row.language))
     kind = tools.words.fill(f"kind.{row.kind}", row.language)

@@ -22,6 +22,7 @@ from app.db import Tx
 from app.errors import Unavailable
 from app.logs import place_of
 from app.outbox import claims
+from app.prompts import firing as prompts
 from app.questionnaires import waves
 from app.situation import Tools
 
@@ -41,7 +42,7 @@ class ByTheClock(Protocol):
         """When something is due by itself."""
 
 
-_BY_THE_CLOCK: tuple[ByTheClock, ...] = (waves, occasions, encouragement)
+_BY_THE_CLOCK: tuple[ByTheClock, ...] = (waves, occasions, encouragement, prompts)
 
 #: A step of the clock that is larger than this is a jump and is played in order.
 _JUMP = timedelta(minutes=2)

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
+
+from bots.recurrence import Rule
 
 
 @dataclass(frozen=True)
@@ -231,6 +233,51 @@ class KeepWarmPlan:
     going: bool
 
 
+@dataclass(frozen=True)
+class PlanPrompt:
+    """Let words go out to groups of one course by a rule, up to a last day. `draft` makes a double confirmation harmless.
+
+    Refused with "role" (may not address one of the groups), "empty", "long", "gap" (one that nobody knows), "past" (nothing is to come),
+    "until" (beyond the course's end, or too far) or "many".
+    """
+
+    groups: tuple[int, ...]
+    text: str = field(repr=False)
+    rule: Rule
+    until: date
+    draft: int
+
+
+@dataclass(frozen=True)
+class ChangePrompt:
+    """Let a prompt be like this from now on, and run. Refused as `PlanPrompt` is, and with "changed" (it has another `version`)."""
+
+    id: int
+    version: int
+    plan: PlanPrompt
+
+
+@dataclass(frozen=True)
+class PausePrompt:
+    """Let a prompt rest. Refused with "role", or "gone" where it does not run."""
+
+    id: int
+
+
+@dataclass(frozen=True)
+class ResumePrompt:
+    """Let a paused prompt go on with its next moment. Refused with "role", "gone" (not paused) or "past" (nothing is to come)."""
+
+    id: int
+
+
+@dataclass(frozen=True)
+class CancelPrompt:
+    """End a prompt and take back what has not left. Refused with "role", or "gone" where it has ended and everything has left."""
+
+    id: int
+
+
 Effect = (
     Say
     | SetLanguage
@@ -255,6 +302,11 @@ Effect = (
     | ProposeWords
     | SettleWords
     | KeepWarmPlan
+    | PlanPrompt
+    | ChangePrompt
+    | PausePrompt
+    | ResumePrompt
+    | CancelPrompt
 )
 
 

@@ -147,16 +147,19 @@ class OccasionKind(StrEnum):
     INVITATION = "invitation"
     REMINDER = "reminder"
     ENCOURAGEMENT = "encouragement"
+    PROMPT = "prompt"
 
 
 @dataclass(frozen=True)
 class Occasion:
     """A moment at which a bot speaks first: everything `compose` needs, per language of the reader.
 
-    `details` holds the gaps' values by name (strings are made inert when they are filled in).
+    `details` holds the gaps' values by name (strings are made inert when they are filled in). `reader`: whom it is for, by their course
+    name; given only where the details ask for it (`names_reader`), since else one text serves everybody of a language.
     """
 
     kind: OccasionKind
     language: str
     details: Mapping[str, Any]
     zone: str = "Asia/Shanghai"
+    reader: str | None = field(default=None, repr=False)

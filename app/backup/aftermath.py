@@ -16,6 +16,7 @@ from app.courses import occasions
 from app.db import Tx
 from app.keyring import Keyring
 from app.models import AccessToken, Alert, Broadcast, Delivery, Erasure, Flag, Person
+from app.prompts import firing as prompts
 from app.questionnaires import waves
 from app.states import STOPPABLE, Route, State
 
@@ -30,6 +31,7 @@ class Aftermath:
     held: int  # deliveries that wait for a person
     unknown: int  # deliveries that were going out at the moment of the backup
     missed: int  # planned announcements whose moment has passed
+    prompts: int  # practice prompts that came due since
     waves: int  # rounds of questionnaires that should have opened
     occasions: int  # dated occasions of courses whose moment has passed
     words: int  # moments at which a plan should have given warm words
@@ -45,7 +47,17 @@ def hold_everything(tx: Tx, keyring: Keyring, erasures: Sequence[dict[str, Any]]
     flags = _hold_calls(tx, now)
     tx.execute(sa.update(AccessToken).values(token_sealed=None, expires_at=None, lease_owner=None, lease_until=None))
     missed = schedules.miss_passed(tx, keyring, now)
-    done = Aftermath(held, unknown, missed, waves.rest(tx, now), occasions.rest(tx, now), encouragement.rest(tx, now), flags, erased)
+    done = Aftermath(
+        held=held,
+        unknown=unknown,
+        missed=missed,
+        prompts=prompts.rest(tx, keyring, now),
+        waves=waves.rest(tx, now),
+        occasions=occasions.rest(tx, now),
+        words=encouragement.rest(tx, now),
+        flags=flags,
+        erased=erased,
+    )
     audit.record(tx, now, "operator", "restore", f"backup:{taken_at.isoformat()}", **vars(done))
     return done
 

@@ -72,6 +72,7 @@ def restore(
         (after.unknown, "messages were just going out: whether they arrived is unknown"),
         (after.missed, "planned announcements were due since: they are missed, and their authors are told"),
         (after.words, "moments of a plan of warm words have passed since: they are missed, the next ones go on by themselves"),
+        (after.prompts, "practice prompts came due since: these times are missed, their authors are told, and the next ones go out"),
         (after.waves, "rounds of questionnaires should have opened since: `tongban wave move` with a new opening opens them"),
         (after.occasions, "dated occasions of courses should have been sent since: `tongban course calendar` lists them as missed"),
         (after.erased, "people were erased since the backup, and have been erased again"),

@@ -8,7 +8,8 @@ from app import clock
 from app.errors import Invalid
 from bots.staff.moments import Moment, read_moment
 
-_REASONS = {
+#: Why words are no usable moment, by the key of the refusal.
+REASONS = {
     "unreadable": 'write it like "tomorrow 20:00", "周三 20:00" or "2026-03-02 20:00"',
     "past": "it is over; choose a later one",
     "far": "it is more than a year ahead",
@@ -26,7 +27,7 @@ def coming(option: str, typed: str, zone: str) -> datetime:
     if found.key == "several":
         candidates = " or ".join(shown(each, zone) for each in found.candidates)
         raise Invalid("moment", f"{option} {typed!r} may mean {candidates}; write the one you mean.")
-    raise Invalid("moment", f"{option} {typed!r} does not work: {_REASONS[found.key]}.")
+    raise Invalid("moment", f"{option} {typed!r} does not work: {REASONS[found.key]}.")
 
 
 def any_time(option: str, typed: str, zone: str) -> datetime:

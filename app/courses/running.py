@@ -75,7 +75,8 @@ def start(tx: Tx, tools: Tools, course_id: int, plan: Plan, now: datetime, *, ac
         raise Invalid("start", "Every class of this calendar is over already; correct the start date.")
     rows = [{"id": ids.new_id(), "course_id": course_id, "group_id": group_id, **_columns(each)} for group_id, each in made]
     tx.execute(sa.insert(GatheringRow), rows)
-    frozen = {"file": plan.file.model_dump(mode="json"), "late_joiners": plan.late_joiners, "starts_on": plan.first_day}
+    details = {**course.details, "weeks": len(plan.file.weeks)}
+    frozen = {"file": plan.file.model_dump(mode="json"), "late_joiners": plan.late_joiners, "starts_on": plan.first_day, "details": details}
     tx.execute(sa.update(Course).where(Course.id == course_id).values(**frozen))
     encouragement.adopt(tx, tools.keyring, course_id, now, themes=[week.theme for week in plan.file.weeks], actor=actor)
     if plan.file.encouragement is not None:
@@ -215,7 +216,7 @@ def _groups(tx: Tx, course_id: int) -> _Groups:
 
 
 def _read(tx: Tx, course_id: int, *, hold: bool = False) -> Any:
-    query = sa.select(Course.id, Course.zone, Course.file, Course.ended_at).where(Course.id == course_id)
+    query = sa.select(Course.id, Course.zone, Course.file, Course.details, Course.ended_at).where(Course.id == course_id)
     return tx.execute(query.with_for_update(key_share=True) if hold else query).one()
 
 

@@ -50,13 +50,18 @@ class Broadcast(Table):
     """One message to a set of people: an announcement to a group, an alert to the on-call people, a report to an author."""
 
     __tablename__ = "broadcasts"
-    __table_args__ = (Index("ix_broadcasts_state", "state"), Index("ix_broadcasts_schedule_id", "schedule_id"))
+    __table_args__ = (
+        Index("ix_broadcasts_state", "state"),
+        Index("ix_broadcasts_schedule_id", "schedule_id"),
+        Index("ix_broadcasts_prompt_id", "prompt_id"),
+    )
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
     course_id: Mapped[int | None] = mapped_column(ForeignKey("courses.id", ondelete="CASCADE"))
     group_id: Mapped[int | None] = mapped_column(ForeignKey("groups.id", ondelete="SET NULL"))
     schedule_id: Mapped[int | None] = mapped_column(ForeignKey("schedules.id", ondelete="SET NULL"))
     wave_id: Mapped[int | None] = mapped_column(ForeignKey("waves.id", ondelete="SET NULL"))  # whose invitation or reminder it is
+    prompt_id: Mapped[int | None] = mapped_column(ForeignKey("prompts.id", ondelete="SET NULL"))  # the practice prompt that fired
     author_id: Mapped[int | None] = mapped_column(ForeignKey("persons.id", ondelete="SET NULL"))
     data_key_id: Mapped[int] = mapped_column(ForeignKey("data_keys.id", ondelete="RESTRICT"))
     bot: Mapped[str]

@@ -48,6 +48,7 @@ class Post:
     key_id: int = 0
     wrapped: bytes | None = field(default=None, repr=False)
     master_version: int = 0
+    name_sealed: bytes | None = field(default=None, repr=False)  # opened only where the words ask for the reader's name
     probe: bool = False  # its way is parked: it alone tries whether that is over
 
 
@@ -233,6 +234,7 @@ def _post(row: Any, route: Route, *, probe: bool) -> Post:
         key_id=row.data_key_id,
         wrapped=row.wrapped,
         master_version=row.master_version,
+        name_sealed=row.name_sealed,
         probe=probe,
     )
 

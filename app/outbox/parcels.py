@@ -6,12 +6,12 @@ from typing import Any
 
 import structlog
 
-from app.broadcasts import Composer
+from app.broadcasts import Composer, names_reader
 from app.channels import LinkMaker, Notice, Rules, render
 from app.keyring import Keyring, Place
 from app.logs import place_of
 from app.outbox.claims import Post
-from app.sealing import Unreadable
+from app.sealing import DataKey, Unreadable
 from app.states import Route
 from bots import Message
 from bots.texts import Texts
@@ -40,7 +40,7 @@ class Parcel:
 
 
 class Packer:
-    """Makes the parcels of one account; what a broadcast says in one language is composed once.
+    """Makes the parcels of one account; what a broadcast says in one language is composed once, or once per name where it names its reader.
 
     `link_for(person)` makes what a person taps; `read_url(delivery)` the address of a notice's words.
     """
@@ -53,7 +53,7 @@ class Packer:
         self._words = words
         self._link_for = link_for
         self._read_url = read_url
-        self._composed: dict[tuple[int, str, str], Message] = {}
+        self._composed: dict[tuple[int, str, str, str | None], Message] = {}
 
     def pack(self, posts: Sequence[Post], details: Mapping[int, Mapping[str, Any]], rules: Rules) -> tuple[list[Parcel], list[Post]]:
         """Parcels in the order of the posts, and the posts that nobody can write; several service messages of one person become one
@@ -87,21 +87,25 @@ class Packer:
             raise Unreadable("data_keys.wrapped")
         key = self._keyring.vault.unwrap(post.key_id, post.master_version, post.wrapped)
         openid = key.unseal(Place("identities", "openid_sealed", post.identity_id), post.openid_sealed)
-        message = self._message(post, details)
+        message = self._message(post, details, _name(post, key) if names_reader(details) else None)
         text = message.text if not message.choices else render(message, self._link_for(post.person_id))
         return Parcel((post,), openid, text, self._notice(post, details) if post.route is Route.NOTICE else None)
 
-    def _message(self, post: Post, details: Mapping[str, Any]) -> Message:
-        known = (post.broadcast_id, post.language, post.zone)
+    def _message(self, post: Post, details: Mapping[str, Any], reader: str | None) -> Message:
+        known = (post.broadcast_id, post.language, post.zone, reader)
         message = self._composed.get(known)
         if message is None:
-            message = self._composed[known] = self._composer.compose(post.bot, post.kind, post.language, post.zone, details)
+            message = self._composed[known] = self._composer.compose(post.bot, post.kind, post.language, post.zone, details, reader)
         return message
 
     def _notice(self, post: Post, details: Mapping[str, Any]) -> Notice:
         sender = str(details.get("author_name") or self._words.fill("sender.system", post.language))
         kind = self._words.fill(f"kind.{post.kind}", post.language)
         return Notice(kind, sender, post.created_at, self._read_url(post.id), f"d{post.id}")
+
+
+def _name(post: Post, key: DataKey) -> str | None:
+    return None if post.name_sealed is None else key.unseal(Place("persons", "name_sealed", post.person_id), post.name_sealed)
 
 
 def _joined(first: Parcel, second: Parcel, rules: Rules) -> Parcel | None:

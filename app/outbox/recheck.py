@@ -76,6 +76,7 @@ def _build(dialect: str) -> list[Any]:
             Person.language,
             Person.zone,
             Person.data_key_id,
+            Person.name_sealed,
             DataKeyRow.wrapped,
             DataKeyRow.master_version,
             Identity.id.label("identity_id"),

@@ -16,6 +16,7 @@ from app.logs import place_of
 from app.models import Attempt, Broadcast, Course, Delivery, Person, stands
 from app.outbox import recheck
 from app.outbox.claims import REPLY_SECONDS
+from app.people import names
 from app.states import OPEN, Route, State
 from bots.texts import Texts
 
@@ -84,12 +85,14 @@ def board(
     """Put the oldest waiting messages that fit into `room` bytes onto the reply to push `inbox_id`."""
     rows = _open(tx, person_id, account_id)
     details = broadcasts.details_of(tx, keyring, sorted({row.broadcast_id for row in rows}))
+    named = any(map(broadcasts.names_reader, details.values()))
+    name = names(tx, keyring, [person_id]).get(person_id) if named else None
     taken: list[Any] = []
     texts: list[str] = []
     unwritable: list[Any] = []
     for row in rows:
         try:
-            text = _condensed(composer, words, link, row, details[row.broadcast_id], language)
+            text = _condensed(composer, words, link, row, details[row.broadcast_id], language, name)
         except Exception as bug:  # noqa: BLE001 - one message that cannot be written must not silence the person's dialogue for ever
             log.error("message_not_written", kind=type(bug).__name__, where=place_of(bug), bot=row.bot)  # noqa: TRY400 - may hold words
             unwritable.append(row)
@@ -158,9 +161,11 @@ def _open(tx: Tx, person_id: int, account_id: int) -> list[Any]:
     return list(tx.execute(query))
 
 
-def _condensed(composer: Composer, words: Texts, link: LinkMaker, row: Any, details: dict[str, Any], language: str) -> str:
+def _condensed(
+    composer: Composer, words: Texts, link: LinkMaker, row: Any, details: dict[str, Any], language: str, reader: str | None
+) -> str:
     """One waiting message with a line that says what, from whom and from when it is."""
-    message = composer.compose(row.bot, row.kind, language, row.zone, details)
+    message = composer.compose(row.bot, row.kind, language, row.zone, details, reader)
     sender = words.fill("sender.system", language) if not details.get("author_name") else str(details["author_name"])
     kind = words.fill(f"kind.{row.kind}", language)
     header = words.fill("ride.header", language, row.zone, kind=kind, sender=sender, when=row.created_at)

@@ -18,6 +18,8 @@ MORNING234|morning 234|MRNNG23456|加入|我要加入|join|邀请码|绑定|同�
 2|一|是|否|好|ok|English|中文|英文|language|我的名字|改名|我在哪|where am i|你好
 hello|hi|老师好|谢谢|今天有点累|累死了|笑死|想死|我不想活了|现在|今晚|明天20:00|确认|开始|重新开始
 退课|删除我的数据|withdraw|delete my data|unsubscribe|提问|分享|打卡|问卷|练习|作业
+练习提醒|定时练习|practice prompt|练习提醒：晚安|练习提醒 每天 8点|提醒列表|my prompts|暂停提醒|暂停提醒 5|恢复提醒
+恢复提醒 5|改提醒 5|取消提醒 5|pause prompt 5|cancel prompt 5|提醒我|晚点提醒我
 菜单|menu|help me|救命|？|?|…|😀|12345
 """
 WORDS = _WORDS.strip().replace("\n", "|").split("|")
@@ -76,6 +78,28 @@ def test_no_two_bots_want_the_same_event(who: str, person: Person, all_bots: dic
 def test_the_commands_of_the_staff_reach_the_staffs_bot(word: str, all_bots: dict[str, Bot]) -> None:
     people = _everybody()
     assert who_answers(all_bots, Turn(Wrote(word), people["leader"], NOW), None).name == "staff"
+    assert who_answers(all_bots, Turn(Wrote(word), people["participant"], NOW), None).name == LAST
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "练习提醒",
+        "定时练习",
+        "practice prompt",
+        "练习提醒：晚安",
+        "提醒列表",
+        "my prompts",
+        "暂停提醒 5",
+        "恢复提醒 5",
+        "改提醒 5",
+        "取消提醒 5",
+        "prompt 5",
+    ],
+)
+def test_the_commands_of_practice_prompts_reach_their_bot(word: str, all_bots: dict[str, Bot]) -> None:
+    people = _everybody()
+    assert who_answers(all_bots, Turn(Wrote(word), people["leader"], NOW), None).name == "prompt"
     assert who_answers(all_bots, Turn(Wrote(word), people["participant"], NOW), None).name == LAST
 
 

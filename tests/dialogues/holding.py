@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from tests.dialogues.rows import Announcement, Assigned, Paper, Someone, State
+from tests.dialogues.rows import Announcement, Assigned, Paper, Prompt, Someone, State
 from tests.dialogues.script import Fact
 
 
@@ -122,6 +122,23 @@ def _to(state: State, fact: Fact) -> list[Announcement]:
     return [each for each in state.announcements if each.group.name == fact["group"]]
 
 
+def _prompt(state: State, fact: Fact) -> list[Prompt]:
+    return [each for each in state.prompts if each.number == int(fact["number"])]
+
+
+def _is_prompts(state: State, fact: Fact) -> bool:
+    there = [each for each in state.prompts if any(group.name == fact["group"] for group in each.groups)]
+    return len(there) == (0 if fact["count"] == "no" else int(fact["count"]))
+
+
+def _is_prompt_next(state: State, fact: Fact) -> bool:
+    return [each.next_at for each in _prompt(state, fact)] == [fact.moment()]
+
+
+def _is_prompt_state(state: State, fact: Fact) -> bool:
+    return [each.state for each in _prompt(state, fact)] == [fact["state"]]
+
+
 _CHECKS: Mapping[str, Callable[[State, Fact], bool]] = {
     "member": _is_member,
     "not_member": _is_not_member,
@@ -146,6 +163,9 @@ _CHECKS: Mapping[str, Callable[[State, Fact], bool]] = {
     "answered": _is_answered,
     "thanked": _is_thanked,
     "words": _is_words,
+    "prompts": _is_prompts,
+    "prompt_next": _is_prompt_next,
+    "prompt_state": _is_prompt_state,
 }
 
 

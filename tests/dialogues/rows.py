@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from bots.effects import Message
+from bots.recurrence import Rule
 from bots.turns import ANNOUNCERS, Occasion, Role
 from tests.dialogues.playing import TEN_SECONDS, Shown
 from tests.dialogues.script import ZONE
@@ -26,6 +27,8 @@ class Course:
     consent_text: str
     file: str = ""
     first_day: date | None = None
+    starts_on: date | None = None
+    zone: str = "Asia/Shanghai"
 
 
 @dataclass
@@ -59,6 +62,7 @@ class Delivery:
     state: str = "ready"  # as app/states.py: ready, sent, waiting, cancelled, expired, unreachable
     reason: str = ""
     stale_at: datetime | None = None
+    prompt: int | None = None
 
     def settle(self, state: str, reason: str) -> None:
         self.state, self.reason = state, reason
@@ -75,6 +79,24 @@ class Announcement:
     made: datetime
     draft: int
     state: str = "planned"
+
+
+@dataclass
+class Prompt:
+    """A practice prompt. `next_at` None: nothing is to come."""
+
+    id: int
+    number: int
+    author: str
+    groups: list[Group]
+    text: str
+    rule: Rule
+    until: date
+    draft: int
+    next_at: datetime | None
+    version: int = 1
+    state: str = "running"
+    why: str = ""
 
 
 @dataclass
@@ -210,6 +232,7 @@ class State:
     people: dict[str, Someone] = field(default_factory=dict)
     on_call: list[str] = field(default_factory=list)
     announcements: list[Announcement] = field(default_factory=list)
+    prompts: list[Prompt] = field(default_factory=list)
     deliveries: list[Delivery] = field(default_factory=list)
     flags: list[Flag] = field(default_factory=list)
     waves: list[Wave] = field(default_factory=list)

@@ -31,6 +31,8 @@ class CourseThere:
     consent_text: str = ""
     file: str = ""  # of the course that it runs by, from the first day on
     first_day: date | None = None
+    starts_on: date | None = None
+    zone: str = "Asia/Shanghai"
 
 
 @dataclass(frozen=True)
@@ -244,6 +246,9 @@ FACTS = {
     "answered": r"(?P<person>\S+) answered (?P<instrument>\w+) of (?P<wave>[^:]+): (?P<answers>.+)",
     "thanked": r"(?P<person>\S+) thanked for (?P<count>no|\d+) words?",
     "words": r"(?P<count>no|\d+) warm words? (?P<state>proposed|approved|paused) in (?P<course>.+)",
+    "prompts": r"(?P<count>no|\d+) practice prompts? to (?P<group>.+)",
+    "prompt_next": rf"practice prompt (?P<number>\d+) goes out next on {_TIME}",
+    "prompt_state": r"practice prompt (?P<number>\d+) is (?P<state>running|paused|done|cancelled|stopped)",
     "nothing_reached": r"nothing reached (?P<person>\S+)",
 }
 _FACTS = {kind: re.compile(pattern) for kind, pattern in FACTS.items()}
@@ -378,6 +383,10 @@ def _declare(there: Beginning, words: str) -> Beginning:  # noqa: C901, PLR0911,
         return replace(there, courses=(*there.courses[:-1], replace(course, help=found[1])))
     if found := re.fullmatch(r"consent (\S+): (.+)", words, re.DOTALL):
         return replace(there, courses=(*there.courses[:-1], replace(course, consent_version=found[1], consent_text=found[2])))
+    if found := re.fullmatch(r"the course starts on (\d{4}-\d\d-\d\d)", words):
+        return replace(there, courses=(*there.courses[:-1], replace(course, starts_on=date.fromisoformat(found[1]))))
+    if found := re.fullmatch(r"the course is held in (\S+/\S+)", words):
+        return replace(there, courses=(*there.courses[:-1], replace(course, zone=ZoneInfo(found[1]).key)))
     if found := re.fullmatch(r"large group (.+)", words):
         return replace(there, groups=(*there.groups, GroupThere(course.title, found[1], large=True)))
     if found := re.fullmatch(r"group (.+) is closed", words):

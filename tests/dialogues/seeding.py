@@ -68,6 +68,8 @@ class Seeding:
             account_id=self.account_id,
             code=f"course{place}",
             title=there.title,
+            zone=there.zone,
+            starts_on=there.starts_on,
             consent_version=there.consent_version,
             details={kind: dict.fromkeys(LANGUAGES, text) for kind, text in own.items() if text},
             large_group=next(each.name for each in beginning.groups if each.large and each.course == there.title),

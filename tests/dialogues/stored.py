@@ -21,6 +21,8 @@ from app.models import (
     Membership,
     Participant,
     Person,
+    Prompt,
+    PromptGroup,
     Schedule,
     Screening,
     Sheet,
@@ -210,6 +212,19 @@ def _is_words(rows: Rows, fact: Fact) -> bool:
     return len(found) == (0 if fact["count"] == "no" else int(fact["count"]))
 
 
+def _is_prompts(rows: Rows, fact: Fact) -> bool:
+    query = sa.select(PromptGroup.id).join(Group, Group.id == PromptGroup.group_id).where(Group.name == fact["group"])
+    return len(rows.found(query)) == (0 if fact["count"] == "no" else int(fact["count"]))
+
+
+def _is_prompt_next(rows: Rows, fact: Fact) -> bool:
+    return rows.found(sa.select(Prompt.next_at).where(Prompt.number == int(fact["number"]))) == [fact.moment()]
+
+
+def _is_prompt_state(rows: Rows, fact: Fact) -> bool:
+    return rows.found(sa.select(Prompt.state).where(Prompt.number == int(fact["number"]))) == [fact["state"]]
+
+
 CHECKS: Mapping[str, Callable[[Rows, Fact], bool]] = {
     "member": _is_member,
     "not_member": _is_not_member,
@@ -234,4 +249,7 @@ CHECKS: Mapping[str, Callable[[Rows, Fact], bool]] = {
     "answered": _is_answered,
     "thanked": _is_thanked,
     "words": _is_words,
+    "prompts": _is_prompts,
+    "prompt_next": _is_prompt_next,
+    "prompt_state": _is_prompt_state,
 }

@@ -24,10 +24,11 @@ from bots.facts import (
     ReachForecast,
     Unreached,
 )
+from bots.prompt.plans import Calendars, Prompts
 from bots.questionnaire.sheets import AnswerPage
 from bots.texts import load_texts
 from bots.turns import Role
-from tests.dialogues import encouraging
+from tests.dialogues import encouraging, prompts
 from tests.dialogues.rows import Announcement, Code, Delivery, Someone, State, quiet_until
 
 #: What the application says of deliveries: states and reasons.
@@ -36,7 +37,7 @@ _GUESSES = 5
 _HOUR, _TEN_MINUTES = timedelta(hours=1), timedelta(minutes=10)
 
 
-def load(state: State, person: str, request: Fact[Any]) -> object:  # noqa: C901, PLR0911 - one branch per fact
+def load(state: State, person: str, request: Fact[Any]) -> object:  # noqa: C901, PLR0911, PLR0912 - one branch per fact
     match request:
         case Invitation(code=code):
             return _look_up(state, person, code)
@@ -55,6 +56,10 @@ def load(state: State, person: str, request: Fact[Any]) -> object:  # noqa: C901
             return state.new_id()
         case Calendar():
             return _planned(state, person)
+        case Calendars():
+            return prompts.calendars(state, person)
+        case Prompts():
+            return prompts.views(state, person)
         case CourseResources():
             own = state.people[person].memberships
             return own[0][0].course.help if own else ""

@@ -15,6 +15,8 @@ from bots.effects import (
     Answer,
     BeginAssignment,
     CancelAnnouncement,
+    CancelPrompt,
+    ChangePrompt,
     Consent,
     CountGuess,
     Decline,
@@ -25,11 +27,14 @@ from bots.effects import (
     Message,
     NamePerson,
     Pause,
+    PausePrompt,
+    PlanPrompt,
     ProposeWords,
     RaiseFlag,
     Record,
     RemindLater,
     Resume,
+    ResumePrompt,
     Say,
     Screen,
     SetLanguage,
@@ -61,7 +66,7 @@ from bots.turns import (
     Turn,
     Wrote,
 )
-from tests.dialogues import encouraging, holding, questionnaires, script, supply
+from tests.dialogues import encouraging, holding, prompts, questionnaires, script, supply
 from tests.dialogues.playing import TEN_SECONDS, Shown
 from tests.dialogues.rows import Announcement, Code, Course, Delivery, Flag, Group, Memory, Refused, Someone, State, quiet_until
 from tests.dialogues.script import Beginning, Taps
@@ -88,7 +93,17 @@ class World:
         is_ = self._is = State(at.astimezone(UTC))
         for there in beginning.courses:
             is_.courses.append(
-                Course(is_.new_id(), there.title, there.help, there.consent_version, there.consent_text, there.file, there.first_day)
+                Course(
+                    is_.new_id(),
+                    there.title,
+                    there.help,
+                    there.consent_version,
+                    there.consent_text,
+                    there.file,
+                    there.first_day,
+                    there.starts_on,
+                    there.zone,
+                )
             )
         for group in beginning.groups:
             course = next(each for each in is_.courses if each.title == group.course)
@@ -270,6 +285,7 @@ class World:
                 someone.consents.clear()
                 someone.withdrew = "go" if erase else "stay"
                 questionnaires.withdraw(self._is, person, erase=erase)
+                prompts.withdraw(self._is, person)
                 self._stop_deliveries(person, "cancelled", "withdrew")
             case RaiseFlag(rule=rule):
                 self._raise_flag(person, rule)
@@ -284,6 +300,8 @@ class World:
                 self._post(encouraging.after(self._is, person, effect) if isinstance(effect, HandIn) else ())
             case Thank() | ProposeWords() | SettleWords() | KeepWarmPlan():
                 self._post(encouraging.apply(self._is, person, effect))
+            case PlanPrompt() | ChangePrompt() | PausePrompt() | ResumePrompt() | CancelPrompt():
+                prompts.apply(self._is, person, effect)
             case _:
                 assert_never(effect)
         return None
@@ -378,6 +396,7 @@ class World:
         held = quiet_until(self._is.now) or self._is.now
         moments = [each.at for each in self._is.announcements if each.state == "planned"]
         moments += [moment for moment in [questionnaires.next_due(self._is), encouraging.next_due(self._is)] if moment is not None]
+        moments += [each.next_at for each in self._is.prompts if each.next_at is not None]
         moments += [each.next_alert for each in self._is.flags if each.next_alert is not None and self._is.on_call]
         moments += [self._is.now if each.urgent else held for each in self._is.deliveries if each.state == "ready"]
         return min(moments, default=None)
@@ -392,6 +411,8 @@ class World:
         for letter in questionnaires.go_on(self._is):
             self._deliver(letter.person, letter.kind, "questionnaire", letter.details, stale_at=letter.stale_at)
         self._post(encouraging.go_on(self._is))
+        for mail in prompts.go_on(self._is):
+            self._deliver(mail.person, mail.kind, "prompt", mail.details, stale_at=mail.stale_at, prompt=mail.prompt)
         for delivery in self._is.deliveries:
             if delivery.state == "ready" and not delivery.urgent and quiet_until(self._is.now) is not None:
                 self._hold(delivery)
@@ -441,10 +462,11 @@ class World:
         announcement: int | None = None,
         urgent: bool = False,
         stale_at: datetime | None = None,
+        prompt: int | None = None,
     ) -> None:
         someone = self._is.people[person]
-        occasion = Occasion(kind, someone.language, details, someone.zone)
-        self._is.deliveries.append(Delivery(person, announcement, bot, occasion, urgent, stale_at=stale_at))
+        occasion = Occasion(kind, someone.language, details, someone.zone, someone.name)
+        self._is.deliveries.append(Delivery(person, announcement, bot, occasion, urgent, stale_at=stale_at, prompt=prompt))
 
     def _hold(self, delivery: Delivery) -> None:
         """Quiet hours hold what can go at all."""
