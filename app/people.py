@@ -32,6 +32,7 @@ from app.models import (
     OnCall,
     Participant,
     Person,
+    PollAnswer,
     Quarantined,
     Schedule,
     Sheet,
@@ -288,6 +289,7 @@ def withdraw(tx: Tx, person_id: int, now: datetime, *, erase_answers: bool, acto
         .values(withdrawn_at=now, erase_answers=erase_answers)
     )
     standing.withdraw(tx, person_id, now, erase_answers=erase_answers)
+    tx.execute(sa.delete(PollAnswer).where(PollAnswer.person_id == person_id))  # they come nowhere any more
     stop_deliveries(tx, person_id, "cancelled", "withdrew", now)
     audit.record(tx, now, actor, "withdraw", f"person:{person_id}", erase_answers=erase_answers)
 
@@ -388,6 +390,16 @@ def export(tx: Tx, keyring: Keyring, person_id: int) -> dict[str, Any]:
             .where(Assignment.person_id == person_id),
         ),
         "answers": _answers(tx, keyring, person_id, person.data_key_id),
+        "poll_answers": _rows(
+            tx,
+            sa.select(
+                Course.code.label("course"), Schedule.number.label("announcement"), PollAnswer.choice, PollAnswer.changes, PollAnswer.at
+            )
+            .join(Schedule, Schedule.id == PollAnswer.schedule_id)
+            .join(Course, Course.id == Schedule.course_id)
+            .where(PollAnswer.person_id == person_id)
+            .order_by(PollAnswer.at, PollAnswer.id),
+        ),
         "deliveries": _rows(
             tx,
             sa.select(Delivery.id, Delivery.state, Delivery.reason, Delivery.changed_at)

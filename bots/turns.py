@@ -146,6 +146,7 @@ class OccasionKind(StrEnum):
     CONTINUATION = "continuation"
     INVITATION = "invitation"
     REMINDER = "reminder"
+    FOLLOW_UP = "follow_up"
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app import audit, broadcasts, people, schedules
+from app import audit, broadcasts, people, polls, schedules
 from app.db import Tx
 from app.keyring import Keyring
 from app.models import AccessToken, Alert, Broadcast, Delivery, Erasure, Flag, Person
@@ -42,6 +42,7 @@ def hold_everything(tx: Tx, keyring: Keyring, erasures: Sequence[dict[str, Any]]
     flags = _hold_calls(tx, now)
     tx.execute(sa.update(AccessToken).values(token_sealed=None, expires_at=None, lease_owner=None, lease_until=None))
     missed = schedules.miss_passed(tx, keyring, now)
+    polls.rest(tx, now)
     done = Aftermath(held, unknown, missed, waves.rest(tx, now), flags, erased)
     audit.record(tx, now, "operator", "restore", f"backup:{taken_at.isoformat()}", **vars(done))
     return done

@@ -11,6 +11,7 @@ from app.models.courses import ConsentGiven, Course, Group, Invitation, Membersh
 from app.models.deliveries import Attempt, Broadcast, Delivery, Firing, Receipt, Schedule, stands
 from app.models.flags import Alert, Contact, Flag, OnCall
 from app.models.people import Allowance, Conversation, Guess, Identity, InboxItem, Person, Quarantined
+from app.models.polls import Poll, PollAnswer
 from app.models.questionnaires import Assignment, AssignmentChange, GivenAnswer, Sheet, Wave, Wording
 
 __all__ = [
@@ -48,6 +49,8 @@ __all__ = [
     "Pace",
     "Participant",
     "Person",
+    "Poll",
+    "PollAnswer",
     "Quarantined",
     "Receipt",
     "Schedule",

@@ -8,17 +8,20 @@ from typing import Any, assert_never
 
 from bots import Bot, patient
 from bots.clipping import room
-from bots.conversation import who_answers
+from bots.conversation import who_answers, who_listens
 from bots.effects import (
     AcknowledgeFlag,
     Announce,
     Answer,
+    AnswerPoll,
     BeginAssignment,
     CancelAnnouncement,
+    ClosePoll,
     Consent,
     CountGuess,
     Decline,
     Effect,
+    FollowUp,
     HandIn,
     Join,
     Message,
@@ -57,7 +60,7 @@ from bots.turns import (
     Turn,
     Wrote,
 )
-from tests.dialogues import holding, questionnaires, script, supply
+from tests.dialogues import holding, polls, questionnaires, script, supply
 from tests.dialogues.playing import TEN_SECONDS, Shown
 from tests.dialogues.rows import Announcement, Code, Course, Delivery, Flag, Group, Memory, Refused, Someone, State, quiet_until
 from tests.dialogues.script import Beginning, Taps
@@ -164,7 +167,7 @@ class World:
         self._note_traffic(someone, typed=isinstance(event, Wrote | Sent))
         seen = Facts({OpenAssignments(): questionnaires.open_of(self._is, person)})
         turn = Turn(event, self._view(person), self._is.now, facts=seen, seed=self._seed)
-        bot = who_answers(self._bots, turn, someone.floor())
+        bot, turn = self._heard(person, who_answers(self._bots, turn, someone.floor()), turn)
         answer, said = self._ask_and_apply(person, bot, self._as_seen_by(bot.name, turn, someone))
         someone = self._is.people[person]  # a refusal has put an older copy of everything in place
         someone.memories.pop(bot.name, None)
@@ -175,6 +178,14 @@ class World:
         if not said:
             return None
         return Shown("\n\n".join(each.text for each in said), tuple(choice.label for each in said for choice in each.choices))
+
+    def _heard(self, person: str, bot: Bot, turn: Turn) -> tuple[Bot, Turn]:
+        """Who answers instead, because the words answer what it asked by itself."""
+        listening = who_listens(self._bots, turn, bot, rests=self._is.people[person].rests(bot.name))
+        if listening is None:
+            return bot, turn
+        seen = replace(turn, facts=Facts({**turn.facts.loaded, listening.heeds: supply.load(self._is, person, listening.heeds)}))
+        return (listening, seen) if listening.hears(seen) else (bot, turn)
 
     def _as_seen_by(self, name: str, turn: Turn, someone: Someone) -> Turn:
         memory = someone.memories.get(name)
@@ -205,7 +216,7 @@ class World:
             return answer, self._apply_all(person, answer.effects)
 
     def _ask(self, person: str, bot: Bot, turn: Turn) -> Answer:
-        loaded: dict[Fact[Any], Any] = {OpenAssignments(): turn.facts.get(OpenAssignments())}
+        loaded: dict[Fact[Any], Any] = dict(turn.facts.loaded)
         for _ in range(3):
             answer = bot.answer(replace(turn, facts=Facts(dict(loaded))))
             if not isinstance(answer, Need):
@@ -263,6 +274,7 @@ class World:
                 someone.consents.clear()
                 someone.withdrew = "go" if erase else "stay"
                 questionnaires.withdraw(self._is, person, erase=erase)
+                polls.forget(self._is, person)
                 self._stop_deliveries(person, "cancelled", "withdrew")
             case RaiseFlag(rule=rule):
                 self._raise_flag(person, rule)
@@ -272,6 +284,9 @@ class World:
                 self._announce(person, effect)
             case CancelAnnouncement(id=id_):
                 self._cancel(person, id_)
+            case AnswerPoll() | ClosePoll() | FollowUp():
+                for each, reader, gaps in polls.apply(self._is, person, effect):
+                    self._deliver(reader, OccasionKind.FOLLOW_UP, "announcement", gaps, follows=each.id, stale_at=each.closes_at)
             case Record() | BeginAssignment() | HandIn() | Decline() | RemindLater():
                 questionnaires.apply(self._is, person, effect)
             case _:
@@ -307,11 +322,14 @@ class World:
             raise Refused("long")
         if effect.at is not None and effect.at < self._is.now:
             raise Refused("past")
+        polls.check(effect, self._is.now)
         if any(each.draft == effect.draft for each in self._is.announcements):
             return
         number = 1 + sum(each.group.course is group.course for each in self._is.announcements)
         at = effect.at or self._is.now
-        self._is.announcements.append(Announcement(self._is.new_id(), number, person, group, effect.text, at, self._is.now, effect.draft))
+        made = Announcement(self._is.new_id(), number, person, group, effect.text, at, self._is.now, effect.draft)
+        polls.declare(made, effect)
+        self._is.announcements.append(made)
 
     def _cancel(self, person: str, id_: int) -> None:
         each = next((one for one in self._is.announcements if one.id == id_), None)
@@ -362,6 +380,7 @@ class World:
     def _next_due(self) -> datetime | None:
         held = quiet_until(self._is.now) or self._is.now
         moments = [each.at for each in self._is.announcements if each.state == "planned"]
+        moments += polls.next_due(self._is)
         moments += [moment for moment in [questionnaires.next_due(self._is)] if moment is not None]
         moments += [each.next_alert for each in self._is.flags if each.next_alert is not None and self._is.on_call]
         moments += [self._is.now if each.urgent else held for each in self._is.deliveries if each.state == "ready"]
@@ -374,6 +393,8 @@ class World:
         for each in self._is.announcements:
             if each.state == "planned" and each.at <= self._is.now:
                 self._go_out(each)
+        for author, report in polls.close_due(self._is):
+            self._deliver(author, OccasionKind.REPORT, "announcement", report)
         for letter in questionnaires.go_on(self._is):
             self._deliver(letter.person, letter.kind, "questionnaire", letter.details, stale_at=letter.stale_at)
         for delivery in self._is.deliveries:
@@ -411,6 +432,7 @@ class World:
             "author_name": author.name or "",
             "author_role": role,
             "course_title": each.group.course.title,
+            **polls.gaps(each),
         }
         for person in self._is.audience(each.group, each.author):
             self._deliver(person, OccasionKind.ANNOUNCEMENT, "announcement", details, announcement=each.id)
@@ -425,10 +447,13 @@ class World:
         announcement: int | None = None,
         urgent: bool = False,
         stale_at: datetime | None = None,
+        follows: int | None = None,
     ) -> None:
         someone = self._is.people[person]
         occasion = Occasion(kind, someone.language, details, someone.zone)
-        self._is.deliveries.append(Delivery(person, announcement, bot, occasion, urgent, stale_at=stale_at))
+        self._is.deliveries.append(
+            Delivery(person, announcement, bot, occasion, urgent, stale_at=stale_at, follows=follows, made=self._is.now)
+        )
 
     def _hold(self, delivery: Delivery) -> None:
         """Quiet hours hold what can go at all."""
