@@ -34,6 +34,9 @@ _MOST_NAMES = 200
 _STILL_TO_COME = (*UNDER_WAY, State.WAITING, State.HELD)
 #: And will not be shown.
 _NEVER_CAME = (State.CANCELLED, State.EXPIRED, State.FAILED, State.UNREACHABLE)
+#: By these a question is put; and these carry nothing that a number or a mere "got it" could answer.
+_PUTS = (OccasionKind.ANNOUNCEMENT.value, OccasionKind.FOLLOW_UP.value)
+_IN_PASSING = (OccasionKind.REPORT.value, OccasionKind.CONTINUATION.value, OccasionKind.ALERT.value)
 
 
 def check(wanted: Wanted, text: str, at: datetime) -> None:
@@ -115,31 +118,29 @@ def last_asked(tx: Tx, keyring: Keyring, person_id: int, groups: Iterable[int], 
     ours = tuple(groups)
     if not ours:
         return Asked()
-    shown = _shown(person_id)
-    query = sa.select(Poll.schedule_id).join(Schedule, Schedule.id == Poll.schedule_id)
-    mine = query.where(Poll.closed_at.is_(None), Poll.closes_at > now, Schedule.group_id.in_(ours), Schedule.state == "fired", shown)
-    found = tx.execute(mine.order_by(Schedule.fire_at.desc(), Poll.schedule_id.desc()).limit(1)).scalar_one_or_none()
-    row = None if found is None else find(tx, found)
-    if row is None:
+    put = _last_put(person_id)
+    query = sa.select(Poll.schedule_id, put.label("put")).join(Schedule, Schedule.id == Poll.schedule_id)
+    mine = query.where(Poll.closed_at.is_(None), Poll.closes_at > now, Schedule.group_id.in_(ours), Schedule.state == "fired").subquery()
+    last = sa.select(mine).where(mine.c.put.is_not(None)).order_by(mine.c.put.desc()).limit(1)
+    found = tx.execute(last).one_or_none()
+    row = None if found is None else find(tx, found.schedule_id)
+    if found is None or row is None:
         return Asked()
-    since = sa.or_(Schedule.fire_at > row.fire_at, sa.and_(Schedule.fire_at == row.fire_at, Schedule.id > row.schedule_id))
-    later = sa.select(Schedule.id).where(Schedule.state == "fired", since, Schedule.group_id.in_(ours), shown).limit(1)
+    later = _shown(person_id).where(Broadcast.id > found.put, Broadcast.kind.not_in(_IN_PASSING)).limit(1)
     return _asked(tx, keyring, row, person_id, now, newest=tx.execute(later).first() is None)
 
 
-def _shown(person_id: int) -> "sa.ColumnElement[bool]":
-    """Whether a schedule's announcement has been shown to this person, as far as can be known."""
-    return (
-        sa.select(Delivery.id)
-        .join(Broadcast, Broadcast.id == Delivery.broadcast_id)
-        .where(
-            Broadcast.schedule_id == Schedule.id,
-            Broadcast.kind == OccasionKind.ANNOUNCEMENT.value,
-            Delivery.person_id == person_id,
-            Delivery.state.not_in([state.value for state in (*_STILL_TO_COME, *_NEVER_CAME) if state is not State.SENDING]),
-        )
-        .exists()
-    )
+def _shown(person_id: int) -> "sa.Select[int]":
+    """The broadcasts that have been shown to this person, as far as can be known. Their ids grow with time."""
+    hidden = [state.value for state in (*_STILL_TO_COME, *_NEVER_CAME) if state is not State.SENDING]
+    theirs = (Delivery.person_id == person_id, Delivery.state.not_in(hidden))
+    return sa.select(Broadcast.id).join(Delivery, Delivery.broadcast_id == Broadcast.id).where(*theirs)
+
+
+def _last_put(person_id: int) -> "sa.ScalarSelect[int]":
+    """The broadcast by which a schedule's question was last put to this person."""
+    ours = _shown(person_id).where(Broadcast.schedule_id == Schedule.id, Broadcast.kind.in_(_PUTS))
+    return ours.with_only_columns(sa.func.max(Broadcast.id)).correlate(Schedule).scalar_subquery()
 
 
 def _was_asked(tx: Tx, row: Any, person_id: int) -> bool:

@@ -33,13 +33,13 @@ def who_answers(bots: Mapping[str, Bot], turn: Turn, floor: str | None) -> Bot:
     return wanting[0] if wanting else bots[LAST]
 
 
-def who_listens(bots: Mapping[str, Bot], turn: Turn, chosen: Bot, *, rests: bool) -> Listener | None:
-    """The bot that may take typed words from the one that would answer them: from the last in line, or from one that has something
-    open and in no hurry (`rests`) and would not begin with these words itself. It does where it `hears` them.
+def who_listens(bots: Mapping[str, Bot], turn: Turn, chosen: Bot, *, rests: bool) -> tuple[Listener, ...]:
+    """The bots that may take typed words from the one that would answer them: from the last in line, or from one that has something
+    open and in no hurry (`rests`) and would not begin with these words itself. The first of them that `hears` them does.
     """
     if not isinstance(turn.event, Wrote) or not (chosen.name == LAST or (rests and not chosen.wants(turn))):
-        return None
-    return next((each for each in map(listener, bots.values()) if each is not None), None)
+        return ()
+    return tuple(each for each in map(listener, bots.values()) if each is not None)
 
 
 def _owner(turn: Turn) -> str:

@@ -170,11 +170,11 @@ class Exchange:
     def _heard(self, bot: Bot, turn: Turn, floor: _Floor) -> tuple[Bot, Turn]:
         """Who answers instead because the words answer something that it asked by itself, with what it has seen; else the same."""
         rests = floor.holder == bot.name and floor.rests
-        listening = who_listens(self._tools.bots, turn, bot, rests=rests) if self._sender.polled else None
-        if listening is None:
-            return bot, turn
-        seen = replace(turn, facts=facts.load(self._tx, self._tools, self._at, turn.facts, (listening.heeds,)))
-        return (listening, seen) if listening.hears(seen) else (bot, turn)
+        for each in who_listens(self._tools.bots, turn, bot, rests=rests) if self._sender.polled else ():
+            seen = replace(turn, facts=facts.load(self._tx, self._tools, self._at, turn.facts, (each.heeds,)))
+            if each.hears(seen):
+                return each, seen
+        return bot, turn
 
     def _rendered(self, messages: Sequence[Message]) -> str:
         return "\n\n".join(render(message, self._incoming.link_for(self._at.known.id)) for message in messages)

@@ -18,6 +18,7 @@ MORNING234|morning 234|MRNNG23456|加入|我要加入|join|邀请码|绑定|同�
 2|一|是|否|好|ok|English|中文|英文|language|我的名字|改名|我在哪|where am i|你好
 hello|hi|老师好|谢谢|今天有点累|累死了|笑死|想死|我不想活了|现在|今晚|明天20:00|确认|开始|重新开始
 退课|删除我的数据|withdraw|delete my data|unsubscribe|提问|分享|打卡|问卷|练习|作业
+催一下|催一下 12|催 12：快选|截止 12|follow up 12|follow up 23|close 12|收到|投票 北京 郑州|北京
 菜单|menu|help me|救命|？|?|…|😀|12345
 """
 WORDS = _WORDS.strip().replace("\n", "|").split("|")

@@ -8,8 +8,10 @@ from bots.announcement import asking
 from bots.effects import Announce, AnswerPoll, ClosePoll, FollowUp
 from bots.facts import Asked, PollResult, PollState
 from bots.texts import inert
+from bots.turns import OccasionKind
 from tests.dialogues.rows import Announcement, Delivery, Refused, State
 
+_IN_PASSING = (OccasionKind.REPORT, OccasionKind.CONTINUATION, OccasionKind.ALERT)
 _OPEN_FOR, _AGAIN_AFTER = timedelta(days=7), timedelta(minutes=10)
 
 
@@ -66,14 +68,13 @@ def asked_by(state: State, person: str, id_: int, *, newest: bool = False) -> As
 
 def last_asked(state: State, person: str) -> Asked:
     """The open question that was put to somebody last."""
-    shown = [each for each in state.announcements if each.state == "done" and _was_shown(state, each, person)]
-    shown.sort(key=lambda each: (each.at, each.id))
-    open_ones = [each for each in shown if each.poll is not None and _standing(state, each) is PollState.OPEN]
-    return asked_by(state, person, open_ones[-1].id, newest=open_ones[-1] is shown[-1]) if open_ones else Asked()
-
-
-def _was_shown(state: State, each: Announcement, person: str) -> bool:
-    return any(one.person == person and one.state == "sent" for one in _own(state, each))
+    shown = [one for one in state.deliveries if one.person == person and one.state == "sent" and one.occasion.kind not in _IN_PASSING]
+    put = [(place, each) for place, one in enumerate(shown) for each in [_find(state, one.announcement or one.follows or 0)] if each]
+    open_ones = [(place, each) for place, each in put if each.state == "done" and _standing(state, each) is PollState.OPEN]
+    if not open_ones:
+        return Asked()
+    place, each = open_ones[-1]
+    return asked_by(state, person, each.id, newest=place == len(shown) - 1)
 
 
 def result(state: State, each: Announcement) -> PollResult | None:

@@ -181,11 +181,11 @@ class World:
 
     def _heard(self, person: str, bot: Bot, turn: Turn) -> tuple[Bot, Turn]:
         """Who answers instead, because the words answer what it asked by itself."""
-        listening = who_listens(self._bots, turn, bot, rests=self._is.people[person].rests(bot.name))
-        if listening is None:
-            return bot, turn
-        seen = replace(turn, facts=Facts({**turn.facts.loaded, listening.heeds: supply.load(self._is, person, listening.heeds)}))
-        return (listening, seen) if listening.hears(seen) else (bot, turn)
+        for each in who_listens(self._bots, turn, bot, rests=self._is.people[person].rests(bot.name)):
+            seen = replace(turn, facts=Facts({**turn.facts.loaded, each.heeds: supply.load(self._is, person, each.heeds)}))
+            if each.hears(seen):
+                return each, seen
+        return bot, turn
 
     def _as_seen_by(self, name: str, turn: Turn, someone: Someone) -> Turn:
         memory = someone.memories.get(name)
