@@ -165,7 +165,7 @@ def _asked(tx: Tx, keyring: Keyring, row: Any, person_id: int, now: datetime, *,
 def _state(row: Any, now: datetime) -> PollState:
     if row.announced == "cancelled":
         return PollState.CANCELLED
-    return PollState.OPEN if row.closed_at is None and now < row.closes_at else PollState.CLOSED
+    return PollState.OPEN if row.announced == "fired" and row.closed_at is None and now < row.closes_at else PollState.CLOSED
 
 
 def answer(tx: Tx, keyring: Keyring, person_id: int, schedule_id: int, choice: int, now: datetime) -> None:
@@ -262,8 +262,8 @@ def close(tx: Tx, schedule_id: int, actor_id: int | None, now: datetime) -> None
     row = find(tx, schedule_id, lock=True)
     if row is None or (actor_id is not None and not access.may_announce(tx, actor_id, row.group_id)):
         raise Refused("role", "There is no such poll among yours.")
-    if row.announced in ("cancelled", "missed") or _state(row, now) is not PollState.OPEN:
-        raise Refused("closed", "It takes no answers any more.")
+    if _state(row, now) is not PollState.OPEN:
+        raise Refused("closed", "It takes no answers now.")
     _end(tx, schedule_id, now)
     audit.record(tx, now, "operator" if actor_id is None else f"person:{actor_id}", "poll.close", f"schedule:{schedule_id}")
 

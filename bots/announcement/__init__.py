@@ -1,11 +1,12 @@
 """The words of announcements: what a group reads, how its answers are heard, and what the author is told of what did not go out."""
 
+from dataclasses import replace
 from typing import Any
 
 from bots.announcement import answers, asking
 from bots.clipping import clip, named
 from bots.effects import Answer, Message
-from bots.facts import Fact, LastAsked, Need, PollState
+from bots.facts import Fact, LastAsked, Need
 from bots.texts import Texts, Words, inert
 from bots.turns import Occasion, OccasionKind, Tapped, Turn, Wrote
 
@@ -34,8 +35,7 @@ class AnnouncementBot:
 
     def hears(self, turn: Turn) -> bool:
         """Whether typed words answer what was asked last."""
-        asked = turn.facts.get(LastAsked())
-        return asked is not None and isinstance(turn.event, Wrote) and asking.meant(asked, turn.event.text, self._got_it) > 0
+        return isinstance(turn.event, Wrote) and self._meant(turn) > 0
 
     def answer(self, turn: Turn) -> Answer | Need:
         """What a tap or the words that it heard mean."""
@@ -44,8 +44,14 @@ class AnnouncementBot:
         asked = turn.facts.get(LastAsked())
         if asked is None:
             return Need(LastAsked())
-        meant = asking.meant(asked, turn.words(), self._got_it) if asked.state is PollState.OPEN else 0
-        return answers.take(self._texts, turn, asked, meant)
+        return answers.take(self._texts, turn, asked, self._meant(turn))
+
+    def _meant(self, turn: Turn) -> int:
+        """The place of the option that the words mean, 0 for none. Who asked for silence was offered other things since, by number."""
+        asked = turn.facts.get(LastAsked())
+        if asked is None:
+            return 0
+        return asking.meant(replace(asked, newest=asked.newest and not turn.person.paused), turn.words(), self._got_it)
 
     def compose(self, occasion: Occasion) -> Message:
         """The words of an announcement, of a report to its author, or of the rest of a message that was too long.

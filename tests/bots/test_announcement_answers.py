@@ -86,6 +86,12 @@ def test_words_that_say_more_are_not_taken_for_got_it(text: str) -> None:
     assert heard(text, GOT_IT) == 0
 
 
+def test_a_number_typed_in_a_pause_is_no_answer_but_an_option_is() -> None:
+    for text, hears in (("2", False), ("郑州", True)):
+        at = turn(Wrote(text), last=CITIES)
+        assert BOT.hears(replace(at, person=replace(at.person, paused=True))) is hears
+
+
 def test_an_option_that_is_a_number_means_itself_before_a_place() -> None:
     hours = replace(CITIES, options=("3", "1", "2"))
     assert [heard(text, hours) for text in ("1", "2", "3")] == [2, 3, 1]

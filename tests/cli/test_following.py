@@ -70,7 +70,7 @@ def test_a_follow_up_goes_to_who_is_silent_after_it_was_asked_for(asked: Tongban
 
 def test_closing_takes_no_more_answers(asked: Tongban) -> None:
     assert "takes no more answers" in asked("close-poll", "1").out
-    assert "no answers any more" in refused(asked("close-poll", "1"))
+    assert "no answers now" in refused(asked("close-poll", "1"))
     assert "takes no answers" in refused(asked("follow-up", "1", "--yes"))
     assert "answered 1; closed " in asked("progress", "1").out
 

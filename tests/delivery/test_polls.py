@@ -295,6 +295,38 @@ def _reports(desk: Desk) -> list[tuple[int, dict[str, Any]]]:
     return desk.read(look)
 
 
+def test_what_has_not_gone_out_takes_no_answers_and_cannot_be_followed_up(database_url: str) -> None:
+    with Desk(database_url) as desk:
+        leader, rain = desk.person("李老师", Role.LEADER), desk.person()
+
+        def plan(tx: Tx) -> int:
+            return schedules.plan_announcement(
+                tx, desk.keyring, author_id=leader.id, group_id=desk.group, text="去哪？", at=NOW + DAY, draft=None, now=NOW, poll=Wanted()
+            )
+
+        made = desk.write(plan)
+        assert not result(desk, made).open
+        assert result(desk, made).until == NOW + DAY + polls.OPEN_FOR, "a week after it goes out"
+        assert refused(lambda: answer(desk, rain, made, 1)) == "foreign"
+        assert refused(lambda: follow_up(desk, made, leader)) == "closed"
+        assert refused(lambda: desk.write(lambda tx: polls.close(tx, made, leader.id, NOW))) == "closed"
+        desk.write(lambda tx: schedules.cancel(tx, made, leader.id, NOW))
+        end = NOW + DAY + polls.OPEN_FOR
+        assert desk.write(lambda tx: polls.go_on(tx, desk.tools, end))
+        assert _reports(desk) == [], "what never went out has no end to tell of"
+
+
+def test_who_has_a_cancelled_announcement_already_is_told_that_it_is_cancelled(database_url: str) -> None:
+    with Desk(database_url) as desk:
+        leader, has_it, waits = desk.person("李老师", Role.LEADER), desk.person("有了"), desk.person("等着")
+        made = asked(desk, author=leader)
+        hers = Delivery.person_id == waits.id
+        desk.write(lambda tx: tx.execute(sa.update(Delivery).where(hers).values(state=State.WAITING)))
+        desk.write(lambda tx: schedules.cancel(tx, made, leader.id, NOW))
+        assert refused(lambda: answer(desk, has_it, made, 1)) == "cancelled"
+        assert desk.read(lambda tx: polls.asked_by(tx, desk.keyring, made, has_it.id, NOW)).state is PollState.CANCELLED
+
+
 def test_a_poll_closes_at_its_moment_once_and_its_author_is_told_how_it_ended(database_url: str) -> None:
     with Desk(database_url) as desk:
         leader, one, _ = desk.person("李老师", Role.LEADER), desk.person("一"), desk.person("二")

@@ -55,7 +55,7 @@ def _own(state: State, each: Announcement) -> list[Delivery]:
 def _standing(state: State, each: Announcement) -> PollState:
     if each.state == "cancelled":
         return PollState.CANCELLED
-    return PollState.OPEN if each.closes_at is not None and state.now < each.closes_at else PollState.CLOSED
+    return PollState.OPEN if each.state == "done" and each.closes_at is not None and state.now < each.closes_at else PollState.CLOSED
 
 
 def asked_by(state: State, person: str, id_: int, *, newest: bool = False) -> Asked:
