@@ -5,7 +5,7 @@ from typing import assert_never
 
 import sqlalchemy as sa
 
-from app import audit, encouragement, flags, groups, people, schedules
+from app import audit, encouragement, flags, follow_ups, groups, people, polls, schedules
 from app.db import Tx
 from app.groups import Refused
 from app.models import Course, Screening
@@ -15,14 +15,17 @@ from app.situation import Situation, Tools
 from bots.effects import (
     AcknowledgeFlag,
     Announce,
+    AnswerPoll,
     BeginAssignment,
     CancelAnnouncement,
     CancelPrompt,
     ChangePrompt,
+    ClosePoll,
     Consent,
     CountGuess,
     Decline,
     Effect,
+    FollowUp,
     HandIn,
     Join,
     KeepWarmPlan,
@@ -93,6 +96,12 @@ def _apply(tx: Tx, tools: Tools, situation: Situation, effect: Effect) -> Messag
             _announce(tx, tools, person_id, effect, now)
         case CancelAnnouncement(id=schedule_id):
             schedules.cancel(tx, schedule_id, person_id, now)
+        case AnswerPoll(announcement=schedule_id, choice=choice):
+            polls.answer(tx, tools.keyring, person_id, schedule_id, choice, now)
+        case FollowUp(announcement=schedule_id, text=text):
+            follow_ups.follow_up(tx, tools.keyring, schedule_id, person_id, text, now)
+        case ClosePoll(announcement=schedule_id):
+            polls.close(tx, schedule_id, person_id, now)
         case Record():
             sheets.record(tx, situation.known, situation.assignments, effect, now)
         case BeginAssignment():
@@ -139,7 +148,15 @@ def _count_guess(tx: Tx, person_id: int, now: datetime) -> None:
 
 def _announce(tx: Tx, tools: Tools, person_id: int, effect: Announce, now: datetime) -> None:
     schedules.plan_announcement(
-        tx, tools.keyring, author_id=person_id, group_id=effect.group, text=effect.text, at=effect.at, draft=effect.draft, now=now
+        tx,
+        tools.keyring,
+        author_id=person_id,
+        group_id=effect.group,
+        text=effect.text,
+        at=effect.at,
+        draft=effect.draft,
+        now=now,
+        poll=effect.poll,
     )
 
 

@@ -1,10 +1,11 @@
 """Loads the facts that a bot asked to see, in the transaction of the push, as far as this person may see them."""
 
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from app import access, encouragement, forecast, groups, ids, schedules
+from app import access, encouragement, forecast, groups, ids, polls, schedules
 from app.courses import occasions
 from app.db import Tx
 from app.errors import NotFound
@@ -15,12 +16,14 @@ from app.situation import Situation, Tools
 from bots.encouragement.shelf import GivenWord, WarmShelf, WarmWords
 from bots.facts import (
     Announcements,
+    AskedBy,
     Calendar,
     CourseResources,
     EqualAnnouncement,
     Fact,
     Facts,
     Invitation,
+    LastAsked,
     NewCode,
     Progress,
     ProgressOf,
@@ -50,9 +53,14 @@ def _load(tx: Tx, tools: Tools, situation: Situation, request: Fact[Any]) -> Any
         case Announcements(limit=limit):
             return schedules.announcements(tx, tools.keyring, reader, min(limit, 20))
         case ProgressOf(id=schedule_id):
-            return _progress(tx, tools, schedule_id, reader)
+            return _progress(tx, tools, schedule_id, reader, now)
         case EqualAnnouncement(group=group, text=text):
             return schedules.said_before(tx, tools.keyring, group, text, now)
+        case AskedBy(id=schedule_id):
+            return polls.asked_by(tx, tools.keyring, schedule_id, person_id, now)
+        case LastAsked():
+            own = {membership.group for membership in situation.person.memberships}
+            return polls.last_asked(tx, tools.keyring, person_id, own, now)
         case NewCode():
             return ids.new_id()
         case OpenAssignments():
@@ -81,9 +89,9 @@ def _reach(tx: Tx, tools: Tools, situation: Situation, group: int, at: Any) -> R
     return forecast.forecast(tx, tools.rules, group, situation.known.id, at, situation.now)
 
 
-def _progress(tx: Tx, tools: Tools, schedule_id: int, reader: Reader) -> Progress:
+def _progress(tx: Tx, tools: Tools, schedule_id: int, reader: Reader, now: datetime) -> Progress:
     try:
-        return schedules.progress(tx, tools.keyring, tools.words, schedule_id, reader)
+        return schedules.progress(tx, tools.keyring, tools.words, schedule_id, reader, now)
     except NotFound:
         return _NOTHING_TO_SEE
 

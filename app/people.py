@@ -32,6 +32,7 @@ from app.models import (
     OnCall,
     Participant,
     Person,
+    PollAnswer,
     Prompt,
     Quarantined,
     Schedule,
@@ -292,6 +293,7 @@ def withdraw(tx: Tx, person_id: int, now: datetime, *, erase_answers: bool, acto
     )
     standing.withdraw(tx, person_id, now, erase_answers=erase_answers)
     _stop_prompts(tx, person_id)
+    tx.execute(sa.delete(PollAnswer).where(PollAnswer.person_id == person_id))  # they come nowhere any more
     stop_deliveries(tx, person_id, "cancelled", "withdrew", now)
     audit.record(tx, now, actor, "withdraw", f"person:{person_id}", erase_answers=erase_answers)
 
@@ -407,6 +409,16 @@ def export(tx: Tx, keyring: Keyring, person_id: int) -> dict[str, Any]:
         "warm_words": _rows(
             tx,
             sa.select(WarmGiven.after, WarmGiven.at, WarmGiven.thanked_at).where(WarmGiven.person_id == person_id).order_by(WarmGiven.at),
+        ),
+        "poll_answers": _rows(
+            tx,
+            sa.select(
+                Course.code.label("course"), Schedule.number.label("announcement"), PollAnswer.choice, PollAnswer.changes, PollAnswer.at
+            )
+            .join(Schedule, Schedule.id == PollAnswer.schedule_id)
+            .join(Course, Course.id == Schedule.course_id)
+            .where(PollAnswer.person_id == person_id)
+            .order_by(PollAnswer.at, PollAnswer.id),
         ),
         "deliveries": _rows(
             tx,

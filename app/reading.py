@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -12,6 +13,7 @@ from app.outbox import results
 from app.people import names
 from app.sealing import Vault
 from app.situation import Tools
+from bots import Message
 
 #: A link is good for this long after its broadcast was made.
 GOOD_FOR = timedelta(days=14)
@@ -43,12 +45,14 @@ class ReadLinks:
 
 @dataclass(frozen=True)
 class Page:
-    """What a read page shows."""
+    """What a read page shows; `options` of an announcement that asks something, and `how` they are answered: in the chat."""
 
     language: str
     title: str
     meta: str
     text: str = field(repr=False)
+    options: tuple[str, ...] = field(default=(), repr=False)
+    how: str = ""
 
 
 def open_page(tx: Tx, tools: Tools, delivery_id: int, now: datetime) -> Page | None:
@@ -84,4 +88,14 @@ def open_page(tx: Tx, tools: Tools, delivery_id: int, now: datetime) -> Page | N
         tools.words.fill("page.title", row.language, sender=sender),
         tools.words.fill("page.meta", row.language, row.zone, kind=kind, when=row.created_at),
         message.text,
+        *_to_answer(tools, row, message),
     )
+
+
+def _to_answer(tools: Tools, row: Any, message: Message) -> tuple[tuple[str, ...], str]:
+    """A page knows nobody: what an announcement asks is answered in the chat, where it is heard as typed words."""
+    if row.bot != "announcement" or not message.choices:
+        return (), ""
+    labels = tuple(each.label for each in message.choices)
+    numbered = labels if len(labels) == 1 else tuple(f"{place}. {label}" for place, label in enumerate(labels, start=1))
+    return numbered, tools.words.fill("page.answer_one" if len(labels) == 1 else "page.answer", row.language, example=labels[0])

@@ -17,7 +17,7 @@ import structlog
 
 from app import clock
 from app.db import Database, Tx, upsert
-from app.models import Alarm, Attempt, Audit, Broadcast, Chore, Course, Delivery, Guess, InboxItem, Quarantined, Receipt
+from app.models import Alarm, Attempt, Audit, Broadcast, Chore, Course, Delivery, Guess, InboxItem, PollAnswer, Quarantined, Receipt
 from app.settings import Settings
 from bots.turns import OccasionKind
 
@@ -174,6 +174,11 @@ def _alarms(tx: Tx, kept: Keep, now: datetime, after: tuple[int, ...]) -> Chunk:
     return _walk(tx, Alarm, Alarm.first_at, now - kept.details, after, only=Alarm.last_at < now - kept.details)
 
 
+def _poll_answers(tx: Tx, kept: Keep, now: datetime, after: tuple[int, ...]) -> Chunk:
+    """Who chose what half a year ago; a poll is over after weeks at most."""
+    return _walk(tx, PollAnswer, PollAnswer.first_at, now - kept.details, after, only=PollAnswer.at < now - kept.details)
+
+
 #: Broadcasts whose words were of use to one person for a day or three.
 _PASSING = (OccasionKind.CONTINUATION.value, OccasionKind.REPORT.value)
 
@@ -251,6 +256,7 @@ CHORES: Mapping[str, tuple[timedelta, Mapping[str, Step]]] = {
             "guesses": _guesses,
             "quarantine": _quarantined,
             "answers": _answers,
+            "poll_answers": _poll_answers,
             "attempts": _attempts,
             "alarms": _alarms,
             "audit": _audits,
@@ -277,6 +283,7 @@ def _counts(kept: Keep, now: datetime) -> dict[str, Any]:
         "guesses": of(Guess, Guess.at < now - _GUESSES),
         "quarantine": of(Quarantined, Quarantined.received_at < now - kept.quarantine, settled),
         "answers": of(Broadcast, Broadcast.created_at < now - kept.details, _passed()),
+        "poll_answers": of(PollAnswer, PollAnswer.at < now - kept.details),
         "attempts": tries,
         "alarms": of(Alarm, Alarm.last_at < now - kept.details),
         "audit": of(Audit, Audit.at < now - kept.audit),

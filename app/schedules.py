@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from app import access, audit, broadcasts, ids
+from app import access, audit, broadcasts, clock, ids, polls
 from app.broadcasts import Draft
 from app.db import Tx, upsert
 from app.errors import NotFound
@@ -17,6 +17,7 @@ from app.models import Broadcast, Course, Delivery, Firing, Group, Schedule
 from app.people import names
 from app.states import REACHED, UNDER_WAY, State
 from bots.clipping import clip
+from bots.effects import Poll
 from bots.facts import AnnouncementSummary, Progress, Unreached
 from bots.texts import Texts, inert
 from bots.turns import OccasionKind, Role
@@ -44,21 +45,35 @@ class CannotFire(Exception):
 
 
 def plan_announcement(
-    tx: Tx, keyring: Keyring, *, author_id: int | None, group_id: int, text: str, at: datetime | None, draft: int | None, now: datetime
+    tx: Tx,
+    keyring: Keyring,
+    *,
+    author_id: int | None,
+    group_id: int,
+    text: str,
+    at: datetime | None,
+    draft: int | None,
+    now: datetime,
+    poll: Poll | None = None,
 ) -> int:
     """Plan words for a group, at once (`at` None) or later; returns the schedule's id, the same one for the same draft.
 
-    `author_id` None: the operator. Raises `Refused` with "role", "past", "long" or "empty".
+    `author_id` None: the operator. Raises `Refused` with "role", "past", "long" or "empty", and as `polls.check` does.
     """
     if author_id is not None and not access.may_announce(tx, author_id, group_id):
         audit.record(tx, now, f"person:{author_id}", "announce.refused", f"group:{group_id}")
         raise Refused("role", "Only its leaders, assistants and administrators may address a group.")
     _check(text, at, now)
+    if poll is not None:
+        polls.check(poll, text, at or now)
     if draft is not None and author_id is not None:
         known = tx.execute(sa.select(Schedule.id).where(Schedule.author_id == author_id, Schedule.draft == draft)).scalar_one_or_none()
         if known is not None:
             return known
-    return _store(tx, keyring, author_id, group_id, text, at or now, draft, now)
+    made, key_id = _store(tx, keyring, author_id, group_id, text, at or now, draft, now)
+    if poll is not None:
+        polls.attach(tx, keyring, made, key_id, poll, at or now)
+    return made
 
 
 def _check(text: str, at: datetime | None, now: datetime) -> None:
@@ -73,17 +88,15 @@ def _check(text: str, at: datetime | None, now: datetime) -> None:
 
 def _store(
     tx: Tx, keyring: Keyring, author_id: int | None, group_id: int, text: str, at: datetime, draft: int | None, now: datetime
-) -> int:
+) -> tuple[int, int]:
+    """The announcement's id, and that of the key under which its words rest."""
     group = tx.execute(
         sa.select(Group.name, Group.course_id, Course.title, Course.data_key_id)
         .join(Course, Course.id == Group.course_id)
         .where(Group.id == group_id)
     ).one()
-    author = names(tx, keyring, [author_id]).get(author_id, "") if author_id is not None else ""
-    held = access.roles_in_group(tx, author_id, group_id) if author_id is not None else frozenset()
-    role = next((role.value for role in _SPEAKS_AS if role in held), "operator")
     schedule_id = ids.new_id()
-    details = {"text": text, "group_name": group.name, "author_name": author, "author_role": role, "course_title": group.title}
+    details = {"text": text, "group_name": group.name, **speaker(tx, keyring, author_id, group_id), "course_title": group.title}
     sealed = keyring.open(tx, group.data_key_id).seal(Place("schedules", "details_sealed", schedule_id), broadcasts.freeze(details))
     tx.execute(sa.select(Course.id).where(Course.id == group.course_id).with_for_update(key_share=True))  # one number after the other
     number = (
@@ -107,7 +120,14 @@ def _store(
         )
     )
     audit.record(tx, now, "operator" if author_id is None else f"person:{author_id}", "announce", f"schedule:{schedule_id}", group=group_id)
-    return schedule_id
+    return schedule_id, group.data_key_id
+
+
+def speaker(tx: Tx, keyring: Keyring, author_id: int | None, group_id: int) -> dict[str, str]:
+    """The name of whoever speaks to a group, and as what; None: the operator."""
+    author = names(tx, keyring, [author_id]).get(author_id, "") if author_id is not None else ""
+    held = access.roles_in_group(tx, author_id, group_id) if author_id is not None else frozenset()
+    return {"author_name": author, "author_role": next((role.value for role in _SPEAKS_AS if role in held), "operator")}
 
 
 def number_of(tx: Tx, schedule_id: int) -> int:
@@ -217,7 +237,7 @@ def _too_late_or_refused(tx: Tx, row: Any, now: datetime) -> str | None:
 
 
 def _fire(tx: Tx, keyring: Keyring, row: Any, now: datetime) -> None:
-    details = _details(tx, keyring, row)
+    details = _details(tx, keyring, row) | polls.details(tx, keyring, row.id)
     draft = _draft(
         tx,
         row,
@@ -281,6 +301,12 @@ def _details(tx: Tx, keyring: Keyring, row: Any) -> dict[str, Any]:
     return broadcasts.thaw(keyring.open(tx, key_id).unseal(Place("schedules", "details_sealed", row.id), row.details_sealed))
 
 
+def words_of(tx: Tx, keyring: Keyring, schedule_id: int) -> dict[str, Any]:
+    """The values of an announcement's gaps: what was said, to which group, by whom."""
+    row = tx.execute(sa.select(Schedule.id, Schedule.course_id, Schedule.details_sealed).where(Schedule.id == schedule_id)).one()
+    return _details(tx, keyring, row)
+
+
 def _words_index(keyring: Keyring, text: str) -> bytes:
     return keyring.vault.index("announcement", " ".join(text.split()))
 
@@ -314,7 +340,7 @@ def _summary(tx: Tx, keyring: Keyring, row: Any) -> AnnouncementSummary:
     )
 
 
-def progress(tx: Tx, keyring: Keyring, words: Texts, schedule_id: int, reader: Reader) -> Progress:
+def progress(tx: Tx, keyring: Keyring, words: Texts, schedule_id: int, reader: Reader, now: datetime | None = None) -> Progress:
     """How far an announcement went, each recipient in exactly one state. Raises `NotFound` for what the reader may not see."""
     row = tx.execute(
         sa.select(*Schedule.__table__.columns, Group.name.label("group_name"))
@@ -333,6 +359,7 @@ def progress(tx: Tx, keyring: Keyring, words: Texts, schedule_id: int, reader: R
         total=sum(counts.values()),
         by_state=by_state,
         unreached=_unreached(tx, keyring, words, schedule_id, reader),
+        poll=polls.result(tx, keyring, schedule_id, now or clock.now()),
     )
 
 

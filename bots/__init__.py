@@ -8,17 +8,30 @@ import importlib
 import pkgutil
 from functools import cache
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from bots.effects import Answer, Message
-from bots.facts import Need
+from bots.facts import Fact, Need
 from bots.texts import Texts, load_texts
 from bots.turns import Occasion, Turn
 
 #: A folder with words is a bot.
 WORDS = "texts.zh.toml"
 
-__all__ = ["Answer", "Bot", "Message", "Need", "Occasion", "Patient", "Texts", "Turn", "find", "patient"]
+__all__ = [
+    "Answer",
+    "Bot",
+    "Listener",
+    "Message",
+    "Need",
+    "Occasion",
+    "Patient",
+    "Texts",
+    "Turn",
+    "find",
+    "listener",
+    "patient",
+]
 
 
 class Bot(Protocol):
@@ -48,6 +61,22 @@ class Patient(Bot, Protocol):
 def patient(bot: Bot | None) -> Patient | None:
     """The bot itself, if it lends the floor, else None. Seen by its method: asking a protocol costs more than the whole order of a turn."""
     return cast("Patient", bot) if hasattr(bot, "again") else None
+
+
+class Listener(Bot, Protocol):
+    """A bot that asked something in a message of its own, and hears typed words as the answer where they are nobody else's.
+
+    `heeds` is the fact it must see to know; `hears` is asked when it was loaded.
+    """
+
+    heeds: Fact[Any]
+
+    def hears(self, turn: Turn) -> bool: ...
+
+
+def listener(bot: Bot) -> Listener | None:
+    """The bot itself, if it listens, else None."""
+    return cast("Listener", bot) if hasattr(bot, "hears") else None
 
 
 @cache

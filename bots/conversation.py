@@ -1,9 +1,9 @@
-"""Who answers an event: safety first, then the owner of a tap, then whoever holds the floor, then who wants it, then fallback."""
+"""Who answers: safety, then a tap's owner, the floor's holder, who wants the event, who asked for such words by itself, then fallback."""
 
 from collections.abc import Mapping
 from dataclasses import replace
 
-from bots import Bot, patient
+from bots import Bot, Listener, listener, patient
 from bots.turns import Pressed, Sent, Tapped, Turn, Wrote
 
 FIRST = "safety"
@@ -31,6 +31,15 @@ def who_answers(bots: Mapping[str, Bot], turn: Turn, floor: str | None) -> Bot:
     if len(wanting) > 1:
         raise LookupError(f"Several bots want one event: {', '.join(bot.name for bot in wanting)}.")
     return wanting[0] if wanting else bots[LAST]
+
+
+def who_listens(bots: Mapping[str, Bot], turn: Turn, chosen: Bot, *, rests: bool) -> tuple[Listener, ...]:
+    """The bots that may take typed words from the one that would answer them: from the last in line, or from one that has something
+    open and in no hurry (`rests`) and would not begin with these words itself. The first of them that `hears` them does.
+    """
+    if not isinstance(turn.event, Wrote) or not (chosen.name == LAST or (rests and not chosen.wants(turn))):
+        return ()
+    return tuple(each for each in map(listener, bots.values()) if each is not None)
 
 
 def _owner(turn: Turn) -> str:

@@ -126,16 +126,28 @@ class AcknowledgeFlag:
 
 
 @dataclass(frozen=True)
+class Poll:
+    """What an announcement asks its readers: one question with 2 to 8 short options, or, without options, a tap that says "got it".
+
+    `until`: no answer counts from this moment on; None: a week after the announcement.
+    """
+
+    options: tuple[str, ...] = ()
+    until: datetime | None = None
+
+
+@dataclass(frozen=True)
 class Announce:
     """Send words to a group, at once (`at` None) or later. `draft` makes a double confirmation harmless.
 
-    Refused with "role" (no longer leader there), "past", "long" or "empty".
+    Refused with "role" (no longer leader there), "past", "long" or "empty"; of a poll with "options" and "until" (it would close first).
     """
 
     group: int
     text: str
     at: datetime | None
     draft: int
+    poll: Poll | None = None
 
 
 @dataclass(frozen=True)
@@ -143,6 +155,35 @@ class CancelAnnouncement:
     """Take back an announcement that has not gone out; what was sent stays sent. Refused with "role" or "gone"."""
 
     id: int
+
+
+@dataclass(frozen=True)
+class AnswerPoll:
+    """Answer an announcement with the option at this place, from 1; a later answer takes the place of an earlier one.
+
+    Refused with "closed", "cancelled" or "foreign" (it asks this person nothing, or has no such option).
+    """
+
+    announcement: int
+    choice: int
+
+
+@dataclass(frozen=True)
+class FollowUp:
+    """Ask once more, those only who were asked and have not answered. `text` empty: in the words of the announcement.
+
+    Refused with "role", "closed", "long", "nobody" (all have answered) or "again" (they were asked within the last ten minutes).
+    """
+
+    announcement: int
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class ClosePoll:
+    """Take no more answers, and take back what was still to ask for them. Refused with "role" or "closed"."""
+
+    announcement: int
 
 
 @dataclass(frozen=True)
@@ -293,6 +334,9 @@ Effect = (
     | AcknowledgeFlag
     | Announce
     | CancelAnnouncement
+    | AnswerPoll
+    | FollowUp
+    | ClosePoll
     | Record
     | BeginAssignment
     | HandIn

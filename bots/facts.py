@@ -129,6 +129,25 @@ class Unreached:
 
 
 @dataclass(frozen=True)
+class PollResult:
+    """What was answered to an announcement. Names are empty beyond those that the application named.
+
+    `silent` were asked, are in the group and have not answered; `askable` of them can be asked once more, for the others the
+    announcement itself is still on its way.
+    """
+
+    options: tuple[str, ...]  # none: a "got it" tap
+    answered: tuple[tuple[str, ...], ...]  # who chose each option; of a "got it" one entry
+    silent: tuple[str, ...]
+    askable: int
+    until: datetime
+    open: bool
+    followed_at: datetime | None = None  # when those who were silent were last asked once more
+    followed: int = 0  # how many of them, and how many have that message
+    followed_reached: int = 0
+
+
+@dataclass(frozen=True)
 class Progress:
     """How far an announcement went. `by_state` adds up to `total`."""
 
@@ -139,6 +158,7 @@ class Progress:
     total: int
     by_state: tuple[tuple[str, int], ...]  # (words for the state, count), in the reader's language
     unreached: tuple[Unreached, ...] = ()
+    poll: PollResult | None = None  # None: it asks nothing
 
 
 @dataclass(frozen=True)
@@ -154,6 +174,42 @@ class EqualAnnouncement(Fact[bool]):
 
     group: int
     text: str
+
+
+class PollState(StrEnum):
+    """Whether an announcement takes an answer of this person; NONE: it never asked them anything."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    CANCELLED = "cancelled"
+    NONE = "none"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What an announcement asks this person, and what they answered last (`choice`: the option's place from 1, 0 for nothing).
+
+    `newest`: nothing was announced to them since, so that a number or a mere "got it" can mean nothing else.
+    """
+
+    id: int = 0
+    options: tuple[str, ...] = ()
+    state: PollState = PollState.NONE
+    until: datetime | None = None
+    choice: int = 0
+    newest: bool = False
+
+
+@dataclass(frozen=True)
+class AskedBy(Fact[Asked]):
+    """What announcement `id` asks this person."""
+
+    id: int
+
+
+@dataclass(frozen=True)
+class LastAsked(Fact[Asked]):
+    """The open question that was put to this person last."""
 
 
 @dataclass(frozen=True)

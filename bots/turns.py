@@ -148,6 +148,7 @@ class OccasionKind(StrEnum):
     REMINDER = "reminder"
     ENCOURAGEMENT = "encouragement"
     PROMPT = "prompt"
+    FOLLOW_UP = "follow_up"
 
 
 @dataclass(frozen=True)

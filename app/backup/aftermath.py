@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app import audit, broadcasts, encouragement, people, schedules
+from app import audit, broadcasts, encouragement, people, polls, schedules
 from app.courses import occasions
 from app.db import Tx
 from app.keyring import Keyring
@@ -47,6 +47,7 @@ def hold_everything(tx: Tx, keyring: Keyring, erasures: Sequence[dict[str, Any]]
     flags = _hold_calls(tx, now)
     tx.execute(sa.update(AccessToken).values(token_sealed=None, expires_at=None, lease_owner=None, lease_until=None))
     missed = schedules.miss_passed(tx, keyring, now)
+    polls.rest(tx, now)
     done = Aftermath(
         held=held,
         unknown=unknown,

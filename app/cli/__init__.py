@@ -38,6 +38,8 @@ _COMMANDS = {
     "chat": "chatting:chat",
     "announce": "announcing:announce",
     "progress": "announcing:progress",
+    "follow-up": "following:follow_up",
+    "close-poll": "following:close_poll",
     "backup": "backups:backup",
     "restore": "backups:restore",
     "retention": "retaining:retention",

@@ -1,20 +1,23 @@
 """`tongban announce | progress`: the operator speaks to a group, and sees who got it."""
 
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
 import typer
 
-from app import clock, courses, forecast, groups, overview, schedules
+from app import clock, courses, forecast, groups, overview, polls, schedules
 from app.assembly import Assembly
 from app.cli import desk, moments
 from app.cli.courses import InCourse
 from app.db import Tx
+from app.errors import Invalid
 from app.schedules import Reader
 from app.states import UNDER_WAY
-from bots.facts import Progress, ReachForecast
+from bots.effects import Poll
+from bots.facts import PollResult, Progress, ReachForecast
 
 _MANY = 50
 _WATCH_SECONDS = 1.0
@@ -26,24 +29,31 @@ def announce(
     *,
     course: InCourse = None,
     at: Annotated[str, typer.Option(help="When, in the course's time zone; now where it is left out.")] = "",
+    got_it: Annotated[bool, typer.Option("--got-it", help='Readers can tap "got it".')] = False,
+    poll: Annotated[str, typer.Option(help="One question: 2 to 8 short options with | between.", show_default=False)] = "",
+    until: Annotated[str, typer.Option(help="When answers end, in the course's time zone; a week after it goes out.")] = "",
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Send words to a group, now or later, after showing whom they will reach.
 
     Example: tongban announce --group dawn "今晚 20:00 第三课，链接稍后发。" --at "tomorrow 20:00"
+    Example: tongban announce --group dawn "止语半日在哪个城市参加？" --poll "北京|郑州|青岛" --until "Friday 20:00"
     """
     with desk.at_work() as assembly:
         keyring, database = assembly.tools.keyring, assembly.database
         group_id = database.read_now(lambda tx: groups.by_code(tx, group, None if course is None else courses.by_code(tx, course)))
         zone = database.read_now(lambda tx: overview.course_of_group(tx, group_id))[1]
         moment = moments.coming("--at", at, zone) if at else None
+        asks = _asks(text, poll, until, zone, moment or clock.now(), got_it=got_it)
         expected = database.read_now(lambda tx: forecast.forecast(tx, assembly.tools.rules, group_id, None, moment, clock.now()))
         if database.read_now(lambda tx: schedules.said_before(tx, keyring, group_id, text, clock.now())):
             typer.echo("The same words went to this group within the last ten minutes.")
         typer.echo(_promise(expected, moment, zone))
+        if asks is not None:
+            typer.echo(f"It asks for one of: {', '.join(asks.options)}." if asks.options else 'It asks for a "got it" tap.')
         if not yes and not typer.confirm("Send it?"):
             raise typer.Abort
-        number = database.write_now(lambda tx: _plan(tx, assembly, group_id, text, moment))
+        number = database.write_now(lambda tx: _plan(tx, assembly, group_id, text, moment, asks))
     typer.echo(f"Announcement {number} is on its way." if moment is None else f"Announcement {number} is planned.")
     typer.echo(f"Who got it: tongban progress {number}")
 
@@ -74,9 +84,25 @@ def progress(
                 _print(shown)
 
 
-def _plan(tx: Tx, assembly: Assembly, group_id: int, text: str, moment: datetime | None) -> int:
+def _asks(text: str, poll: str, until: str, zone: str, at: datetime, *, got_it: bool) -> Poll | None:
+    """What the announcement asks its readers. Raises `Invalid` where that cannot be asked."""
+    if got_it and poll:
+        raise Invalid("poll", "An announcement asks one thing: give either --got-it or --poll.")
+    if not got_it and not poll:
+        if until:
+            raise Invalid("until", "--until needs something that ends then: add --got-it or --poll.")
+        return None
+    options = tuple(part.strip() for part in poll.split("|") if part.strip()) if poll else ()
+    if poll and not options:
+        raise Invalid("poll", 'A poll has 2 to 8 options, as in --poll "北京|郑州".')
+    asked = Poll(options, moments.coming("--until", until, zone) if until else None)
+    polls.check(asked, text, at)
+    return asked
+
+
+def _plan(tx: Tx, assembly: Assembly, group_id: int, text: str, moment: datetime | None, asks: Poll | None) -> int:
     made = schedules.plan_announcement(
-        tx, assembly.tools.keyring, author_id=None, group_id=group_id, text=text, at=moment, draft=None, now=clock.now()
+        tx, assembly.tools.keyring, author_id=None, group_id=group_id, text=text, at=moment, draft=None, now=clock.now(), poll=asks
     )
     return schedules.number_of(tx, made)
 
@@ -115,6 +141,27 @@ def _print(shown: Progress) -> None:
     typer.echo("  " + (", ".join(f"{count} {state}" for state, count in shown.by_state) or "not begun yet"))
     for each in shown.unreached:
         typer.echo(f"  {each.name}: {each.reason}")
+    if shown.poll is not None:
+        _print_answers(shown.poll)
+
+
+def _print_answers(poll: PollResult) -> None:
+    """Who answered what, and who has not."""
+    answered = sum(map(len, poll.answered))
+    end = f"{'closes' if poll.open else 'closed'} {poll.until:%Y-%m-%d %H:%M}Z"
+    typer.echo(f"Asked {answered + len(poll.silent)}, answered {answered}; {end}.")
+    for option, who in zip(poll.options or ("got it",), poll.answered, strict=True):
+        typer.echo(f"  {len(who)} {option}{_named(who)}")
+    if poll.silent:
+        typer.echo(f"  {len(poll.silent)} no answer yet{_named(poll.silent)}")
+    if poll.followed_at is not None:
+        typer.echo(f"  last follow-up {poll.followed_at:%Y-%m-%d %H:%M}Z: {poll.followed_reached} of {poll.followed} have it")
+
+
+def _named(names: Sequence[str]) -> str:
+    known = [name for name in names if name]
+    rest = len(names) - len(known)
+    return (": " + ", ".join([*known, *([f"and {rest} more"] if rest else [])])) if names else ""
 
 
 def _moving(assembly: Assembly, shown: Progress) -> bool:

@@ -25,7 +25,7 @@ from app.questionnaires import sheets
 from app.reach import Action
 from app.situation import Situation, Tools
 from bots import Bot, Message, Need, patient
-from bots.conversation import FIRST, LAST, who_answers
+from bots.conversation import FIRST, LAST, who_answers, who_listens
 from bots.effects import Answer, HandIn, Pause, RaiseFlag, Record, Say, Withdraw
 from bots.facts import Facts
 from bots.questionnaire.sheets import OpenAssignments
@@ -78,6 +78,11 @@ class _Floor:
     @property
     def holder(self) -> str | None:
         return _holder(self.memories)
+
+    @property
+    def rests(self) -> bool:
+        """Whether whoever has it is in no hurry."""
+        return any(each.bot == self.holder and each.rests for each in self.memories)
 
     def memory(self, bot: str) -> dict[str, Any] | None:
         return next((each.memory for each in self.memories if each.bot == bot), None)
@@ -143,6 +148,7 @@ class Exchange:
             bot = who_answers(self._tools.bots, turn, floor.holder)
             if only_safety and bot.name != FIRST:
                 return _Said(bot.name, [], floor.memories)
+            bot, turn = self._heard(bot, turn, floor)
             turn = replace(turn, memory=floor.memory(bot.name), holds_floor=floor.holder == bot.name)
             answer = bot.answer(turn)
             messages = self._at_once(answer)
@@ -160,6 +166,15 @@ class Exchange:
         if not grave and waiting not in (None, bot.name) and not any(isinstance(effect, _ENDS) for effect in answer.effects):
             messages = [*messages, *self._again(turn, floor, waiting, messages)]
         return _Said(bot.name, messages, after, grave, any(isinstance(effect, Record) for effect in answer.effects))
+
+    def _heard(self, bot: Bot, turn: Turn, floor: _Floor) -> tuple[Bot, Turn]:
+        """Who answers instead because the words answer something that it asked by itself, with what it has seen; else the same."""
+        rests = floor.holder == bot.name and floor.rests
+        for each in who_listens(self._tools.bots, turn, bot, rests=rests) if self._sender.polled else ():
+            seen = replace(turn, facts=facts.load(self._tx, self._tools, self._at, turn.facts, (each.heeds,)))
+            if each.hears(seen):
+                return each, seen
+        return bot, turn
 
     def _rendered(self, messages: Sequence[Message]) -> str:
         return "\n\n".join(render(message, self._incoming.link_for(self._at.known.id)) for message in messages)

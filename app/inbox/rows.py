@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app import people
+from app import people, polls
 from app.channels import PushKind
 from app.db import Look, Tx
 from app.db.prepared import Prepared
@@ -54,6 +54,7 @@ class Sender:
     waiting: int
     earlier: Earlier | None
     asked: str | None = field(default=None, repr=False)  # open questionnaires, for `sheets.read`
+    polled: int = 0  # open polls in their groups: what nobody else wants may answer one
 
 
 def looks(vault: Vault, account_id: int, openid: str, dedupe_key: str) -> Sequence[Look]:
@@ -180,6 +181,7 @@ def _sender(tx: Tx, vault: Vault, row: Any) -> Sender:
         recent=row.recent or {},
         waiting=row.waiting,
         asked=row.asked,
+        polled=row.polled,
         earlier=None
         if row.inbox_id is None
         else Earlier(row.inbox_id, row.inbox_person_id, row.content_hash, row.received_at, row.reply_sealed),
@@ -237,7 +239,7 @@ def _look(dialect: str) -> list[Any]:
         )
     )
     asked = sheets.open_of(dialect, Person.id, _ACCOUNT)
-    counted = {"memberships": memberships, "numbers": numbers, "waiting": waiting, "asked": asked}
+    counted = {"memberships": memberships, "numbers": numbers, "waiting": waiting, "asked": asked, "polled": polls.open_of(Person.id)}
     return [
         sa.select(
             *(Person.id.label("person_id"), Person.name_sealed, Person.language, Person.zone, Person.paused_at),

@@ -13,6 +13,7 @@ from app.models.deliveries import Attempt, Broadcast, Delivery, Firing, Receipt,
 from app.models.encouragement import WarmFiring, WarmGiven, WarmPlan, WarmWord
 from app.models.flags import Alert, Contact, Flag, OnCall
 from app.models.people import Allowance, Conversation, Guess, Identity, InboxItem, Person, Quarantined
+from app.models.polls import Poll, PollAnswer
 from app.models.prompts import Prompt, PromptFiring, PromptGroup
 from app.models.questionnaires import Assignment, AssignmentChange, GivenAnswer, Sheet, Wave, Wording
 
@@ -54,6 +55,8 @@ __all__ = [
     "Pace",
     "Participant",
     "Person",
+    "Poll",
+    "PollAnswer",
     "Prompt",
     "PromptFiring",
     "PromptGroup",

@@ -11,13 +11,13 @@ from app import reach
 from app.channels import Rules, Verdict
 from app.db import Tx
 from app.db.prepared import Prepared
-from app.models import Account, Allowance, Attempt, Broadcast, ConsentGiven, Course, Delivery, Identity, Membership, Person
+from app.models import Account, Allowance, Attempt, Broadcast, ConsentGiven, Course, Delivery, Identity, Membership, Person, PollAnswer
 from app.models import DataKey as DataKeyRow
 from app.outbox.batches import in_dialect
 from app.outbox.pace import Gates
 from app.reach import Traffic
 from app.states import Route, State
-from bots.turns import Role
+from bots.turns import OccasionKind, Role
 
 
 class Decision(NamedTuple):
@@ -95,6 +95,7 @@ def _build(dialect: str) -> list[Any]:
             member.label("member"),
             consent.label("consents"),
             _in_doubt_since().label("in_doubt_since"),
+            _answered().label("answered"),
         )
         .join(Broadcast, Broadcast.id == Delivery.broadcast_id + 0)
         .join(Account, Account.id == Delivery.account_id + 0)
@@ -119,6 +120,12 @@ def _in_doubt_since() -> "sa.ScalarSelect[datetime]":
         .where(Attempt.delivery_id == Delivery.id, Attempt.route == Route.NOTICE.value, doubtful)
         .scalar_subquery()
     )
+
+
+def _answered() -> "sa.ColumnElement[bool]":
+    """Whether somebody who is asked once more has answered meanwhile."""
+    theirs = (PollAnswer.schedule_id == Broadcast.schedule_id, PollAnswer.person_id == Delivery.person_id)
+    return sa.case((Broadcast.kind == OccasionKind.FOLLOW_UP.value, sa.select(PollAnswer.id).where(*theirs).exists()), else_=sa.false())
 
 
 def decide(row: Any, traffic: Traffic, rules: Rules, gates: Gates, now: datetime) -> Decision:
@@ -165,6 +172,7 @@ def _no_longer(row: Any, now: datetime) -> Decision | None:
     unfollowed = row.identity_id is None or row.unfollowed_at is not None or row.openid_sealed is None
     checks = (
         (row.broadcast_state == "cancelled", State.CANCELLED, "cancelled_by_author"),
+        (row.answered, State.CANCELLED, "answered"),
         (row.wrapped is None, State.CANCELLED, "erased"),
         (row.stale_at is not None and row.stale_at <= now, State.EXPIRED, "stale"),
         (row.paused_at is not None and not row.urgent, State.CANCELLED, "paused"),

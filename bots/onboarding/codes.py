@@ -6,6 +6,8 @@ import unicodedata
 #: The letters of codes (app/ids.py): nothing that looks like something else. A word of these letters only may still be a word.
 _LETTERS = frozenset("23456789ABCDEFGHJKMNPQRSTVWXYZ")
 _LENGTH = 10
+#: So many letters and digits that no code has may stand in one that was copied by eye.
+_MOST_SLIPS = 3
 _PREFIX = re.compile(
     r"(?:我要|我想|请)?(?:加入小组|加入|入组|报名|邀请码是|邀请码|邀请|代码|join with|join|(?:my )?code is|invitation code|code)"
     r"[\s:：,，]*(.*)",
@@ -53,5 +55,7 @@ def _shape(text: str, *, loose: bool) -> str | None:
         return None
     digits, letters = bool(re.search(r"[0-9]", code)), bool(re.search(r"[A-Z]", code))
     if len(code) == _LENGTH and letters and min(map(len, groups)) > 1:
-        return code if digits or (set(code) <= _LETTERS and (loose or text.strip().isupper())) else None
+        if digits:  # "follow up 12" has ten letters and digits too
+            return code if loose or sum(each not in _LETTERS for each in code) <= _MOST_SLIPS else None
+        return code if set(code) <= _LETTERS and (loose or text.strip().isupper()) else None
     return code if loose and digits and letters and len(groups) <= 3 and len(code) >= 6 else None

@@ -3,10 +3,13 @@
 For everybody else it does not exist: it wants none of their words, and what reaches it all the same gets a neutral line.
 """
 
+from collections.abc import Callable
+
 from bots.choices import number_of
 from bots.clipping import named
 from bots.effects import Answer, CancelAnnouncement, Message, Say
 from bots.facts import Announcements, AnnouncementSummary, Need, ProgressOf
+from bots.staff import following
 from bots.staff import voice as words
 from bots.staff.commands import Command, goes_on, leaves, read_command
 from bots.staff.dialogue import Here, ask_when, go_on, let_go, start, take_choice, take_thing, take_typed
@@ -76,7 +79,12 @@ def _outsider(here: Here) -> Answer:
 
 def _refused(here: Here, refusal: str) -> Answer | Need:
     """The application refused what was confirmed (`bots.effects.Announce`, `CancelAnnouncement`)."""
+    about_answers = following.refused(here, refusal)
+    if about_answers is not None:
+        return about_answers
     match refusal:
+        case "options" | "until":
+            return go_on(here.with_draft(here.voice(f"poll.{refusal}"), asks=here.draft.asks if refusal == "until" else "", until=0))
         case "past":
             return ask_when(here.with_draft(here.voice("moment.past")))
         case "long" | "empty":
@@ -92,7 +100,7 @@ def _wrote(here: Here, text: str) -> Answer | Need:
     if command is not None and not (command.loose and _waits_for_words(here)):
         return _obey(here, command)
     if not here.draft.id:
-        return Answer((Say(Message(here.voice("closed"))),), None)
+        return following.typed(here, text) if here.draft.follow else Answer((Say(Message(here.voice("closed"))),), None)
     if leaves(text):
         return let_go(here, "left")
     if goes_on(text):
@@ -107,7 +115,7 @@ def _waits_for_words(here: Here) -> bool:
     return bool(here.draft.id) and here.draft.step == "text" and not here.draft.rests(here.turn.now)
 
 
-def _obey(here: Here, command: Command) -> Answer | Need:
+def _obey(here: Here, command: Command) -> Answer | Need:  # noqa: PLR0911 - one line per command
     match command.name:
         case "announce":
             return start(here, command.text)
@@ -117,17 +125,31 @@ def _obey(here: Here, command: Command) -> Answer | Need:
             return _change_course(here)
         case "who":
             return _who(here, command.number)
+        case "follow":
+            return _with_poll(here, command.number, lambda id_: following.start(here, id_, command.text))
+        case "close":
+            return _with_poll(here, command.number, lambda id_: following.close(here, id_))
         case _:
             return _cancel(here, command.number)
 
 
-def _tapped(here: Here, choice: str) -> Answer | Need:
+def _tapped(here: Here, choice: str) -> Answer | Need:  # noqa: PLR0911 - one line per kind of choice
     _, kind, value = [*choice.split("."), "", ""][:3]
-    if kind == "who":
-        return _progress(here, number_of(value))
-    if kind == "cancel":
-        return _take_back(here, id_=number_of(value))
-    return take_choice(here, choice)
+    match kind:
+        case "who":
+            return _progress(here, number_of(value))
+        case "cancel":
+            return _take_back(here, id_=number_of(value))
+        case "follow":
+            return following.start(here, number_of(value))
+        case "nudge":
+            return following.send(here, number_of(value))
+        case "unfollow":
+            return following.leave(here)
+        case "close":
+            return following.close(here, number_of(value))
+        case _:
+            return take_choice(here, choice)
 
 
 def _change_course(here: Here) -> Answer | Need:
@@ -170,6 +192,16 @@ def _who(here: Here, number: int) -> Answer | Need:
     return _choose(here, tuple(meant), "who.none" if not number else "unknown_number")
 
 
+def _with_poll(here: Here, number: int, do: Callable[[int], Answer | Need]) -> Answer | Need:
+    """Do it with the announcement that has this number; without a number, with the newest that has gone out."""
+    found = here.turn.facts.get(Announcements(_MANY))
+    if found is None:
+        return Need(Announcements(_MANY))
+    begun = [each for each in found if each.state in ("going out", "done")]
+    meant = [each for each in found if each.number == number] if number else begun[:1]
+    return do(meant[0].id) if len(meant) == 1 else _choose(here, tuple(meant), "unknown_number" if number else "who.none")
+
+
 def _is_due(here: Here, each: AnnouncementSummary) -> bool:
     """Whether it goes out within seconds."""
     return each.state == "planned" and each.at <= here.turn.now
@@ -185,7 +217,9 @@ def _progress(here: Here, id_: int) -> Answer | Need:
     each = next((one for one in found if one.id == id_), None)
     if each is not None and not progress.total:
         return _nobody_yet(here, each)
-    message = words.progress_words(here.voice, progress, going=each is not None and each.state == "going out")
+    going, leave = each is not None and each.state == "going out", following.POLL_BYTES if progress.poll else 0
+    told = words.progress_words(here.voice, progress, going=going, leave=leave)
+    message = following.with_answers(here.voice, told, progress)
     return _kept(here, Words(message.text), message)
 
 

@@ -10,6 +10,7 @@ from bots.choices import normal, number_of, pick, short
 from bots.clipping import named, room
 from bots.effects import Announce, Answer, Choice, Effect, Message, Say
 from bots.facts import EqualAnnouncement, Need, NewCode, Reach
+from bots.staff import polling
 from bots.staff import voice as words
 from bots.staff.draft import NOW, Draft, written
 from bots.staff.moments import Moment, Refusal, read_moment
@@ -38,7 +39,7 @@ class Here:
         """Answer, and remember the draft."""
         all_words = text if self.before is None else Words(f"{self.before}\n\n{text}")
         draft = replace(self.draft, touched=int(self.turn.now.timestamp()))
-        return Answer((*effects, Say(Message(all_words, choices))), written(draft), open=bool(draft.id))
+        return Answer((*effects, Say(Message(all_words, choices))), written(draft), open=bool(draft.id or draft.follow))
 
 
 def start(here: Here, text: str = "") -> Answer | Need:
@@ -120,9 +121,9 @@ def take_text(here: Here, text: str) -> Answer | Need:
     """These are the announcement's words, unless they are empty or too long; what was chosen before stays."""
     if words.is_empty(text):
         return here.with_draft(step="text").say(here.voice("refused.empty"))
-    size = words.text_size(text)
-    if size > MOST_TEXT_BYTES:
-        return here.with_draft(step="text").say(here.voice("refused.long", limit=MOST_TEXT_BYTES, size=size))
+    size, most = words.text_size(text), polling.most_text(here.draft, MOST_TEXT_BYTES)
+    if size > most:
+        return here.with_draft(step="text").say(here.voice("refused.long", limit=most, size=size))
     return go_on(here.with_draft(text=text))
 
 
@@ -218,6 +219,25 @@ def _ask_which(here: Here, read: Refusal) -> Answer:
     return asked.say(here.voice("moment.several"), _when_choices(asked))
 
 
+# Answers that are asked for ------------------------------------------------------------------------------------------------------
+
+
+def _ask_for_answers(here: Here) -> Answer:
+    asked = here.with_draft(step="ask")
+    return asked.say(here.voice("ask.answers"), polling.choices(here.voice, asked.draft))
+
+
+def _take_question(here: Here, taken: Draft | str) -> Answer | Need:
+    """The announcement asks this, unless something is wrong with it, or its words are too long beside it."""
+    if isinstance(taken, str):
+        again = here.with_draft(here.voice(taken))
+        return _ask_for_answers(again) if here.draft.step == "ask" else go_on(again)
+    most, size = polling.most_text(taken, MOST_TEXT_BYTES), words.text_size(taken.text)
+    if size > most:
+        return _ask_for_answers(here.with_draft(here.voice("poll.beside", limit=most, size=size)))
+    return go_on(replace(here, draft=taken))
+
+
 # Preview and confirmation -------------------------------------------------------------------------------------------------------
 
 
@@ -228,7 +248,7 @@ def _show_preview(here: Here) -> Answer | Need:
         return Need(NewCode("preview"), reach)
     shown = here.with_draft(step="preview", preview=code, shown=int(here.turn.now.timestamp()))
     group = next(each.group_name for each in _groups(here) if each.group == here.draft.group)
-    message = words.preview(here.voice, shown.draft, group, forecast, here.before)
+    message = words.preview(here.voice, shown.draft, group, forecast, here.before, polling.line(here.voice, shown.draft))
     return replace(shown, before=None).say(Words(message.text), message.choices)
 
 
@@ -262,13 +282,13 @@ def _announce(here: Here) -> Answer:
     group = next((each.group_name for each in _groups(here) if each.group == draft.group), "")
     said = here.voice("done.now", group=named(group)) if at is None else here.voice("done.later", group=named(group), at=at)
     closed = Draft(course=draft.course, day=draft.day, done=draft.preview)
-    return replace(here, draft=closed).say(said, (), Announce(draft.group, draft.text, at, draft.preview))
+    return replace(here, draft=closed).say(said, (), Announce(draft.group, draft.text, at, draft.preview, draft.poll()))
 
 
 # Answers, tapped and typed -----------------------------------------------------------------------------------------------------
 
 
-def _open_choices(here: Here) -> tuple[Choice, ...]:
+def _open_choices(here: Here) -> tuple[Choice, ...]:  # noqa: PLR0911 - one line per step
     """The choices of the question that is open."""
     match here.draft.step:
         case "course":
@@ -277,6 +297,8 @@ def _open_choices(here: Here) -> tuple[Choice, ...]:
             return _group_choices(here)
         case "when":
             return _when_choices(here)
+        case "ask":
+            return polling.choices(here.voice, here.draft)
         case "preview":
             return words.preview_choices(here.voice, here.draft)
         case "again":
@@ -289,14 +311,14 @@ def take_choice(here: Here, id_: str) -> Answer | Need:
     """A choice of ours, tapped or typed. One that belongs to another draft or preview changes nothing."""
     kind, _, rest = id_.removeprefix("staff.").partition(".")
     own, _, value = rest.partition(".")
-    if kind in ("ok", "again", "text", "time"):
+    if kind in ("ok", "again", "text", "time", "ask"):
         return _take_preview_choice(here, kind, number_of(own))
     if number_of(own) != here.draft.id or not here.draft.id:
         return _stale(here, "stale.choice")
     return _take_draft_choice(here, kind, number_of(value))
 
 
-def _take_draft_choice(here: Here, kind: str, value: int) -> Answer | Need:
+def _take_draft_choice(here: Here, kind: str, value: int) -> Answer | Need:  # noqa: PLR0911 - one line per kind of choice
     match kind:
         case "course":
             return choose_course(here, value)
@@ -304,6 +326,10 @@ def _take_draft_choice(here: Here, kind: str, value: int) -> Answer | Need:
             return choose_group(here, value)
         case "at":
             return choose_minute(here, value)
+        case "got":
+            return _take_question(here, polling.with_got_it(here.draft))
+        case "plain":
+            return _take_question(here, polling.without(here.draft))
         case "leave":
             return let_go(here, "left")
         case _:
@@ -321,6 +347,8 @@ def _take_preview_choice(here: Here, kind: str, preview: int) -> Answer | Need:
             return go_on(here.with_draft(text=""))
         case "time":
             return ask_when(here)
+        case "ask":
+            return _ask_for_answers(here)
         case _:
             return confirm(here, again=kind == "again" and draft.step == "again")
 
@@ -331,7 +359,7 @@ def _stale(here: Here, key: str) -> Answer | Need:
     return go_on(said) if here.draft.id else said.say(here.voice("closed"))
 
 
-def take_typed(here: Here, typed: str) -> Answer | Need:
+def take_typed(here: Here, typed: str) -> Answer | Need:  # noqa: PLR0911 - one line per step
     """Typed words, as the answer to the open question."""
     chosen = pick(typed, _open_choices(here))
     if chosen is not None:
@@ -347,12 +375,17 @@ def take_typed(here: Here, typed: str) -> Answer | Need:
             return choose_group(here, group) if group else _ask_group(here.with_draft(here.voice("refused.group")))
         case "when":
             return _take_moment(here, typed)
+        case "ask":
+            return _take_question(here, polling.take(here.draft, typed))
         case _:
             return _typed_at_the_end(here, typed)
 
 
 def _typed_at_the_end(here: Here, typed: str) -> Answer | Need:
-    """At the end another time may be typed; anything else brings the question again."""
+    """At the end another time may be typed, or what the announcement shall ask; anything else brings the question again."""
+    question = polling.typed_at_preview(here.draft, typed, here.turn.now, here.turn.person.zone)
+    if question is not None:
+        return _take_question(here, question)
     if isinstance(read_moment(typed, here.turn.now, here.turn.person.zone), Moment):
         return _take_moment(here, typed)
     again = here.with_draft(here.voice("refused.choice"))

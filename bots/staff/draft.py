@@ -5,11 +5,16 @@ from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from bots.effects import Poll
+
 _VERSION = 1
 #: A draft that rested longer is not taken up by chance words: the bot asks first.
 _RESTS_AFTER = timedelta(hours=2)
 #: A preview that is older is shown anew before it is confirmed (its forecast is no longer true).
 _PREVIEW_HOLDS = timedelta(minutes=10)
+
+#: What a draft asks its readers for: a tap that says "got it", or one of several options.
+GOT, POLL = "got", "poll"
 
 #: The minute that stands for "at once".
 NOW = 0
@@ -31,10 +36,21 @@ class Draft:
     course: int = 0  # chosen where the person leads in several
     day: str = ""  # the day for which that choice holds
     done: int = 0  # the last preview that was confirmed
+    asks: str = ""  # GOT, POLL, or nothing
+    options: str = ""  # of a poll, one a line
+    until: int = 0  # minute at which it closes; 0: by itself
+    follow: int = 0  # the announcement whose silent readers would be asked once more
+    words: str = ""  # in these words; empty: in its own
+    nudge: int = 0  # id of the follow-up that may be confirmed
 
     def at(self) -> datetime | None:
         """When it shall go out; None for at once."""
         return None if self.minute in (NOW, -1) else datetime.fromtimestamp(self.minute * 60, UTC)
+
+    def poll(self) -> Poll | None:
+        """What it asks its readers."""
+        until = datetime.fromtimestamp(self.until * 60, UTC) if self.until else None
+        return Poll(tuple(self.options.split("\n")) if self.asks == POLL else (), until) if self.asks else None
 
     def rests(self, now: datetime) -> bool:
         """Whether it has been left alone for so long that its author may have forgotten it."""

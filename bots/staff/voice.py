@@ -20,6 +20,8 @@ _MOST_PREVIEW_BYTES = 900
 #: Room that lists leave: for the line that counts what was cut, and for the one that reminds of an open draft.
 _SPARE_BYTES = 240
 
+_NOTHING = Words("")
+
 
 @dataclass(frozen=True)
 class Voice:
@@ -41,6 +43,14 @@ class Voice:
     def joined(self, parts: Iterable[Words]) -> Words:
         """Several words in a row, with this language's comma."""
         return Words(self("comma").join(parts))
+
+    def names(self, names: list[str], total: int, most: int) -> Words:
+        """As many of these names as fit into `most` bytes, of `total` people."""
+        shown = [named(name) for name in names]
+        while shown and size(self("who.between").join(shown)) > most:
+            shown.pop()
+        listed = Words(self("who.between").join(shown))
+        return listed if len(shown) == total else self("follow.names_cut", names=listed, count=total - len(shown))
 
 
 def voice_for(texts: Texts, turn: Turn) -> Voice:
@@ -75,18 +85,18 @@ def preview_choices(voice: Voice, draft: Draft) -> tuple[Choice, ...]:
         voice.choice("confirm", f"ok.{own}"),
         voice.choice("change_text", f"text.{own}"),
         voice.choice("change_time", f"time.{own}"),
+        voice.choice("change_answers" if draft.asks else "answers", f"ask.{own}"),
         voice.choice("leave", f"leave.{short(draft.id)}"),
     )
 
 
-def preview(voice: Voice, draft: Draft, group_name: str, forecast: ReachForecast, before: Words | None) -> Message:
-    """What will be sent, to whom, when, and whom it will find; the text is clipped where it must be."""
+def preview(voice: Voice, draft: Draft, group_name: str, forecast: ReachForecast, before: Words | None, asks: Words = _NOTHING) -> Message:
+    """What will be sent, to whom, when, what it asks, and whom it will find; the text is clipped where it must be."""
     choices = preview_choices(voice, draft)
+    below = Words("\n".join(filter(None, (asks, forecast_words(voice, forecast)))))
 
     def message(text: str) -> Message:
-        words = voice(
-            "preview", group=named(group_name), when=when(voice, draft.at()), text=Words(text), forecast=forecast_words(voice, forecast)
-        )
+        words = voice("preview", group=named(group_name), when=when(voice, draft.at()), text=Words(text), forecast=below)
         return Message(_after(before, words), choices)
 
     whole = inert(draft.text)
@@ -153,8 +163,11 @@ def _possible(voice: Voice, each: AnnouncementSummary) -> Iterator[Choice]:
         yield voice.choice("who", f"who.{short(each.id)}", number=each.number)
 
 
-def progress_words(voice: Voice, progress: Progress, *, going: bool) -> Message:
-    """How far an announcement went: counts that add up, then who has not got it, by reason. `going`: more happens by itself."""
+def progress_words(voice: Voice, progress: Progress, *, going: bool, leave: int = 0) -> Message:
+    """How far an announcement went: counts that add up, then who has not got it, by reason. `going`: more happens by itself.
+
+    `leave`: bytes that stay free for what stands below.
+    """
     states = voice.joined(voice("who.state", state=Words(state), count=count) for state, count in progress.by_state)
     head = voice(
         "who.head",
@@ -166,8 +179,8 @@ def progress_words(voice: Voice, progress: Progress, *, going: bool) -> Message:
     )
     choices = (refresh(voice, progress.id),)
     ending = (voice("who.going"),) if going else ()
-    space = room(Message(Words("\n".join((head, *ending))), choices)) - _SPARE_BYTES
-    return Message(Words("\n".join((head, *_by_reason(voice, progress.unreached, space), *ending))), choices)
+    space = room(Message(Words("\n".join((head, *ending))), choices)) - _SPARE_BYTES - leave
+    return Message(Words("\n".join((head, *by_reason(voice, progress.unreached, space), *ending))), choices)
 
 
 def refresh(voice: Voice, id_: int) -> Choice:
@@ -175,35 +188,35 @@ def refresh(voice: Voice, id_: int) -> Choice:
     return voice.choice("who_again", f"who.{short(id_)}")
 
 
-def _by_reason(voice: Voice, unreached: tuple[Unreached, ...], most: int) -> list[Words]:
-    """One line per reason with the names after it, in at most `most` bytes; whoever is left out is counted."""
+def by_reason(voice: Voice, unreached: tuple[Unreached, ...], most: int, kind: str = "who") -> list[Words]:
+    """One line per reason with the names after it, in at most `most` bytes; whoever is left out is counted. `kind`: who, or answer."""
     people: dict[str, list[Words]] = {}
     for each in unreached:
         people.setdefault(each.reason, []).append(named(each.name))
     lines: dict[str, Words] = {}
     for reason, names in people.items():
-        line = _reason_line(voice, reason, names, 0)
+        line = _reason_line(voice, reason, names, 0, kind)
         if size(line) + 1 > most:
             break
         lines[reason], most = line, most - size(line) - 1
     for reason in sorted(lines, key=lambda reason: len(people[reason])):  # a long list does not push out the names of the few
-        line = _fullest(voice, reason, people[reason], most + size(lines[reason]))
+        line = _fullest(voice, reason, people[reason], most + size(lines[reason]), kind)
         lines[reason], most = line, most + size(lines[reason]) - size(line)
     left_out = sum(len(names) for reason, names in people.items() if reason not in lines)
     return [*lines.values(), *([voice("who.more", count=left_out)] if left_out else [])]
 
 
-def _fullest(voice: Voice, reason: str, names: list[Words], most: int) -> Words:
+def _fullest(voice: Voice, reason: str, names: list[Words], most: int, kind: str) -> Words:
     """The line of a reason with as many names as fit."""
     fitting = min(sum(1 for each in names if each), most // 3)
-    while fitting and size(_reason_line(voice, reason, names, fitting)) > most:
+    while fitting and size(_reason_line(voice, reason, names, fitting, kind)) > most:
         fitting -= 1
-    return _reason_line(voice, reason, names, fitting)
+    return _reason_line(voice, reason, names, fitting, kind)
 
 
-def _reason_line(voice: Voice, reason: str, names: list[Words], shown: int) -> Words:
+def _reason_line(voice: Voice, reason: str, names: list[Words], shown: int, kind: str) -> Words:
     """How many, why, and the first `shown` names. People beyond those that the application named have an empty name."""
-    line = voice("who.reason", count=len(names), reason=Words(clip(inert(reason), 120)))
+    line = voice(f"{kind}.reason", count=len(names), reason=Words(clip(inert(reason), 120)))
     if not shown:
         return line
     listed = Words(voice("who.between").join([each for each in names if each][:shown]))

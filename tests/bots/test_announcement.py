@@ -8,8 +8,10 @@ import pytest
 
 import bots
 from bots.announcement import create
+from bots.choices import number_of
 from bots.clipping import room, size
-from bots.effects import Answer
+from bots.effects import Answer, Say
+from bots.facts import Asked, AskedBy, Facts, LastAsked
 from bots.texts import Words, load_texts
 from bots.turns import Followed, Occasion, OccasionKind, Person, Pressed, Role, Sent, Tapped, Turn, Wrote
 
@@ -89,7 +91,11 @@ def test_an_alert_is_not_this_bots_occasion() -> None:
     "event", [Wrote("公告"), Wrote("带毯子"), Sent("image"), Followed(), Pressed("announcement.x"), Tapped("announcement.x", "x")]
 )
 @pytest.mark.parametrize("role", list(Role))
-def test_it_wants_and_does_nothing(event: Any, role: Role) -> None:
-    turn = Turn(event, Person("李老师", "zh", "Asia/Shanghai"), AT)
+def test_it_wants_nothing_and_hears_nothing_where_nothing_was_asked(event: Any, role: Role) -> None:
+    turn = Turn(event, Person("李老师", "zh", "Asia/Shanghai"), AT, facts=Facts({LastAsked(): Asked(), AskedBy(number_of("x")): Asked()}))
     assert not BOT.wants(turn)
-    assert BOT.answer(turn) == Answer(())
+    assert not BOT.hears(turn)
+    answer = BOT.answer(turn)
+    assert isinstance(answer, Answer)
+    assert [type(effect) for effect in answer.effects] == [Say], "nothing is done"
+    assert answer.memory is None

@@ -20,6 +20,7 @@ hello|hi|老师好|谢谢|今天有点累|累死了|笑死|想死|我不想活�
 退课|删除我的数据|withdraw|delete my data|unsubscribe|提问|分享|打卡|问卷|练习|作业
 练习提醒|定时练习|practice prompt|练习提醒：晚安|练习提醒 每天 8点|提醒列表|my prompts|暂停提醒|暂停提醒 5|恢复提醒
 恢复提醒 5|改提醒 5|取消提醒 5|pause prompt 5|cancel prompt 5|提醒我|晚点提醒我
+催一下|催一下 12|催 12：快选|截止 12|follow up 12|follow up 23|close 12|收到|投票 北京 郑州|北京
 菜单|menu|help me|救命|？|?|…|😀|12345
 """
 WORDS = _WORDS.strip().replace("\n", "|").split("|")

@@ -87,6 +87,13 @@ def _is_announcements(state: State, fact: Fact) -> bool:
     return len(_to(state, fact)) == (0 if fact["count"] == "no" else int(fact["count"]))
 
 
+def _is_chose(state: State, fact: Fact) -> bool:
+    each = next(each for each in state.announcements if str(each.number) == fact["number"])
+    place = each.answers.get(fact["person"], 0)
+    options = each.poll.options if each.poll else ()
+    return fact["option"] == ("nothing" if not place else options[place - 1] if options else "got it")
+
+
 def _is_waits(state: State, fact: Fact) -> bool:
     return bool(state.waiting(fact["person"])) == (fact["what"] == "something")
 
@@ -158,6 +165,7 @@ _CHECKS: Mapping[str, Callable[[State, Fact], bool]] = {
     "none_planned": _is_none_planned,
     "outcome": _is_outcome,
     "announcements": _is_announcements,
+    "chose": _is_chose,
     "waits": _is_waits,
     "stands": _is_stands,
     "answered": _is_answered,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from bots.effects import Message
+from bots.effects import Message, Poll
 from bots.recurrence import Rule
 from bots.turns import ANNOUNCERS, Occasion, Role
 from tests.dialogues.playing import TEN_SECONDS, Shown
@@ -63,6 +63,8 @@ class Delivery:
     reason: str = ""
     stale_at: datetime | None = None
     prompt: int | None = None
+    follows: int | None = None  # the announcement to which an answer is asked for once more
+    made: datetime | None = None
 
     def settle(self, state: str, reason: str) -> None:
         self.state, self.reason = state, reason
@@ -79,6 +81,10 @@ class Announcement:
     made: datetime
     draft: int
     state: str = "planned"
+    poll: Poll | None = None
+    closes_at: datetime | None = None
+    poll_closed: bool = False
+    answers: dict[str, int] = field(default_factory=dict)  # the option's place, by person
 
 
 @dataclass
@@ -218,6 +224,10 @@ class Someone:
 
     def floor(self) -> str | None:
         return next((bot for bot, memory in reversed(self.memories.items()) if memory.open), None)
+
+    def rests(self, bot: str) -> bool:
+        """Whether this bot has something open, in no hurry."""
+        return self.floor() == bot and self.memories[bot].rests
 
     def busy(self) -> bool:
         return any(memory.open and not memory.rests for memory in self.memories.values())

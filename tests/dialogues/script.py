@@ -241,6 +241,7 @@ FACTS = {
     "none_planned": r"no announcement to (?P<group>.+) planned",
     "outcome": r"announcement to (?P<group>.+) (?P<outcome>went out|was cancelled|was missed)",
     "announcements": r"(?P<count>no|\d+) announcements? to (?P<group>.+)",
+    "chose": r"(?P<person>\S+) chose (?P<option>.+) of announcement (?P<number>\d+)",
     "waits": r"(?P<what>something|nothing) waits for (?P<person>\S+)",
     "stands": rf"(?P<person>\S+) stands at {_STANDS} in (?P<wave>.+)",
     "answered": r"(?P<person>\S+) answered (?P<instrument>\w+) of (?P<wave>[^:]+): (?P<answers>.+)",

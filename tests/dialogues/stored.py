@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app import ids, people
+from app import ids, people, polls
 from app.db import Tx
 from app.keyring import Keyring
 from app.models import (
@@ -21,6 +21,7 @@ from app.models import (
     Membership,
     Participant,
     Person,
+    PollAnswer,
     Prompt,
     PromptGroup,
     Schedule,
@@ -169,6 +170,14 @@ def _is_announcements(rows: Rows, fact: Fact) -> bool:
     return len(rows.found(_to(fact, Schedule.id))) == (0 if fact["count"] == "no" else int(fact["count"]))
 
 
+def _is_chose(rows: Rows, fact: Fact) -> bool:
+    schedule_id = rows.found(sa.select(Schedule.id).where(Schedule.number == int(fact["number"])))[0]
+    query = sa.select(PollAnswer.choice).where(PollAnswer.schedule_id == schedule_id, PollAnswer.person_id == rows.person(fact))
+    place = next(iter(rows.found(query)), 0)
+    options = polls.options_of(rows.tx, rows.keyring, polls.find(rows.tx, schedule_id))
+    return fact["option"] == ("nothing" if not place else options[place - 1] if options else "got it")
+
+
 def _is_waits(rows: Rows, fact: Fact) -> bool:
     waiting = rows.found(sa.select(Delivery.id).where(Delivery.person_id == rows.person(fact), Delivery.state.in_(OPEN)))
     return bool(waiting) == (fact["what"] == "something")
@@ -244,6 +253,7 @@ CHECKS: Mapping[str, Callable[[Rows, Fact], bool]] = {
     "none_planned": _is_none_planned,
     "outcome": _is_outcome,
     "announcements": _is_announcements,
+    "chose": _is_chose,
     "waits": _is_waits,
     "stands": _is_stands,
     "answered": _is_answered,

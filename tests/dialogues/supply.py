@@ -9,6 +9,7 @@ from bots.encouragement.shelf import GivenWord, WarmWords
 from bots.facts import (
     Announcements,
     AnnouncementSummary,
+    AskedBy,
     Calendar,
     CourseResources,
     EqualAnnouncement,
@@ -16,6 +17,7 @@ from bots.facts import (
     Invitation,
     InvitationFound,
     InvitationState,
+    LastAsked,
     NewCode,
     Planned,
     Progress,
@@ -28,7 +30,7 @@ from bots.prompt.plans import Calendars, Prompts
 from bots.questionnaire.sheets import AnswerPage
 from bots.texts import load_texts
 from bots.turns import Role
-from tests.dialogues import encouraging, prompts
+from tests.dialogues import encouraging, polls, prompts
 from tests.dialogues.rows import Announcement, Code, Delivery, Someone, State, quiet_until
 
 #: What the application says of deliveries: states and reasons.
@@ -38,6 +40,7 @@ _HOUR, _TEN_MINUTES = timedelta(hours=1), timedelta(minutes=10)
 
 
 def load(state: State, person: str, request: Fact[Any]) -> object:  # noqa: C901, PLR0911, PLR0912 - one branch per fact
+
     match request:
         case Invitation(code=code):
             return _look_up(state, person, code)
@@ -49,6 +52,10 @@ def load(state: State, person: str, request: Fact[Any]) -> object:  # noqa: C901
             return _progress(state, person, id_)
         case EqualAnnouncement(group=group, text=text):
             return _said_before(state, group, text)
+        case AskedBy(id=id_):
+            return polls.asked_by(state, person, id_)
+        case LastAsked():
+            return polls.last_asked(state, person)
         case AnswerPage(assignment=id_):
             mine = any(each.id == id_ and each.person == person for each in state.assigned)
             return "https://tongban.example/q/token" if mine else ""
@@ -166,7 +173,7 @@ def _progress(state: State, person: str, id_: int) -> Progress:
     counts = [(name, [one.state for one in own].count(name)) for name in ("ready", "sent", "waiting", "cancelled", "unreachable")]
     states = tuple((str(WORDS.fill(f"state.{name}", language)), count) for name, count in counts if count)
     late = tuple(_unreached(state, one, language) for one in sorted(own, key=lambda one: one.state) if one.state != "sent")
-    return Progress(id_, each.number, each.group.name, " ".join(each.text.split())[:24], len(own), states, late)
+    return Progress(id_, each.number, each.group.name, " ".join(each.text.split())[:24], len(own), states, late, polls.result(state, each))
 
 
 def _unreached(state: State, one: Delivery, language: str) -> Unreached:

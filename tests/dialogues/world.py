@@ -1,26 +1,29 @@
 """A world made of memory, in which transcripts are played against the bots alone: supplies facts, applies effects, lets time pass."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from typing import Any, assert_never
 
 from bots import Bot, patient
 from bots.clipping import room
-from bots.conversation import who_answers
+from bots.conversation import who_answers, who_listens
 from bots.effects import (
     AcknowledgeFlag,
     Announce,
     Answer,
+    AnswerPoll,
     BeginAssignment,
     CancelAnnouncement,
     CancelPrompt,
     ChangePrompt,
+    ClosePoll,
     Consent,
     CountGuess,
     Decline,
     Effect,
+    FollowUp,
     HandIn,
     Join,
     KeepWarmPlan,
@@ -55,7 +58,6 @@ from bots.turns import (
     Followed,
     Left,
     Membership,
-    Occasion,
     OccasionKind,
     Person,
     Pressed,
@@ -66,15 +68,13 @@ from bots.turns import (
     Turn,
     Wrote,
 )
-from tests.dialogues import encouraging, holding, prompts, questionnaires, script, supply
+from tests.dialogues import encouraging, holding, polls, prompts, questionnaires, script, supply
+from tests.dialogues.passing import NEXT_ALERT, Passing
 from tests.dialogues.playing import TEN_SECONDS, Shown
-from tests.dialogues.rows import Announcement, Code, Course, Delivery, Flag, Group, Memory, Refused, Someone, State, quiet_until
+from tests.dialogues.rows import Announcement, Code, Course, Flag, Group, Memory, Refused, Someone, State
 from tests.dialogues.script import Beginning, Taps
 
-_WINDOW, _ALLOWANCE = timedelta(hours=48), 5
-_TAP_WINDOW, _TAP_ALLOWANCE = timedelta(minutes=1), 3
 _QUIET_FROM, _QUIET_UNTIL = time(22), time(8)
-_NEXT_ALERT = timedelta(minutes=15)
 _GUESSES = 5
 _HOUR, _TEN_MINUTES = timedelta(hours=1), timedelta(minutes=10)
 
@@ -86,11 +86,13 @@ class World:
         self._bots = {bot.name: bot for bot in bots}
         self._seed = seed
         self._is = State(datetime(2026, 11, 23, tzinfo=UTC))
+        self._time = Passing(self._is, self._bots)
 
     # The stage ------------------------------------------------------------------------------------------------------------------
 
     def set_up(self, beginning: Beginning, at: datetime) -> None:
         is_ = self._is = State(at.astimezone(UTC))
+        self._time = Passing(is_, self._bots)
         for there in beginning.courses:
             is_.courses.append(
                 Course(
@@ -130,7 +132,7 @@ class World:
 
     def advance(self, to: datetime) -> None:
         self._forget_reached()
-        self._let_pass(to.astimezone(UTC))
+        self._time.let_pass(to.astimezone(UTC))
 
     def act(self, person: str, act: script.Act) -> Shown | None:
         self._forget_reached()
@@ -141,7 +143,7 @@ class World:
             self._leave(person)
         else:
             shown = self._take(person, event)
-        self._let_pass(self._is.now + TEN_SECONDS)
+        self._time.let_pass(self._is.now + TEN_SECONDS)
         return shown
 
     def reached(self, person: str) -> Sequence[Shown]:
@@ -183,10 +185,10 @@ class World:
     def _take(self, person: str, event: Event) -> Shown | None:
         someone = self._is.people[person]
         someone.follows = True
-        self._note_traffic(someone, typed=isinstance(event, Wrote | Sent))
+        self._time.note_traffic(someone, typed=isinstance(event, Wrote | Sent))
         seen = Facts({OpenAssignments(): questionnaires.open_of(self._is, person)})
         turn = Turn(event, self._view(person), self._is.now, facts=seen, seed=self._seed)
-        bot = who_answers(self._bots, turn, someone.floor())
+        bot, turn = self._heard(person, who_answers(self._bots, turn, someone.floor()), turn)
         answer, said = self._ask_and_apply(person, bot, self._as_seen_by(bot.name, turn, someone))
         someone = self._is.people[person]  # a refusal has put an older copy of everything in place
         someone.memories.pop(bot.name, None)
@@ -197,6 +199,14 @@ class World:
         if not said:
             return None
         return Shown("\n\n".join(each.text for each in said), tuple(choice.label for each in said for choice in each.choices))
+
+    def _heard(self, person: str, bot: Bot, turn: Turn) -> tuple[Bot, Turn]:
+        """Who answers instead, because the words answer what it asked by itself."""
+        for each in who_listens(self._bots, turn, bot, rests=self._is.people[person].rests(bot.name)):
+            seen = replace(turn, facts=Facts({**turn.facts.loaded, each.heeds: supply.load(self._is, person, each.heeds)}))
+            if each.hears(seen):
+                return each, seen
+        return bot, turn
 
     def _as_seen_by(self, name: str, turn: Turn, someone: Someone) -> Turn:
         memory = someone.memories.get(name)
@@ -209,7 +219,7 @@ class World:
             return []
         waiting, ends = someone.floor(), any(isinstance(effect, Pause | Withdraw) for effect in answer.effects)
         again = [] if ends or waiting in (None, bot) else self._again(self._as_seen_by(waiting, turn, someone), waiting, said)
-        return again + ([] if someone.busy() else self._board(person))
+        return again + ([] if someone.busy() else self._time.board(person))
 
     def _again(self, turn: Turn, waiting: str, said: Sequence[Message]) -> list[Message]:
         bot = patient(self._bots[waiting])
@@ -223,11 +233,12 @@ class World:
             return answer, self._apply_all(person, answer.effects)
         except Refused as refusal:
             self._is = before
+            self._time = Passing(before, self._bots)
             answer = self._ask(person, bot, replace(turn, refusal=str(refusal)))
             return answer, self._apply_all(person, answer.effects)
 
     def _ask(self, person: str, bot: Bot, turn: Turn) -> Answer:
-        loaded: dict[Fact[Any], Any] = {OpenAssignments(): turn.facts.get(OpenAssignments())}
+        loaded: dict[Fact[Any], Any] = dict(turn.facts.loaded)
         for _ in range(3):
             answer = bot.answer(replace(turn, facts=Facts(dict(loaded))))
             if not isinstance(answer, Need):
@@ -286,6 +297,7 @@ class World:
                 someone.withdrew = "go" if erase else "stay"
                 questionnaires.withdraw(self._is, person, erase=erase)
                 prompts.withdraw(self._is, person)
+                polls.forget(self._is, person)
                 self._stop_deliveries(person, "cancelled", "withdrew")
             case RaiseFlag(rule=rule):
                 self._raise_flag(person, rule)
@@ -295,20 +307,19 @@ class World:
                 self._announce(person, effect)
             case CancelAnnouncement(id=id_):
                 self._cancel(person, id_)
+            case AnswerPoll() | ClosePoll() | FollowUp():
+                for each, reader, gaps in polls.apply(self._is, person, effect):
+                    self._time.deliver(reader, OccasionKind.FOLLOW_UP, "announcement", gaps, follows=each.id, stale_at=each.closes_at)
             case Record() | BeginAssignment() | HandIn() | Decline() | RemindLater():
                 questionnaires.apply(self._is, person, effect)
-                self._post(encouraging.after(self._is, person, effect) if isinstance(effect, HandIn) else ())
+                self._time.post(encouraging.after(self._is, person, effect) if isinstance(effect, HandIn) else ())
             case Thank() | ProposeWords() | SettleWords() | KeepWarmPlan():
-                self._post(encouraging.apply(self._is, person, effect))
+                self._time.post(encouraging.apply(self._is, person, effect))
             case PlanPrompt() | ChangePrompt() | PausePrompt() | ResumePrompt() | CancelPrompt():
                 prompts.apply(self._is, person, effect)
             case _:
                 assert_never(effect)
         return None
-
-    def _post(self, letters: Sequence[encouraging.Letter]) -> None:
-        for letter in letters:
-            self._deliver(letter.person, letter.kind, "encouragement", letter.details, stale_at=letter.stale_at)
 
     def _join(self, someone: Someone, code: str) -> None:
         found = self._is.code(code)
@@ -339,11 +350,14 @@ class World:
             raise Refused("long")
         if effect.at is not None and effect.at < self._is.now:
             raise Refused("past")
+        polls.check(effect, self._is.now)
         if any(each.draft == effect.draft for each in self._is.announcements):
             return
         number = 1 + sum(each.group.course is group.course for each in self._is.announcements)
         at = effect.at or self._is.now
-        self._is.announcements.append(Announcement(self._is.new_id(), number, person, group, effect.text, at, self._is.now, effect.draft))
+        made = Announcement(self._is.new_id(), number, person, group, effect.text, at, self._is.now, effect.draft)
+        polls.declare(made, effect)
+        self._is.announcements.append(made)
 
     def _cancel(self, person: str, id_: int) -> None:
         each = next((one for one in self._is.announcements if one.id == id_), None)
@@ -358,7 +372,7 @@ class World:
 
     def _raise_flag(self, person: str, rule: str) -> None:
         encouraging.hold_back(self._is, person)
-        standing = [each for each in self._is.flags if each.person == person and not each.taker and each.at > self._is.now - _NEXT_ALERT]
+        standing = [each for each in self._is.flags if each.person == person and not each.taker and each.at > self._is.now - NEXT_ALERT]
         if standing:
             return
         own = self._is.people[person].memberships
@@ -383,127 +397,3 @@ class World:
         someone = self._is.people[person]
         someone.follows, someone.typed_left, someone.tapped_left = False, 0, 0
         self._stop_deliveries(person, "unreachable", "unfollowed")
-
-    # Time and deliveries --------------------------------------------------------------------------------------------------------
-
-    def _let_pass(self, to: datetime) -> None:
-        while (due := self._next_due()) is not None and due <= to:
-            self._is.now = max(self._is.now, due)
-            self._fire()
-        self._is.now = max(self._is.now, to)
-
-    def _next_due(self) -> datetime | None:
-        held = quiet_until(self._is.now) or self._is.now
-        moments = [each.at for each in self._is.announcements if each.state == "planned"]
-        moments += [moment for moment in [questionnaires.next_due(self._is), encouraging.next_due(self._is)] if moment is not None]
-        moments += [each.next_at for each in self._is.prompts if each.next_at is not None]
-        moments += [each.next_alert for each in self._is.flags if each.next_alert is not None and self._is.on_call]
-        moments += [self._is.now if each.urgent else held for each in self._is.deliveries if each.state == "ready"]
-        return min(moments, default=None)
-
-    def _fire(self) -> None:
-        for flag in self._is.flags:
-            if flag.next_alert is not None and flag.next_alert <= self._is.now:
-                self._alert(flag)
-        for each in self._is.announcements:
-            if each.state == "planned" and each.at <= self._is.now:
-                self._go_out(each)
-        for letter in questionnaires.go_on(self._is):
-            self._deliver(letter.person, letter.kind, "questionnaire", letter.details, stale_at=letter.stale_at)
-        self._post(encouraging.go_on(self._is))
-        for mail in prompts.go_on(self._is):
-            self._deliver(mail.person, mail.kind, "prompt", mail.details, stale_at=mail.stale_at, prompt=mail.prompt)
-        for delivery in self._is.deliveries:
-            if delivery.state == "ready" and not delivery.urgent and quiet_until(self._is.now) is not None:
-                self._hold(delivery)
-            elif delivery.state == "ready":
-                self._send(delivery)
-
-    def _alert(self, flag: Flag) -> None:
-        called = self._is.on_call[flag.step % len(self._is.on_call)]
-        flag.step += 1
-        flag.next_alert = self._is.now + _NEXT_ALERT
-        details = {
-            "flag": flag.number,
-            "course": flag.course.title if flag.course else None,
-            "person": self._is.people[flag.person].name,
-            "rule": flag.rule,
-            "at": flag.at,
-            "step": flag.step,
-        }
-        self._deliver(called, OccasionKind.ALERT, "safety", details, urgent=True)
-
-    def _go_out(self, each: Announcement) -> None:
-        if not self._is.may_announce(each.author, each.group):
-            each.state = "missed"
-            report = {"reason": "role", "number": each.number, "group_name": each.group.name, "at": each.at}
-            self._deliver(each.author, OccasionKind.REPORT, "announcement", report)
-            return
-        each.state = "done"
-        author = self._is.people[each.author]
-        role = min(role.value for group, role in author.memberships if group is each.group or role is Role.ADMINISTRATOR)
-        details = {
-            "text": each.text,
-            "group_name": each.group.name,
-            "author_name": author.name or "",
-            "author_role": role,
-            "course_title": each.group.course.title,
-        }
-        for person in self._is.audience(each.group, each.author):
-            self._deliver(person, OccasionKind.ANNOUNCEMENT, "announcement", details, announcement=each.id)
-
-    def _deliver(
-        self,
-        person: str,
-        kind: OccasionKind,
-        bot: str,
-        details: Mapping[str, Any],
-        *,
-        announcement: int | None = None,
-        urgent: bool = False,
-        stale_at: datetime | None = None,
-        prompt: int | None = None,
-    ) -> None:
-        someone = self._is.people[person]
-        occasion = Occasion(kind, someone.language, details, someone.zone, someone.name)
-        self._is.deliveries.append(Delivery(person, announcement, bot, occasion, urgent, stale_at=stale_at, prompt=prompt))
-
-    def _hold(self, delivery: Delivery) -> None:
-        """Quiet hours hold what can go at all."""
-        if self._is.people[delivery.person].paused or not self._is.people[delivery.person].follows:
-            self._send(delivery)
-        else:
-            delivery.settle("ready", "quiet_hours")
-
-    def _send(self, delivery: Delivery) -> None:
-        someone = self._is.people[delivery.person]
-        way = self._is.way(someone, self._is.now)
-        if someone.paused and not delivery.urgent:
-            delivery.settle("cancelled", "paused")
-            return
-        if not someone.follows:
-            delivery.settle("unreachable", "unfollowed")
-            return
-        if way != "now":
-            delivery.settle("waiting", "window_closed")
-            return
-        someone.typed_left, someone.tapped_left = max(0, someone.typed_left - 1), max(0, someone.tapped_left - 1)
-        message = self._compose(delivery)
-        someone.shown.append(message)
-        someone.reached.append(Shown(message.text, tuple(choice.label for choice in message.choices)))
-
-    def _compose(self, delivery: Delivery) -> Message:
-        delivery.settle("sent", "")
-        if delivery.occasion.kind is OccasionKind.INVITATION:
-            questionnaires.delivered(self._is, delivery.person, delivery.occasion.details["wave"])
-        return self._bots[delivery.bot].compose(delivery.occasion)
-
-    def _board(self, person: str) -> list[Message]:
-        """What waited for this person, and rides at the end of the answer."""
-        return [self._compose(each) for each in self._is.waiting(person)]
-
-    def _note_traffic(self, someone: Someone, *, typed: bool) -> None:
-        if typed:
-            someone.typed_until, someone.typed_left = self._is.now + _WINDOW, _ALLOWANCE
-        else:
-            someone.tapped_until, someone.tapped_left = self._is.now + _TAP_WINDOW, _TAP_ALLOWANCE
