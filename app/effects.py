@@ -106,7 +106,15 @@ def _count_guess(tx: Tx, person_id: int, now: datetime) -> None:
 
 def _announce(tx: Tx, tools: Tools, person_id: int, effect: Announce, now: datetime) -> None:
     schedules.plan_announcement(
-        tx, tools.keyring, author_id=person_id, group_id=effect.group, text=effect.text, at=effect.at, draft=effect.draft, now=now
+        tx,
+        tools.keyring,
+        author_id=person_id,
+        group_id=effect.group,
+        text=effect.text,
+        at=effect.at,
+        draft=effect.draft,
+        by_mass=effect.by_mass,
+        now=now,
     )
 
 

@@ -127,13 +127,15 @@ class AcknowledgeFlag:
 class Announce:
     """Send words to a group, at once (`at` None) or later. `draft` makes a double confirmation harmless.
 
-    Refused with "role" (no longer leader there), "past", "long" or "empty".
+    `by_mass`: as one mass send of each reader's four a month; the large group only, and only because its author chose so.
+    Refused with "role" (no longer leader there), "past", "long", "empty" or "mass" (not the large group).
     """
 
     group: int
     text: str
     at: datetime | None
     draft: int
+    by_mass: bool = False
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from app.models.columns import Id, Moment, Table
 from app.models.courses import ConsentGiven, Course, Group, Invitation, Membership, Participant, Screening
 from app.models.deliveries import Attempt, Broadcast, Delivery, Firing, Receipt, Schedule, stands
 from app.models.flags import Alert, Contact, Flag, OnCall
+from app.models.masses import Mass, Tag, TagMember
 from app.models.people import Allowance, Conversation, Guess, Identity, InboxItem, Person, Quarantined
 from app.models.questionnaires import Assignment, AssignmentChange, GivenAnswer, Sheet, Wave, Wording
 
@@ -42,6 +43,7 @@ __all__ = [
     "Identity",
     "InboxItem",
     "Invitation",
+    "Mass",
     "Membership",
     "Moment",
     "OnCall",
@@ -54,6 +56,8 @@ __all__ = [
     "Screening",
     "Sheet",
     "Table",
+    "Tag",
+    "TagMember",
     "Wave",
     "Wording",
     "stands",

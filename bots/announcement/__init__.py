@@ -6,7 +6,7 @@ from bots.facts import Need
 from bots.texts import Texts, Words
 from bots.turns import Occasion, OccasionKind, Turn
 
-_REASONS = frozenset(("late", "role", "restored", "cancelled", "done"))
+_REASONS = frozenset(("late", "role", "restored", "cancelled", "done", "mass", "mass_failed", "mass_lost"))
 
 
 def create(texts: Texts) -> "AnnouncementBot":
@@ -34,8 +34,8 @@ class AnnouncementBot:
         """The words of an announcement, of a report to its author, or of the rest of a message that was too long.
 
         Details of an ANNOUNCEMENT: text, group_name, author_name, author_role. Of a REPORT: reason ("late", "role", "restored",
-        "cancelled", "done"; any other is told without a why), number, group_name, at; and reached, total where it is "done". Of a
-        CONTINUATION: text, passed on as it is, thus made inert before. Raises `LookupError` for an ALERT.
+        "cancelled", "done", "mass", "mass_failed", "mass_lost"; any other is told without a why), number, group_name, at; and reached,
+        total where it is "done". Of a CONTINUATION: text, passed on as it is, thus made inert before. Raises `LookupError` for an ALERT.
         """
         match occasion.kind:
             case OccasionKind.ANNOUNCEMENT:

@@ -81,6 +81,8 @@ def _refused(here: Here, refusal: str) -> Answer | Need:
             return ask_when(here.with_draft(here.voice("moment.past")))
         case "long" | "empty":
             return go_on(here.with_draft(here.voice("refused.text"), text=""))
+        case "mass":
+            return go_on(here.with_draft(here.voice("refused.mass"), mass=False))
         case "gone":
             return _kept(here, here.voice("cancel.gone"))
         case _:

@@ -226,7 +226,9 @@ def _show_preview(here: Here) -> Answer | Need:
     code, forecast = here.turn.facts.get(NewCode("preview")), here.turn.facts.get(reach)
     if code is None or forecast is None:
         return Need(NewCode("preview"), reach)
-    shown = here.with_draft(step="preview", preview=code, shown=int(here.turn.now.timestamp()))
+    massable = forecast.mass is not None and forecast.mass.reached > 0
+    way = {"massable": massable, "mass": here.draft.mass and massable}
+    shown = here.with_draft(step="preview", preview=code, shown=int(here.turn.now.timestamp()), **way)
     group = next(each.group_name for each in _groups(here) if each.group == here.draft.group)
     message = words.preview(here.voice, shown.draft, group, forecast, here.before)
     return replace(shown, before=None).say(Words(message.text), message.choices)
@@ -260,9 +262,10 @@ def _again_choices(here: Here) -> tuple[Choice, ...]:
 def _announce(here: Here) -> Answer:
     draft, at = here.draft, here.draft.at()
     group = next((each.group_name for each in _groups(here) if each.group == draft.group), "")
-    said = here.voice("done.now", group=named(group)) if at is None else here.voice("done.later", group=named(group), at=at)
+    key = "done.mass_" if draft.mass else "done."
+    said = here.voice(f"{key}now", group=named(group)) if at is None else here.voice(f"{key}later", group=named(group), at=at)
     closed = Draft(course=draft.course, day=draft.day, done=draft.preview)
-    return replace(here, draft=closed).say(said, (), Announce(draft.group, draft.text, at, draft.preview))
+    return replace(here, draft=closed).say(said, (), Announce(draft.group, draft.text, at, draft.preview, by_mass=draft.mass))
 
 
 # Answers, tapped and typed -----------------------------------------------------------------------------------------------------
@@ -289,7 +292,7 @@ def take_choice(here: Here, id_: str) -> Answer | Need:
     """A choice of ours, tapped or typed. One that belongs to another draft or preview changes nothing."""
     kind, _, rest = id_.removeprefix("staff.").partition(".")
     own, _, value = rest.partition(".")
-    if kind in ("ok", "again", "text", "time"):
+    if kind in ("ok", "again", "text", "time", "mass", "each"):
         return _take_preview_choice(here, kind, number_of(own))
     if number_of(own) != here.draft.id or not here.draft.id:
         return _stale(here, "stale.choice")
@@ -321,6 +324,8 @@ def _take_preview_choice(here: Here, kind: str, preview: int) -> Answer | Need:
             return go_on(here.with_draft(text=""))
         case "time":
             return ask_when(here)
+        case "mass" | "each":
+            return go_on(here.with_draft(mass=kind == "mass" and draft.massable))
         case _:
             return confirm(here, again=kind == "again" and draft.step == "again")
 
