@@ -143,7 +143,8 @@ class Crier:
                 await self._take_away(tag, channel)
                 return
             wanted = await self._write(lambda tx: tags.members(tx, tag))
-            await tagging.bring_in_step(self._write, self._keyring, channel, tag, wanted, now)
+            if wanted or tag.number is not None:  # there may be a hundred tags: none is made for nobody
+                await tagging.bring_in_step(self._write, self._keyring, channel, tag, wanted, now)
         except SendError as error:
             failure = error
             await self._write(lambda tx: tags.failed(tx, tag, failure, now))

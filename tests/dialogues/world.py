@@ -59,7 +59,21 @@ from bots.turns import (
 )
 from tests.dialogues import holding, questionnaires, script, supply
 from tests.dialogues.playing import TEN_SECONDS, Shown
-from tests.dialogues.rows import Announcement, Code, Course, Delivery, Flag, Group, Memory, Refused, Someone, State, quiet_until
+from tests.dialogues.rows import (
+    MASSES_A_MONTH,
+    Announcement,
+    Code,
+    Course,
+    Delivery,
+    Flag,
+    Group,
+    Memory,
+    Refused,
+    Someone,
+    State,
+    month,
+    quiet_until,
+)
 from tests.dialogues.script import Beginning, Taps
 
 _WINDOW, _ALLOWANCE = timedelta(hours=48), 5
@@ -301,6 +315,8 @@ class World:
         group = self._is.group_of(effect.group)
         if not self._is.may_announce(person, group):
             raise Refused("role")
+        if effect.by_mass and not group.large:
+            raise Refused("mass")
         if not effect.text.strip():
             raise Refused("empty")
         if len(inert(effect.text).encode()) > 1500:
@@ -311,7 +327,8 @@ class World:
             return
         number = 1 + sum(each.group.course is group.course for each in self._is.announcements)
         at = effect.at or self._is.now
-        self._is.announcements.append(Announcement(self._is.new_id(), number, person, group, effect.text, at, self._is.now, effect.draft))
+        told = (person, group, effect.text, at, self._is.now, effect.draft, effect.by_mass)
+        self._is.announcements.append(Announcement(self._is.new_id(), number, *told))
 
     def _cancel(self, person: str, id_: int) -> None:
         each = next((one for one in self._is.announcements if one.id == id_), None)
@@ -413,7 +430,7 @@ class World:
             "course_title": each.group.course.title,
         }
         for person in self._is.audience(each.group, each.author):
-            self._deliver(person, OccasionKind.ANNOUNCEMENT, "announcement", details, announcement=each.id)
+            self._deliver(person, OccasionKind.ANNOUNCEMENT, "announcement", details, announcement=each.id, by_mass=each.by_mass)
 
     def _deliver(
         self,
@@ -424,11 +441,12 @@ class World:
         *,
         announcement: int | None = None,
         urgent: bool = False,
+        by_mass: bool = False,
         stale_at: datetime | None = None,
     ) -> None:
         someone = self._is.people[person]
         occasion = Occasion(kind, someone.language, details, someone.zone)
-        self._is.deliveries.append(Delivery(person, announcement, bot, occasion, urgent, stale_at=stale_at))
+        self._is.deliveries.append(Delivery(person, announcement, bot, occasion, urgent, by_mass, stale_at=stale_at))
 
     def _hold(self, delivery: Delivery) -> None:
         """Quiet hours hold what can go at all."""
@@ -446,10 +464,18 @@ class World:
         if not someone.follows:
             delivery.settle("unreachable", "unfollowed")
             return
+        if delivery.by_mass and self._is.had_masses(someone, self._is.now) < MASSES_A_MONTH:
+            someone.masses.append(month(self._is.now))
+            self._arrives(someone, delivery)
+            delivery.settle("confirmed", "mass_all")
+            return
         if way != "now":
             delivery.settle("waiting", "window_closed")
             return
         someone.typed_left, someone.tapped_left = max(0, someone.typed_left - 1), max(0, someone.tapped_left - 1)
+        self._arrives(someone, delivery)
+
+    def _arrives(self, someone: Someone, delivery: Delivery) -> None:
         message = self._compose(delivery)
         someone.shown.append(message)
         someone.reached.append(Shown(message.text, tuple(choice.label for choice in message.choices)))
