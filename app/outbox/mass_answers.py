@@ -143,7 +143,8 @@ def looked(tx: Tx, job: Job, state: MassState | None, code: str | None, now: dat
 
 def report(tx: Tx, account_id: int, msgid: str, status: str, counts: MassCounts | None, now: datetime) -> bool:
     """Apply the receipt at the end of a mass send; False where it is none of ours. A second one changes nothing."""
-    row = tx.execute(sa.select(*Mass.__table__.columns).where(Mass.account_id == account_id, Mass.msgid == msgid)).one_or_none()
+    mine = sa.select(*Mass.__table__.columns).where(Mass.account_id == account_id, Mass.msgid == msgid)
+    row = tx.execute(mine.with_for_update()).first()
     if row is None:
         return False
     if row.state == "accepted" or (row.state == "done" and row.sent is None):

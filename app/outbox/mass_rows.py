@@ -102,8 +102,8 @@ def ours(tx: Tx, job: Job, lease: Lease, state: str) -> bool:
 
 
 def row_of(tx: Tx, mass_id: int) -> Any:
-    """A mass send as it stands."""
-    return tx.execute(sa.select(*Mass.__table__.columns).where(Mass.id == mass_id)).one()
+    """A mass send as it stands until the commit."""
+    return tx.execute(sa.select(*Mass.__table__.columns).where(Mass.id == mass_id).with_for_update()).one()
 
 
 def broadcast_of(tx: Tx, job: Job) -> Any:

@@ -284,7 +284,8 @@ def _apply(tx: Tx, account_id: int, msgid: str, status: str, now: datetime) -> N
     deliveries = tx.execute(
         sa.select(Delivery.id, Delivery.person_id)
         .join(Attempt, Attempt.delivery_id == Delivery.id)
-        .where(Attempt.msgid == msgid, Delivery.account_id == account_id)
+        # A mass send's attempts may have come into sight since we looked for it: its receipt is for the next look.
+        .where(Attempt.msgid == msgid, Delivery.account_id == account_id, Attempt.route != Route.MASS.value)
     ).all()
     if not deliveries:
         return

@@ -63,12 +63,6 @@ class Many:
             await self.stage.worker.reap()  # a receipt may come in the very moment of our own answer
             if self.masses()[state] >= times:
                 return
-        from app.models import InboxItem, Receipt
-
-        print(self.stage.read(lambda tx: tx.execute(sa.select(*Receipt.__table__.columns)).all()))
-        print(self.stage.read(lambda tx: tx.execute(sa.select(*Mass.__table__.columns)).all()))
-        print(self.stage.read(lambda tx: tx.execute(sa.select(InboxItem.kind, InboxItem.received_at)).all()))
-        print([each for each in await self.stage.ask("GET", "/sandbox/pushes")][-5:])
         raise AssertionError(f"mass sends stand at {self.masses()}")
 
     def masses(self) -> Counter[str]:

@@ -8,6 +8,8 @@ import sqlalchemy as sa
 from app import broadcasts, groups, people
 from app.channels import MassCounts, MassState, Rules, SendError, Verdict
 from app.channels.wechat.errors import verdict
+from app.models import Mass
+from app.outbox import results
 from bots.turns import Role
 from tests.delivery import scene
 from tests.delivery.scene import NOW, Desk, alarms, attempts, deliveries
@@ -256,6 +258,22 @@ def test_a_receipt_counts_once_also_before_our_own_answer(database_url: str, ear
         row = square.mass()
         assert (row.state, row.total, row.kept, row.sent, row.errors) == ("done", 4, 4, 2, 2)
         assert desk.write(broadcasts.close_finished) == 1
+
+
+def test_a_receipt_in_the_very_moment_of_our_answer_is_kept_for_the_next_look(database_url: str) -> None:
+    """PostgreSQL shows each statement what others have committed: the mass send not yet, its attempts a moment later."""
+    with Desk(database_url) as desk:
+        square = Square(desk)
+        square.people()
+        schedule = square.announce()
+        square.cry()
+        unseen = sa.update(Mass).values(msgid=None)
+        desk.write(lambda tx: tx.execute(unseen))
+        square.receipt("91", "send success", MassCounts(3, 3, 3, 0))
+        assert {state for state, _ in square.words(schedule)} == {"sending"}
+        desk.write(lambda tx: tx.execute(sa.update(Mass).where(Mass.language == "zh").values(msgid="91")))
+        assert desk.write(lambda tx: results.apply_missed_receipts(tx, NOW)) == 1
+        assert square.words(schedule) == [("confirmed", "mass_all")] * 3
 
 
 @pytest.mark.parametrize("status", ["send fail", "err(10001)", "err(40001)", "err(20431)"])
