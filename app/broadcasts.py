@@ -11,10 +11,10 @@ import sqlalchemy as sa
 from app import ids
 from app.db import Tx, upsert
 from app.keyring import Keyring, Place
-from app.models import Broadcast, Delivery, Membership, stands
-from app.states import DUE, IN_DOUBT, LEASED, OPEN, SETTLED, STOPPABLE, State
+from app.models import Broadcast, Delivery, Mass, Membership, stands
+from app.states import DUE, IN_DOUBT, LEASED, OPEN, SETTLED, STOPPABLE, Route, State
 from bots import Bot, Message
-from bots.texts import Words
+from bots.texts import LANGUAGES, Words
 from bots.turns import Occasion, OccasionKind
 
 #: Rows per statement when an audience is expanded: a few milliseconds each, so that nobody waits behind it.
@@ -29,7 +29,10 @@ ALERT, ANSWER, ANNOUNCEMENT, BULK = 0, 1, 5, 9
 
 @dataclass(frozen=True)
 class Draft:
-    """A message before it has readers. `details` are the gaps of the bot's `compose`; they rest sealed under `key_id`."""
+    """A message before it has readers. `details` are the gaps of the bot's `compose`; they rest sealed under `key_id`.
+
+    `by_mass`: as mass sends, one a language; whoever these do not reach gets it as ever.
+    """
 
     account_id: int
     key_id: int
@@ -45,6 +48,7 @@ class Draft:
     priority: int = ANNOUNCEMENT
     urgent: bool = False
     stale_at: datetime | None = None
+    by_mass: bool = False
 
 
 def send_to(tx: Tx, keyring: Keyring, draft: Draft, person_ids: Iterable[int], now: datetime) -> int:
@@ -52,7 +56,7 @@ def send_to(tx: Tx, keyring: Keyring, draft: Draft, person_ids: Iterable[int], n
     broadcast_id = _create(tx, keyring, draft, "going", now)
     people = list(person_ids)
     if people:
-        row = _delivery(draft, broadcast_id, State.READY, now)
+        row = _delivery(draft, broadcast_id, now)
         tx.execute(upsert(tx, Delivery).on_conflict_do_nothing(), [{**row, "person_id": person} for person in people])
     return broadcast_id
 
@@ -196,22 +200,29 @@ def _create(tx: Tx, keyring: Keyring, draft: Draft, state: str, now: datetime) -
             details_sealed=sealed,
             priority=draft.priority,
             urgent=draft.urgent,
+            by_mass=draft.by_mass,
             state=state,
             created_at=now,
             stale_at=draft.stale_at,
         )
     )
+    if draft.by_mass:
+        masses = [(ids.new_id(), language) for language in LANGUAGES]
+        common = {"account_id": draft.account_id, "broadcast_id": broadcast_id, "state": "planned", "next_at": now, "created_at": now}
+        tx.execute(sa.insert(Mass), [{**common, "id": mass_id, "language": language} for mass_id, language in masses])
     return broadcast_id
 
 
-def _delivery(draft: Any, broadcast_id: int, state: State, now: datetime) -> dict[str, Any]:
+def _delivery(draft: Any, broadcast_id: int, now: datetime) -> dict[str, Any]:
+    """What is the same for all. Of a mass send they are in its hand, under no lease: it alone lets go of them."""
     return {
         "account_id": draft.account_id,
         "broadcast_id": broadcast_id,
         "part": 0,
         "priority": draft.priority,
-        "state": state.value,
+        "state": (State.CLAIMED if draft.by_mass else State.READY).value,
         "reason": "",
+        "route": Route.MASS.value if draft.by_mass else None,
         "due_at": now,
         "stale_at": draft.stale_at,
         "changed_at": now,
@@ -231,7 +242,7 @@ def _audience(row: Any, after: int) -> "sa.Select[int]":
 
 def _insert_chunk(tx: Tx, row: Any, after: int, now: datetime) -> int:
     """Rows for the next `CHUNK` people behind `after`, in one statement; returns how many."""
-    values = _delivery(row, row.id, State.READY, now)
+    values = _delivery(row, row.id, now)
     people = _audience(row, after).limit(CHUNK).subquery()
     columns = [sa.literal(value, Delivery.__table__.c[name].type).label(name) for name, value in values.items()]
     rows = sa.select(people.c.person_id, *columns).where(sa.true())  # without a WHERE SQLite takes ON CONFLICT for a join

@@ -157,6 +157,7 @@ def _announce(tx: Tx, tools: Tools, person_id: int, effect: Announce, now: datet
         draft=effect.draft,
         now=now,
         poll=effect.poll,
+        by_mass=effect.by_mass,
     )
 
 

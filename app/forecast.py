@@ -8,8 +8,11 @@ import sqlalchemy as sa
 from app import reach
 from app.channels import Rules
 from app.db import Tx
-from app.models import Account, Allowance, ConsentGiven, Course, Group, Identity, Membership, Person
-from bots.facts import ReachForecast
+from app.models import Account, Allowance, ConsentGiven, Course, Group, Identity, Membership, Pace, Person
+from app.outbox import mass_rows
+from app.outbox.mass import NOT_POSSIBLE
+from app.states import Route
+from bots.facts import MassForecast, ReachForecast
 from bots.turns import Role
 
 #: Somebody with two roles in a group is reached by the better of their ways: a larger number.
@@ -20,7 +23,7 @@ def forecast(tx: Tx, rules: Rules, group_id: int, author_id: int | None, at: dat
     """Who would be reached in a group if its author sent something at `at` (None: now)."""
     moment = at or now
     course = tx.execute(
-        sa.select(Course.zone, Course.quiet_from, Course.quiet_until, Account.notice_id)
+        sa.select(Course.zone, Course.quiet_from, Course.quiet_until, Account.notice_id, Group.large)
         .join(Group, Group.course_id == Course.id)
         .join(Account, Account.id == Course.account_id)
         .where(Group.id == group_id)
@@ -32,6 +35,7 @@ def forecast(tx: Tx, rules: Rules, group_id: int, author_id: int | None, at: dat
         row.way: row.number for row in tx.execute(sa.select(people.c.way, sa.func.count().label("number")).group_by(people.c.way))
     }
     closed = counts.get(_CLOSED, 0)
+    mass = _mass(tx, rules, group_id, people, moment, now) if course.large else None
     notices = course.notice_id is not None
     return ReachForecast(
         total=sum(counts.values()),
@@ -42,7 +46,31 @@ def forecast(tx: Tx, rules: Rules, group_id: int, author_id: int | None, at: dat
         at=at,
         notices_possible=notices,
         quiet_until=quiet,
+        mass=mass,
     )
+
+
+def _mass(tx: Tx, rules: Rules, group_id: int, people: "sa.Subquery", moment: datetime, now: datetime) -> MassForecast | None:
+    """What a mass send would find; None while WeChat takes none from this account."""
+    account_id = tx.execute(sa.select(Course.account_id).join(Group, Group.course_id == Course.id).where(Group.id == group_id)).scalar_one()
+    parked = (Pace.account_id == account_id, Pace.api == Route.MASS.value, Pace.parked_until > moment, Pace.parked_code.in_(NOT_POSSIBLE))
+    if tx.execute(sa.select(Pace.api).where(*parked)).first() is not None:
+        return None
+    month = mass_rows.month_of(moment)
+    counts = mass_rows.used(account_id, month).subquery()
+    had = sa.func.coalesce(counts.c.used, 0)
+    query = (
+        sa.select(
+            sa.func.coalesce(sa.func.sum(sa.case((had < rules.masses_a_month, 1), else_=0)), 0).label("reached"),
+            sa.func.count().label("total"),
+            sa.func.coalesce(sa.func.max(sa.case((had < rules.masses_a_month, had), else_=0)), 0).label("most"),
+        )
+        .select_from(people.outerjoin(counts, counts.c.person_id == people.c.person_id))
+        .where(people.c.way != _NEVER)
+    )
+    row = tx.execute(query).one()
+    left = max(0, rules.masses_a_month - int(row.most) - mass_rows.planned_in(tx, group_id, month, now))
+    return MassForecast(int(row.reached), int(row.total) - int(row.reached), left, rules.masses_a_month)
 
 
 def _people(group_id: int, author_id: int | None, moment: datetime, rules: Rules) -> "sa.Select[*tuple[Any, ...]]":

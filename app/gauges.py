@@ -157,7 +157,7 @@ def _apis(tx: Tx, rules: Rules, now: datetime) -> dict[int, dict[str, Api]]:
 
 
 def _untouched(rules: Rules) -> dict[str, Api]:
-    return {"service": Api(rules.service_a_day), "notice": Api(rules.notices_a_day)}
+    return {"service": Api(rules.service_a_day), "notice": Api(rules.notices_a_day), "mass": Api(rules.masses_a_day)}
 
 
 def _per_account(tx: Tx, table: Any, condition: sa.ColumnElement[bool]) -> dict[int, int]:

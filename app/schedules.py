@@ -1,6 +1,6 @@
 """Hides how something planned becomes messages: plans, cancels, fires what is due exactly once, and tells how far it went."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,7 +13,8 @@ from app.db import Tx, upsert
 from app.errors import NotFound
 from app.groups import Refused
 from app.keyring import Keyring, Place
-from app.models import Broadcast, Course, Delivery, Firing, Group, Schedule
+from app.models import Broadcast, Course, Delivery, Firing, Group, Mass, Schedule
+from app.outbox import tags
 from app.people import names
 from app.states import REACHED, UNDER_WAY, State
 from bots.clipping import clip
@@ -55,10 +56,12 @@ def plan_announcement(
     draft: int | None,
     now: datetime,
     poll: Poll | None = None,
+    by_mass: bool = False,
 ) -> int:
     """Plan words for a group, at once (`at` None) or later; returns the schedule's id, the same one for the same draft.
 
-    `author_id` None: the operator. Raises `Refused` with "role", "past", "long" or "empty", and as `polls.check` does.
+    `author_id` None: the operator. `by_mass`: as a mass send. Raises `Refused` with "role", "past", "long", "empty" or "mass", and as
+    `polls.check` does.
     """
     if author_id is not None and not access.may_announce(tx, author_id, group_id):
         audit.record(tx, now, f"person:{author_id}", "announce.refused", f"group:{group_id}")
@@ -66,6 +69,8 @@ def plan_announcement(
     _check(text, at, now)
     if poll is not None:
         polls.check(poll, text, at or now)
+    if by_mass:
+        _want_tags(tx, group_id, now)
     if draft is not None and author_id is not None:
         known = tx.execute(sa.select(Schedule.id).where(Schedule.author_id == author_id, Schedule.draft == draft)).scalar_one_or_none()
         if known is not None:
@@ -73,7 +78,17 @@ def plan_announcement(
     made, key_id = _store(tx, keyring, author_id, group_id, text, at or now, draft, now)
     if poll is not None:
         polls.attach(tx, keyring, made, key_id, poll, at or now)
+    if by_mass:
+        tx.execute(sa.update(Schedule).where(Schedule.id == made).values(by_mass=True))
+        audit.record(tx, now, "operator" if author_id is None else f"person:{author_id}", "announce.by_mass", f"schedule:{made}")
     return made
+
+
+def _want_tags(tx: Tx, group_id: int, now: datetime) -> None:
+    """A mass send goes by tag, so the tag shall be there before its moment."""
+    if not tx.execute(sa.select(Group.large).where(Group.id == group_id)).scalar_one():
+        raise Refused("mass", "A mass send goes to the large group only.")
+    tags.want(tx, group_id, now)
 
 
 def _check(text: str, at: datetime | None, now: datetime) -> None:
@@ -249,6 +264,7 @@ def _fire(tx: Tx, keyring: Keyring, row: Any, now: datetime) -> None:
         stale=USEFUL,
         now=now,
     )
+    draft = replace(draft, by_mass=row.by_mass)
     broadcast_id = broadcasts.send_to_group(tx, keyring, draft, now)
     tx.execute(sa.update(Firing).where(Firing.schedule_id == row.id, Firing.fire_at == row.fire_at).values(broadcast_id=broadcast_id))
     tx.execute(sa.update(Schedule).where(Schedule.id == row.id).values(state="fired"))
@@ -360,7 +376,18 @@ def progress(tx: Tx, keyring: Keyring, words: Texts, schedule_id: int, reader: R
         by_state=by_state,
         unreached=_unreached(tx, keyring, words, schedule_id, reader),
         poll=polls.result(tx, keyring, schedule_id, now or clock.now()),
+        notes=_notes(tx, words, schedule_id, reader),
     )
+
+
+def _notes(tx: Tx, words: Texts, schedule_id: int, reader: Reader) -> tuple[str, ...]:
+    """What WeChat reported of its mass sends, together: how many, never who."""
+    reported = (Broadcast.schedule_id == schedule_id, Mass.sent.is_not(None))
+    counts = sa.select(sa.func.sum(Mass.sent), sa.func.sum(Mass.total)).join(Broadcast, Broadcast.id == Mass.broadcast_id).where(*reported)
+    sent, total = tx.execute(counts).one()
+    if sent is None or total is None:
+        return ()
+    return (str(words.fill("reason.mass_partial", reader.language, sent=str(sent), total=str(total))),)
 
 
 def _counts(tx: Tx, schedule_id: int) -> dict[str, int]:

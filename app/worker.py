@@ -21,7 +21,7 @@ from app.courses import occasions
 from app.db import Tx
 from app.errors import Unavailable
 from app.logs import place_of
-from app.outbox import claims
+from app.outbox import claims, mass_rows
 from app.prompts import firing as prompts
 from app.questionnaires import waves
 from app.situation import Tools
@@ -69,6 +69,7 @@ class Worker:
         self._offset = clock.offset()
         self._ticker = AsyncIOScheduler(timezone="UTC")
         self._senders: dict[int, asyncio.Task[None]] = {}
+        self._criers: dict[int, asyncio.Task[None]] = {}
         self._moving = asyncio.Lock()
         self._jumping = False
         self._clock_watch: asyncio.Task[None] | None = None
@@ -102,9 +103,10 @@ class Worker:
                 await self._quiet()
         except TimeoutError:
             log.warning("stopped_hard")
-        for sender in self._senders.values():
-            sender.cancel()
-        await asyncio.gather(*self._senders.values(), return_exceptions=True)
+        tasks = [*self._senders.values(), *self._criers.values()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await self._channels.close()
 
     async def _watch_clock(self) -> None:
@@ -172,8 +174,9 @@ class Worker:
     async def send_due(self, now: datetime) -> int:
         """Send everything that is due at `now`, account by account at the same time; returns how many deliveries were dealt with."""
         channels = await self._channels.all()
+        masses = await asyncio.gather(*(self._postman.send_masses(account_id, channel, now) for account_id, channel in channels.items()))
         counts = await asyncio.gather(*(self._send_account(account_id, channel, now) for account_id, channel in channels.items()))
-        return sum(counts)
+        return sum(counts) + sum(masses)
 
     async def reap(self) -> None:
         """Settle what dead processes left behind."""
@@ -197,10 +200,14 @@ class Worker:
             if busy is None or busy.done():
                 work = self._guarded(partial(self._send_account, account_id, channel, clock.now(), moving=True))
                 self._senders[account_id] = asyncio.create_task(work())
+            crying = self._criers.get(account_id)  # beside it: what goes to many takes many calls, and no single message waits for them
+            if crying is None or crying.done():
+                to_many = self._guarded(partial(self._postman.send_masses, account_id, channel, clock.now()))
+                self._criers[account_id] = asyncio.create_task(to_many())
 
     async def _quiet(self) -> None:
         """Wait until no account sends."""
-        await asyncio.gather(*self._senders.values(), return_exceptions=True)
+        await asyncio.gather(*self._senders.values(), *self._criers.values(), return_exceptions=True)
 
     async def _play_through(self, target: datetime) -> None:
         await self._quiet()
@@ -254,5 +261,11 @@ class Worker:
 
 def next_moment(tx: Tx, after: datetime) -> datetime | None:
     """The next moment at which something is due by itself."""
-    moments = (schedules.next_due(tx), flags.next_call(tx), claims.next_due(tx, after), *(part.next_moment(tx) for part in _BY_THE_CLOCK))
+    moments = (
+        schedules.next_due(tx),
+        flags.next_call(tx),
+        claims.next_due(tx, after),
+        mass_rows.next_due(tx, after),
+        *(part.next_moment(tx) for part in _BY_THE_CLOCK),
+    )
     return min((moment for moment in moments if moment is not None), default=None)

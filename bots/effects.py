@@ -140,7 +140,9 @@ class Poll:
 class Announce:
     """Send words to a group, at once (`at` None) or later. `draft` makes a double confirmation harmless.
 
-    Refused with "role" (no longer leader there), "past", "long" or "empty"; of a poll with "options" and "until" (it would close first).
+    `by_mass`: as one mass send of each reader's four a month; the large group only, and only because its author chose so.
+    Refused with "role" (no longer leader there), "past", "long", "empty" or "mass" (not the large group); of a poll with "options" and
+    "until" (it would close first).
     """
 
     group: int
@@ -148,6 +150,7 @@ class Announce:
     at: datetime | None
     draft: int
     poll: Poll | None = None
+    by_mass: bool = False
 
 
 @dataclass(frozen=True)

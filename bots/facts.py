@@ -77,8 +77,18 @@ class Invitation(Fact[InvitationFound]):
 
 
 @dataclass(frozen=True)
+class MassForecast:
+    """What a mass send to a group would find; `reached`, `used_up` and those who are never reached add up to the forecast's total."""
+
+    reached: int
+    used_up: int  # have had all they may get this month: they are reached as ever
+    left: int  # mass sends that everybody who is reached may still get this month, after those that are planned
+    most: int  # mass sends that one person may get in a month
+
+
+@dataclass(frozen=True)
 class ReachForecast:
-    """How many people a message to a group would find, by route; the parts add up to `total`."""
+    """How many people a message to a group would find, by route; the parts add up to `total`. `mass`: None where there is no such way."""
 
     total: int
     now: int  # by service message, at once
@@ -88,6 +98,7 @@ class ReachForecast:
     at: datetime | None = None  # None: now; for a later moment the forecast counts windows still open then
     notices_possible: bool = False  # False: the account has no approved notice
     quiet_until: datetime | None = None  # quiet hours would hold it until then
+    mass: MassForecast | None = None
 
 
 @dataclass(frozen=True)
@@ -159,6 +170,7 @@ class Progress:
     by_state: tuple[tuple[str, int], ...]  # (words for the state, count), in the reader's language
     unreached: tuple[Unreached, ...] = ()
     poll: PollResult | None = None  # None: it asks nothing
+    notes: tuple[str, ...] = ()  # what is to be known of the whole, in the reader's language
 
 
 @dataclass(frozen=True)

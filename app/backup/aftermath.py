@@ -15,7 +15,8 @@ from app import audit, broadcasts, encouragement, people, polls, schedules
 from app.courses import occasions
 from app.db import Tx
 from app.keyring import Keyring
-from app.models import AccessToken, Alert, Broadcast, Delivery, Erasure, Flag, Person
+from app.models import AccessToken, Alert, Broadcast, Delivery, Erasure, Flag, Mass, Person
+from app.outbox import tags
 from app.prompts import firing as prompts
 from app.questionnaires import waves
 from app.states import STOPPABLE, Route, State
@@ -44,6 +45,7 @@ def hold_everything(tx: Tx, keyring: Keyring, erasures: Sequence[dict[str, Any]]
     erased = erase_again(tx, keyring, erasures)
     _finish_audiences(tx, keyring, now)
     unknown, held = _hold_deliveries(tx, now)
+    _let_masses_rest(tx, now)
     flags = _hold_calls(tx, now)
     tx.execute(sa.update(AccessToken).values(token_sealed=None, expires_at=None, lease_owner=None, lease_until=None))
     missed = schedules.miss_passed(tx, keyring, now)
@@ -98,6 +100,14 @@ def _hold_deliveries(tx: Tx, now: datetime) -> tuple[int, int]:
     ).rowcount
     held = tx.execute(sa.update(Delivery).where(Delivery.state.in_(_NOT_GONE)).values(state=State.HELD, reason="restored", **free)).rowcount
     return unknown, held
+
+
+def _let_masses_rest(tx: Tx, now: datetime) -> None:
+    """No mass send goes by itself: what it had in hand is held. One that WeChat had taken is only asked what became of it."""
+    resting = {"state": "void", "code": "restored", "text_sealed": None, "to_tell": None, "ended_at": now}
+    tx.execute(sa.update(Mass).where(Mass.state.in_(["planned", "sending"])).values(**resting))
+    tx.execute(sa.update(Mass).values(lease_owner=None, lease_until=None))
+    tags.forget(tx)
 
 
 def _hold_calls(tx: Tx, now: datetime) -> int:

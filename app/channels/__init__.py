@@ -27,6 +27,7 @@ class Verdict(StrEnum):
     ALLOWANCE_USED = "allowance_used"  # 45047
     RECIPIENT_CLOSED = "recipient_closed"  # unfollowed, blocked, restricted, not of this account
     TOO_OFTEN = "too_often"  # 43117: this recipient got too many notices
+    QUOTA_USED = "quota_used"  # 45028: no mass send is left
     BAD_MESSAGE = "bad_message"  # the message is bad for everybody
     ACCOUNT_BROKEN = "account_broken"  # secret, whitelist, right or punishment: nothing goes until an operator acts
 
@@ -102,6 +103,16 @@ class PushKind(StrEnum):
 
 
 @dataclass(frozen=True)
+class MassCounts:
+    """What a mass send came to, in fans: addressed, left after the platform's filters, reached, failed. Never who."""
+
+    total: int
+    kept: int
+    sent: int
+    errors: int
+
+
+@dataclass(frozen=True)
 class Push:
     """One decrypted, parsed and checked push.
 
@@ -120,6 +131,7 @@ class Push:
     raw: bytes = field(repr=False)
     choice: str | None = None
     msgid: str | None = None
+    counts: MassCounts | None = None  # of a mass send's receipt
     note: str | None = None  # one word for an alarm: "clock" (CreateTime an hour off), "controls" (characters were removed)
     aes_key_used: str | None = field(default=None, repr=False)
 
@@ -129,6 +141,15 @@ class Accepted:
     """The platform took the message. `msgid` where it gives one (notices, mass sends)."""
 
     msgid: str | None = None
+
+
+class MassState(StrEnum):
+    """Where the platform says that a mass send stands."""
+
+    UNDER_WAY = "under_way"
+    SENT = "sent"
+    FAILED = "failed"
+    TAKEN_BACK = "taken_back"
 
 
 @dataclass(frozen=True)
@@ -147,6 +168,15 @@ class Rules:
     most_bytes: int = 2048
     service_in_flight: int = 8
     notices_in_flight: int = 32
+    #: Mass sends: of one account, and those that one person receives in a calendar month (sections 6 and 9.1).
+    masses_a_month: int = 4
+    masses_a_day: int = 100
+    masses_a_minute: int = 60
+    #: An equal client id counts once for a day; we repeat a call within this time of the first.
+    mass_repeat: timedelta = timedelta(hours=23)
+    #: The same id again within a minute is refused (45066).
+    mass_pause: timedelta = timedelta(seconds=61)
+    tagged_at_once: int = 50
 
 
 @dataclass(frozen=True)
@@ -173,9 +203,14 @@ class Channel(Protocol):
     async def followers(self) -> Sequence[str]: ...
     async def create_qr(self, code: str, seconds: int | None) -> str: ...
     async def set_menu(self, menu: Mapping[str, object]) -> None: ...
+    async def send_to_tag(self, tag: int, text: str, client_id: str) -> Accepted: ...
+    async def mass_state(self, msgid: str) -> MassState: ...
     async def create_tag(self, name: str) -> int: ...
-    async def tag(self, tag: int, openids: Sequence[str]) -> None: ...
-    async def untag(self, tag: int, openids: Sequence[str]) -> None: ...
+    async def find_tag(self, name: str) -> int | None: ...
+    async def delete_tag(self, tag: int) -> None: ...
+    async def tagged(self, tag: int) -> Sequence[str]: ...
+    async def tag(self, tag: int, openids: Sequence[str]) -> Sequence[str]: ...
+    async def untag(self, tag: int, openids: Sequence[str]) -> Sequence[str]: ...
 
 
 class TokenKeeper(Protocol):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from app.channels import Accepted, Notice, Push, PushKind, Rules, SendError, Verdict
+from app.channels import Accepted, MassState, Notice, Push, PushKind, Rules, SendError, Verdict
 
 #: What a line may begin with, and the push it makes.
 VERBS = {
@@ -108,15 +108,35 @@ class Terminal:
         """There is no platform. Raises `SendError`."""
         raise _no_platform("menu")
 
+    async def send_to_tag(self, tag: int, text: str, client_id: str) -> Accepted:
+        """There is no platform. Raises `SendError`."""
+        raise _no_platform("mass")
+
+    async def mass_state(self, msgid: str) -> MassState:
+        """There is no platform. Raises `SendError`."""
+        raise _no_platform("mass")
+
     async def create_tag(self, name: str) -> int:
         """There is no platform. Raises `SendError`."""
         raise _no_platform("tag")
 
-    async def tag(self, tag: int, openids: Sequence[str]) -> None:
+    async def find_tag(self, name: str) -> int | None:
         """There is no platform. Raises `SendError`."""
         raise _no_platform("tag")
 
-    async def untag(self, tag: int, openids: Sequence[str]) -> None:
+    async def delete_tag(self, tag: int) -> None:
+        """There is no platform. Raises `SendError`."""
+        raise _no_platform("tag")
+
+    async def tagged(self, tag: int) -> Sequence[str]:
+        """There is no platform. Raises `SendError`."""
+        raise _no_platform("tag")
+
+    async def tag(self, tag: int, openids: Sequence[str]) -> Sequence[str]:
+        """There is no platform. Raises `SendError`."""
+        raise _no_platform("tag")
+
+    async def untag(self, tag: int, openids: Sequence[str]) -> Sequence[str]:
         """There is no platform. Raises `SendError`."""
         raise _no_platform("tag")
 

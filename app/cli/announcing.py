@@ -17,7 +17,7 @@ from app.errors import Invalid
 from app.schedules import Reader
 from app.states import UNDER_WAY
 from bots.effects import Poll
-from bots.facts import PollResult, Progress, ReachForecast
+from bots.facts import MassForecast, PollResult, Progress, ReachForecast
 
 _MANY = 50
 _WATCH_SECONDS = 1.0
@@ -32,6 +32,7 @@ def announce(
     got_it: Annotated[bool, typer.Option("--got-it", help='Readers can tap "got it".')] = False,
     poll: Annotated[str, typer.Option(help="One question: 2 to 8 short options with | between.", show_default=False)] = "",
     until: Annotated[str, typer.Option(help="When answers end, in the course's time zone; a week after it goes out.")] = "",
+    mass: Annotated[bool, typer.Option("--mass", help="As a mass send: the large group only, one of each person's four a month.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Send words to a group, now or later, after showing whom they will reach.
@@ -48,12 +49,16 @@ def announce(
         expected = database.read_now(lambda tx: forecast.forecast(tx, assembly.tools.rules, group_id, None, moment, clock.now()))
         if database.read_now(lambda tx: schedules.said_before(tx, keyring, group_id, text, clock.now())):
             typer.echo("The same words went to this group within the last ten minutes.")
-        typer.echo(_promise(expected, moment, zone))
+        if mass and expected.mass is None:
+            raise Invalid(
+                "mass", "No mass send to this group: it is not a course's large group, or WeChat takes none just now. Leave out --mass."
+            )
+        typer.echo(_promise(expected, moment, zone, mass=mass))
         if asks is not None:
             typer.echo(f"It asks for one of: {', '.join(asks.options)}." if asks.options else 'It asks for a "got it" tap.')
         if not yes and not typer.confirm("Send it?"):
             raise typer.Abort
-        number = database.write_now(lambda tx: _plan(tx, assembly, group_id, text, moment, asks))
+        number = database.write_now(lambda tx: _plan(tx, assembly, group_id, text, moment, asks, mass=mass))
     typer.echo(f"Announcement {number} is on its way." if moment is None else f"Announcement {number} is planned.")
     typer.echo(f"Who got it: tongban progress {number}")
 
@@ -100,26 +105,58 @@ def _asks(text: str, poll: str, until: str, zone: str, at: datetime, *, got_it: 
     return asked
 
 
-def _plan(tx: Tx, assembly: Assembly, group_id: int, text: str, moment: datetime | None, asks: Poll | None) -> int:
+def _plan(tx: Tx, assembly: Assembly, group_id: int, text: str, moment: datetime | None, asks: Poll | None, *, mass: bool) -> int:
     made = schedules.plan_announcement(
-        tx, assembly.tools.keyring, author_id=None, group_id=group_id, text=text, at=moment, draft=None, now=clock.now(), poll=asks
+        tx,
+        assembly.tools.keyring,
+        author_id=None,
+        group_id=group_id,
+        text=text,
+        at=moment,
+        draft=None,
+        by_mass=mass,
+        now=clock.now(),
+        poll=asks,
     )
     return schedules.number_of(tx, made)
 
 
-def _promise(expected: ReachForecast, moment: datetime | None, zone: str) -> str:
-    parts = {
-        "get it at once" if moment is None else "will get it then": expected.now,
-        "get a notice that points to it": expected.notice,
-        "only when they next write": expected.later,
-        "not at all (left, paused or blocked)": expected.never,
-    }
+def _promise(expected: ReachForecast, moment: datetime | None, zone: str, *, mass: bool) -> str:
+    by_mass = expected.mass if mass else None
+    parts = (
+        _by_mass(expected, by_mass)
+        if by_mass is not None
+        else {
+            "get it at once" if moment is None else "will get it then": expected.now,
+            "get a notice that points to it": expected.notice,
+            "only when they next write": expected.later,
+            "not at all (left, paused or blocked)": expected.never,
+        }
+    )
     lines = [f"{expected.total} people: " + (", ".join(f"{count} {words}" for words, count in parts.items() if count) or "nobody") + "."]
+    if expected.mass is not None:
+        lines.append(_budget(expected.mass, mass=mass))
     if moment is not None:
         lines.append(f"At {moments.shown(moment, zone)} {zone}.")
     if expected.quiet_until is not None:
         lines.append(f"Quiet hours hold it until {expected.quiet_until.astimezone(ZoneInfo(zone)):%H:%M}.")
     return "\n".join(lines)
+
+
+def _by_mass(expected: ReachForecast, mass: MassForecast) -> dict[str, int]:
+    return {
+        "get it by a mass send (WeChat says how many, not who)": mass.reached,
+        "had all of this month's, and get it the usual way": mass.used_up,
+        "not at all (left, paused or blocked)": expected.never,
+    }
+
+
+def _budget(forecast: MassForecast, *, mass: bool) -> str:
+    """What a mass send would reach, and what it takes of the month's few."""
+    left = f"{forecast.left} of this month's {forecast.most} are left"
+    if mass:
+        return f"Each person can get {forecast.most} mass sends a month: {left} before this one."
+    return f"Or as a mass send (--mass): {forecast.reached} get it without waiting for them to write; {left}."
 
 
 def _list(assembly: Assembly) -> None:
@@ -139,6 +176,8 @@ def _progress(assembly: Assembly, schedule_id: int) -> Progress:
 def _print(shown: Progress) -> None:
     typer.echo(f"#{shown.number} {shown.group_name} “{shown.excerpt}”: {shown.total} people")
     typer.echo("  " + (", ".join(f"{count} {state}" for state, count in shown.by_state) or "not begun yet"))
+    for note in shown.notes:
+        typer.echo(f"  {note}")
     for each in shown.unreached:
         typer.echo(f"  {each.name}: {each.reason}")
     if shown.poll is not None:

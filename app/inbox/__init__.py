@@ -78,7 +78,7 @@ def _from_nobody(tx: Tx, tools: Tools, incoming: Incoming, note: Note) -> Taken:
         return Taken(note.id, None) if earlier is None else _repeat(tx, tools, incoming, earlier, None, note)
     _look_twice(tx, push, note.received_at)
     if push.kind is PushKind.RECEIPT and push.msgid is not None:
-        results.receipt(tx, incoming.account_id, push.msgid, push.value, note.received_at)
+        results.receipt(tx, incoming.account_id, push.msgid, push.value, note.received_at, push.counts)
     return Taken(note.id, None)
 
 

@@ -12,6 +12,7 @@ from app.models.courses import ConsentGiven, Course, Group, Invitation, Membersh
 from app.models.deliveries import Attempt, Broadcast, Delivery, Firing, Receipt, Schedule, stands
 from app.models.encouragement import WarmFiring, WarmGiven, WarmPlan, WarmWord
 from app.models.flags import Alert, Contact, Flag, OnCall
+from app.models.masses import Mass, Tag, TagMember
 from app.models.people import Allowance, Conversation, Guess, Identity, InboxItem, Person, Quarantined
 from app.models.polls import Poll, PollAnswer
 from app.models.prompts import Prompt, PromptFiring, PromptGroup
@@ -48,6 +49,7 @@ __all__ = [
     "Identity",
     "InboxItem",
     "Invitation",
+    "Mass",
     "Membership",
     "Moment",
     "Occasion",
@@ -66,6 +68,8 @@ __all__ = [
     "Screening",
     "Sheet",
     "Table",
+    "Tag",
+    "TagMember",
     "WarmFiring",
     "WarmGiven",
     "WarmPlan",

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import ColumnElement, ForeignKey, Index, UniqueConstraint, literal_column, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -30,6 +31,7 @@ class Schedule(Table):
     fire_at: Mapped[datetime]
     state: Mapped[str]  # planned, fired, cancelled, missed
     why: Mapped[str | None]
+    by_mass: Mapped[bool] = mapped_column(default=False, server_default="0")  # an administrator chose a mass send
     created_at: Mapped[datetime]
 
 
@@ -69,6 +71,7 @@ class Broadcast(Table):
     details_sealed: Mapped[bytes]
     priority: Mapped[int]  # 0 alerts and replies, 5 announcements, 9 bulk
     urgent: Mapped[bool] = mapped_column(default=False)  # never waits silently, knows no quiet hours
+    by_mass: Mapped[bool] = mapped_column(default=False, server_default="0")  # as mass sends first, and what is left over as ever
     state: Mapped[str]  # expanding, going, done, cancelled
     created_at: Mapped[datetime]
     stale_at: Mapped[datetime | None]
@@ -174,6 +177,7 @@ class Receipt(Table):
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
     msgid: Mapped[str]
     status: Mapped[str]
+    counts: Mapped[dict[str, Any] | None]  # of a mass send: total, kept, sent, errors
     received_at: Mapped[datetime]
     applied_at: Mapped[datetime | None]
 

@@ -13,8 +13,9 @@ from app.channels import Channel, LinkMaker, Rules
 from app.db import PATIENCE_SECONDS, Database, Look, Tx
 from app.errors import Unavailable
 from app.keyring import Keyring
-from app.outbox import claims, results
+from app.outbox import claims, mass_rows, results, tags
 from app.outbox.claims import Lease
+from app.outbox.crier import Crier
 from app.outbox.parcels import Packer
 from app.outbox.rounds import Round, Tools
 from app.outbox.slots import Slots
@@ -53,6 +54,12 @@ class Postman:
             lease=self._lease,
             stopping=asyncio.Event(),
         )
+        self._crier = Crier(database.write, self._tools.insist, keyring, composer, self._lease)
+
+    async def send_masses(self, account_id: int, channel: Channel, now: datetime) -> int:
+        """Go on with the mass sends of one account and with its tags; returns how many steps were taken."""
+        due = await self._database.read(lambda tx: mass_rows.any_due(tx, account_id, now) or tags.any_due(tx, account_id, now))
+        return await self._crier.go_on(account_id, channel, now, self._tools.stopping.is_set) if due else 0
 
     async def send_due(self, account_id: int, channel: Channel, now: datetime, *, moving: bool = False) -> int:
         """Send what is due for one account at `now`; returns how many deliveries were dealt with.

@@ -130,7 +130,7 @@ def _answered() -> "sa.ColumnElement[bool]":
 
 def decide(row: Any, traffic: Traffic, rules: Rules, gates: Gates, now: datetime) -> Decision:
     """Whether this message may still go to this person, and how. A way that is shut makes it due when the way opens."""
-    refusal = _no_longer(row, now)
+    refusal = no_longer(row, now)
     if refusal is not None:
         return refusal
     answers = row.urgent or row.last_reason == "released"  # what the person's own message let out goes at any hour
@@ -168,7 +168,8 @@ def _needs_no_notice(row: Any, rules: Rules, now: datetime) -> Decision | None:
     return None
 
 
-def _no_longer(row: Any, now: datetime) -> Decision | None:
+def no_longer(row: Any, now: datetime) -> Decision | None:
+    """Why this message must not go to this person any more, whatever the way; None where it may."""
     unfollowed = row.identity_id is None or row.unfollowed_at is not None or row.openid_sealed is None
     checks = (
         (row.broadcast_state == "cancelled", State.CANCELLED, "cancelled_by_author"),

@@ -9,10 +9,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from app import audit, broadcasts
-from app.channels import Rules, SendError, Verdict
+from app.channels import MassCounts, Rules, SendError, Verdict
 from app.db import Look, Tx, upsert
 from app.models import Allowance, Attempt, Broadcast, Delivery, Identity, Receipt
-from app.outbox import batches, ledger, pace
+from app.outbox import batches, ledger, mass_answers, pace
 from app.outbox.claims import Post
 from app.states import Route, State
 
@@ -250,9 +250,13 @@ def _consequences(tx: Tx, account_id: int, post: Post, error: SendError, now: da
             pass
 
 
-def receipt(tx: Tx, account_id: int, msgid: str, status: str, now: datetime) -> None:
-    """Keep a receipt and apply it; it may come before our own call returned, or twice (bad-inputs.md C10)."""
-    stored = upsert(tx, Receipt).values(account_id=account_id, msgid=msgid, status=status, received_at=now).on_conflict_do_nothing()
+def receipt(tx: Tx, account_id: int, msgid: str, status: str, now: datetime, counts: MassCounts | None = None) -> None:
+    """Keep a receipt and apply it; it may come before our own call returned, or twice (bad-inputs.md C10).
+
+    `counts`: of a mass send, which nothing else has.
+    """
+    kept = {"account_id": account_id, "msgid": msgid, "status": status, "counts": None if counts is None else vars(counts)}
+    stored = upsert(tx, Receipt).values(received_at=now, **kept).on_conflict_do_nothing()
     if tx.execute(stored.returning(Receipt.id)).first() is not None:  # not by rowcount: of an INSERT psycopg keeps none
         _apply(tx, account_id, msgid, status, now)
 
@@ -263,6 +267,7 @@ def apply_missed_receipts(tx: Tx, now: datetime, most: int = 200) -> int:
         sa.select(Receipt.account_id, Receipt.msgid, Receipt.status)
         .join(Attempt, Attempt.msgid == Receipt.msgid)
         .where(Receipt.applied_at.is_(None))
+        .distinct()  # a mass send's stands at every attempt
         .limit(most)
     ).all()
     for row in missed:
@@ -271,10 +276,16 @@ def apply_missed_receipts(tx: Tx, now: datetime, most: int = 200) -> int:
 
 
 def _apply(tx: Tx, account_id: int, msgid: str, status: str, now: datetime) -> None:
+    mine = sa.and_(Receipt.account_id == account_id, Receipt.msgid == msgid)
+    stored = tx.execute(sa.select(Receipt.counts).where(mine)).scalar_one_or_none()
+    if mass_answers.report(tx, account_id, msgid, status, None if stored is None else MassCounts(**stored), now):
+        tx.execute(sa.update(Receipt).where(mine).values(applied_at=now))
+        return
     deliveries = tx.execute(
         sa.select(Delivery.id, Delivery.person_id)
         .join(Attempt, Attempt.delivery_id == Delivery.id)
-        .where(Attempt.msgid == msgid, Delivery.account_id == account_id)
+        # A mass send's attempts may have come into sight since we looked for it: its receipt is for the next look.
+        .where(Attempt.msgid == msgid, Delivery.account_id == account_id, Attempt.route != Route.MASS.value)
     ).all()
     if not deliveries:
         return
@@ -304,7 +315,7 @@ def _apply(tx: Tx, account_id: int, msgid: str, status: str, now: datetime) -> N
             .where(Identity.account_id == account_id, Identity.person_id.in_(people))
             .values(unreachable_code=status[:40])
         )
-    tx.execute(sa.update(Receipt).where(Receipt.account_id == account_id, Receipt.msgid == msgid).values(applied_at=now))
+    tx.execute(sa.update(Receipt).where(mine).values(applied_at=now))
 
 
 def _after_receipt(status: str) -> _Next:

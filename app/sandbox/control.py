@@ -55,6 +55,9 @@ class AccountChanges(BaseModel):
     receipt_copies: int | None = Field(None, ge=0, le=9, description="how often it comes: 0 never, 2 doubled")
     rotate_every: float | None = Field(None, gt=0, description="another holder of the secret forces a new token every so many seconds")
     mass_after: float | None = Field(None, ge=0, description="seconds until a mass send is done")
+    mass_review: str | None = Field(
+        None, pattern=r"^(err\([0-9]{1,6}\)|send fail|)$", description="how the review of a mass text ends it; empty: well"
+    )
     page: int | None = Field(None, ge=1, le=10_000, description="openids a page of user/get")
 
 

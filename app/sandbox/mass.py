@@ -125,6 +125,9 @@ def _refuse_to_all(account: Account, draft: Draft, now: float) -> None:
 def send_now(world: World, account: Account, msg_id: str) -> dict[str, Any]:
     """Deliver a job and return the counts of MASSSENDJOBFINISH: FilterCount is who was left (wechat-platform.md 334)."""
     job, this_month = account.mass_jobs[msg_id], month(world.clock.now())
+    verdict = account.switches.get("mass_review")
+    if verdict and job["shown"][0] == "text":  # words are reviewed, and the verdict comes with the event (wechat-platform.md 323)
+        return fail(world, account, msg_id, str(verdict))
     people = [account.people[openid] for openid in job["openids"]]
     reached = [person for person in people if _may_receive(person, this_month)]
     for person in reached:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from app.channels import Push, PushKind
+from app.channels import MassCounts, Push, PushKind
 from app.sealing import DataKey, Place, Unreadable, Vault, key_version
 from app.spool.folder import LAST, name_of
 
@@ -108,6 +108,7 @@ def _written(letter: Letter | BadLetter) -> dict[str, Any]:
         "choice": push.choice,
         "msgid": push.msgid,
         "note": push.note,
+        "counts": None if push.counts is None else vars(push.counts),
     }
 
 
@@ -116,6 +117,7 @@ def _read(written: dict[str, Any]) -> Letter | BadLetter:
     received_at, raw = datetime.fromisoformat(written["received"]), _bytes(written["raw"])
     if "bad" in written:
         return BadLetter(account_id, received_at, str(written["bad"]), raw, row_id)
+    counts = written.get("counts")  # a file of a former version has none
     push = Push(
         kind=PushKind(written["kind"]),
         openid=written["openid"],
@@ -127,6 +129,7 @@ def _read(written: dict[str, Any]) -> Letter | BadLetter:
         choice=written["choice"],
         msgid=written["msgid"],
         note=written["note"],
+        counts=None if counts is None else MassCounts(**counts),
     )
     return Letter(account_id, received_at, push, row_id, bool(written["answered"]))
 

@@ -10,7 +10,7 @@ from bots.facts import Fact, LastAsked, Need
 from bots.texts import Texts, Words, inert
 from bots.turns import Occasion, OccasionKind, Tapped, Turn, Wrote
 
-_REASONS = frozenset(("late", "role", "restored", "cancelled", "done"))
+_REASONS = frozenset(("late", "role", "restored", "cancelled", "done", "mass", "mass_failed", "mass_lost"))
 _EXCERPT_BYTES = 60
 
 
@@ -58,9 +58,10 @@ class AnnouncementBot:
 
         Details of an ANNOUNCEMENT: text, group_name, author_name, author_role; and where it asks something: asks (its id), options
         (labels; none for a "got it" tap), until. Of a FOLLOW_UP the same, and own_words where its text is not that of the announcement,
-        whose beginning is then `about`. Of a REPORT: reason ("late", "role", "restored", "cancelled", "done", "closed"; any other is told
-        without a why), number, group_name, at; reached, total where it is "done"; counts (option and how many), asked, answered where it
-        is "closed". Of a CONTINUATION: text, passed on as it is, thus made inert before. Raises `LookupError` for an ALERT.
+        whose beginning is then `about`. Of a REPORT: reason ("late", "role", "restored", "cancelled", "done", "closed", "mass",
+        "mass_failed", "mass_lost"; any other is told without a why), number, group_name, at; reached, total where it is "done"; counts
+        (option and how many), asked, answered where it is "closed". Of a CONTINUATION: text, passed on as it is, thus made inert before.
+        Raises `LookupError` for an ALERT.
         """
         match occasion.kind:
             case OccasionKind.ANNOUNCEMENT:

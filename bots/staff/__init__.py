@@ -77,7 +77,7 @@ def _outsider(here: Here) -> Answer:
     return Answer((Say(Message(here.voice(key))),), None)
 
 
-def _refused(here: Here, refusal: str) -> Answer | Need:
+def _refused(here: Here, refusal: str) -> Answer | Need:  # noqa: PLR0911 - one line per refusal
     """The application refused what was confirmed (`bots.effects.Announce`, `CancelAnnouncement`)."""
     about_answers = following.refused(here, refusal)
     if about_answers is not None:
@@ -89,6 +89,8 @@ def _refused(here: Here, refusal: str) -> Answer | Need:
             return ask_when(here.with_draft(here.voice("moment.past")))
         case "long" | "empty":
             return go_on(here.with_draft(here.voice("refused.text"), text=""))
+        case "mass":
+            return go_on(here.with_draft(here.voice("refused.mass"), mass=False))
         case "gone":
             return _kept(here, here.voice("cancel.gone"))
         case _:

@@ -246,7 +246,9 @@ def _show_preview(here: Here) -> Answer | Need:
     code, forecast = here.turn.facts.get(NewCode("preview")), here.turn.facts.get(reach)
     if code is None or forecast is None:
         return Need(NewCode("preview"), reach)
-    shown = here.with_draft(step="preview", preview=code, shown=int(here.turn.now.timestamp()))
+    massable = forecast.mass is not None and forecast.mass.reached > 0
+    way = {"massable": massable, "mass": here.draft.mass and massable}
+    shown = here.with_draft(step="preview", preview=code, shown=int(here.turn.now.timestamp()), **way)
     group = next(each.group_name for each in _groups(here) if each.group == here.draft.group)
     message = words.preview(here.voice, shown.draft, group, forecast, here.before, polling.line(here.voice, shown.draft))
     return replace(shown, before=None).say(Words(message.text), message.choices)
@@ -280,9 +282,11 @@ def _again_choices(here: Here) -> tuple[Choice, ...]:
 def _announce(here: Here) -> Answer:
     draft, at = here.draft, here.draft.at()
     group = next((each.group_name for each in _groups(here) if each.group == draft.group), "")
-    said = here.voice("done.now", group=named(group)) if at is None else here.voice("done.later", group=named(group), at=at)
+    key = "done.mass_" if draft.mass else "done."
+    said = here.voice(f"{key}now", group=named(group)) if at is None else here.voice(f"{key}later", group=named(group), at=at)
     closed = Draft(course=draft.course, day=draft.day, done=draft.preview)
-    return replace(here, draft=closed).say(said, (), Announce(draft.group, draft.text, at, draft.preview, draft.poll()))
+    said_so = Announce(draft.group, draft.text, at, draft.preview, draft.poll(), by_mass=draft.mass)
+    return replace(here, draft=closed).say(said, (), said_so)
 
 
 # Answers, tapped and typed -----------------------------------------------------------------------------------------------------
@@ -311,7 +315,7 @@ def take_choice(here: Here, id_: str) -> Answer | Need:
     """A choice of ours, tapped or typed. One that belongs to another draft or preview changes nothing."""
     kind, _, rest = id_.removeprefix("staff.").partition(".")
     own, _, value = rest.partition(".")
-    if kind in ("ok", "again", "text", "time", "ask"):
+    if kind in ("ok", "again", "text", "time", "ask", "mass", "each"):
         return _take_preview_choice(here, kind, number_of(own))
     if number_of(own) != here.draft.id or not here.draft.id:
         return _stale(here, "stale.choice")
@@ -336,7 +340,7 @@ def _take_draft_choice(here: Here, kind: str, value: int) -> Answer | Need:  # n
             return go_on(here)
 
 
-def _take_preview_choice(here: Here, kind: str, preview: int) -> Answer | Need:
+def _take_preview_choice(here: Here, kind: str, preview: int) -> Answer | Need:  # noqa: PLR0911 - one line per choice
     draft = here.draft
     if preview and preview == draft.done:
         return _stale(here, "stale.done")
@@ -349,6 +353,8 @@ def _take_preview_choice(here: Here, kind: str, preview: int) -> Answer | Need:
             return ask_when(here)
         case "ask":
             return _ask_for_answers(here)
+        case "mass" | "each":
+            return go_on(here.with_draft(mass=kind == "mass" and draft.massable))
         case _:
             return confirm(here, again=kind == "again" and draft.step == "again")
 

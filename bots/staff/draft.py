@@ -30,6 +30,8 @@ class Draft:
     group: int = 0
     minute: int = -1  # -1: not chosen, NOW: at once
     offered: str = ""  # minutes to choose from, where the typed time could mean several
+    mass: bool = False  # as a mass send: chosen, never assumed
+    massable: bool = False  # the preview offers it
     preview: int = 0  # id of the preview that may be confirmed
     shown: int = 0  # second at which it was shown
     touched: int = 0  # second of the last turn

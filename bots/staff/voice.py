@@ -8,7 +8,7 @@ from typing import Any
 from bots.choices import short
 from bots.clipping import clip, named, room, size
 from bots.effects import Choice, Message
-from bots.facts import AnnouncementSummary, Progress, ReachForecast, Unreached
+from bots.facts import AnnouncementSummary, MassForecast, Progress, ReachForecast, Unreached
 from bots.staff.draft import Draft
 from bots.texts import Texts, Words, inert
 from bots.turns import Turn
@@ -79,13 +79,15 @@ def when(voice: Voice, at: datetime | None) -> Words:
 
 
 def preview_choices(voice: Voice, draft: Draft) -> tuple[Choice, ...]:
-    """What can be done with a preview; each choice names it, so that a tap on an older one is recognised."""
+    """What can be done with a preview; each names it, so that a tap on an older one is recognised. A mass send takes no answers."""
     own = short(draft.preview)
+    other_way = voice.choice("each", f"each.{own}") if draft.mass else voice.choice("mass", f"mass.{own}")
     return (
-        voice.choice("confirm", f"ok.{own}"),
+        voice.choice("confirm_mass" if draft.mass else "confirm", f"ok.{own}"),
+        *((other_way,) if draft.massable and not draft.asks else ()),
         voice.choice("change_text", f"text.{own}"),
         voice.choice("change_time", f"time.{own}"),
-        voice.choice("change_answers" if draft.asks else "answers", f"ask.{own}"),
+        *(() if draft.mass else (voice.choice("change_answers" if draft.asks else "answers", f"ask.{own}"),)),
         voice.choice("leave", f"leave.{short(draft.id)}"),
     )
 
@@ -93,7 +95,7 @@ def preview_choices(voice: Voice, draft: Draft) -> tuple[Choice, ...]:
 def preview(voice: Voice, draft: Draft, group_name: str, forecast: ReachForecast, before: Words | None, asks: Words = _NOTHING) -> Message:
     """What will be sent, to whom, when, what it asks, and whom it will find; the text is clipped where it must be."""
     choices = preview_choices(voice, draft)
-    below = Words("\n".join(filter(None, (asks, forecast_words(voice, forecast)))))
+    below = Words("\n".join(filter(None, (asks, _forecast_words(voice, draft, forecast)))))
 
     def message(text: str) -> Message:
         words = voice("preview", group=named(group_name), when=when(voice, draft.at()), text=Words(text), forecast=below)
@@ -109,13 +111,37 @@ def forecast_words(voice: Voice, forecast: ReachForecast) -> Words:
     """Whom it will find, in one honest sentence whose parts add up; and whether quiet hours will hold it."""
     if forecast.total <= 0:
         return voice("forecast.nobody")
-    moment = "now" if forecast.at is None and forecast.quiet_until is None else "then"
+    moment = _moment(forecast)
     counts = ((moment, forecast.now), ("notice", forecast.notice), ("later", forecast.later), ("never", forecast.never))
     parts = voice.joined(voice(f"forecast.{key}", count=count) for key, count in counts if count)
-    sentence = voice("forecast.all", total=forecast.total, parts=parts)
-    if forecast.quiet_until is None:
-        return sentence
-    return Words(f"{sentence}\n{voice('forecast.quiet', until=forecast.quiet_until)}")
+    sentences = [voice("forecast.all", total=forecast.total, parts=parts)]
+    if forecast.mass is not None and forecast.mass.reached:
+        sentences.append(voice("forecast.or_mass", count=forecast.mass.reached, left=forecast.mass.left, most=forecast.mass.most))
+    return _with_quiet(voice, forecast, sentences)
+
+
+def mass_words(voice: Voice, forecast: ReachForecast, mass: MassForecast) -> Words:
+    """Whom a mass send will find, what it costs of the month's few, and which way the others go."""
+    counts = (("mass", mass.reached), ("used_up", mass.used_up), ("never", forecast.never))
+    parts = voice.joined(voice(f"forecast.{key}", count=count) for key, count in counts if count)
+    sentences = [voice("forecast.all", total=forecast.total, parts=parts)]
+    key = "costs" if mass.left else "costs_last"
+    sentences.append(voice(f"forecast.{key}", most=mass.most, left=max(0, mass.left - 1)))
+    return _with_quiet(voice, forecast, sentences)
+
+
+def _forecast_words(voice: Voice, draft: Draft, forecast: ReachForecast) -> Words:
+    by_mass = draft.mass and forecast.mass is not None and forecast.total > 0
+    return mass_words(voice, forecast, forecast.mass) if by_mass and forecast.mass else forecast_words(voice, forecast)
+
+
+def _moment(forecast: ReachForecast) -> str:
+    return "now" if forecast.at is None and forecast.quiet_until is None else "then"
+
+
+def _with_quiet(voice: Voice, forecast: ReachForecast, sentences: list[Words]) -> Words:
+    quiet = [] if forecast.quiet_until is None else [voice("forecast.quiet", until=forecast.quiet_until)]
+    return Words("\n".join((*sentences, *quiet)))
 
 
 def _after(before: Words | None, words: Words) -> Words:
@@ -178,7 +204,8 @@ def progress_words(voice: Voice, progress: Progress, *, going: bool, leave: int 
         states=states or voice("who.not_yet"),
     )
     choices = (refresh(voice, progress.id),)
-    ending = (voice("who.going"),) if going else ()
+    notes = tuple(voice("who.note", note=Words(note)) for note in progress.notes)
+    ending = (*notes, *((voice("who.going"),) if going else ()))
     space = room(Message(Words("\n".join((head, *ending))), choices)) - _SPARE_BYTES - leave
     return Message(Words("\n".join((head, *by_reason(voice, progress.unreached, space), *ending))), choices)
 

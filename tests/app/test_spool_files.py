@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.channels import Push, PushKind
+from app.channels import MassCounts, Push, PushKind
 from app.keyring import Unreadable
 from app.sealing import Vault
 from app.spool import BadLetter, Folder, Letter, Seal, SpoolFull, first_words, waiting
@@ -35,6 +35,13 @@ def folder(tmp_path: Path, most: int = 1000) -> Folder:
     made = Folder(tmp_path / "spool", most)
     made.make()
     return made
+
+
+def test_a_mass_sends_receipt_keeps_its_counts() -> None:
+    seal = Seal(Vault([MASTER], INDEX))
+    receipt = Push(**{**vars(push("send success", PushKind.RECEIPT)), "counts": MassCounts(26, 25, 24, 1)})
+    kept = Letter(5, NOW, receipt, 99)
+    assert seal.open(seal.name(kept), seal.close(seal.name(kept), kept)) == kept
 
 
 def test_files_are_replayed_by_the_second_then_by_the_platforms_number(tmp_path: Path) -> None:

@@ -169,7 +169,7 @@ def test_only_the_database_module_commits() -> None:
 
 def test_only_the_outbox_sends() -> None:
     def sends(source: Source, call: Call) -> bool:
-        channel_call = bool(call.receiver) and call.name in {"send", "notify"} and not ours(source, call)
+        channel_call = bool(call.receiver) and call.name in {"send", "notify", "send_to_tag"} and not ours(source, call)
         return channel_call and not within(source.module, "app.channels", "app.sandbox")
 
     keeps(calls_that(sends), *PROGRAM, exempt=SEND)

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.channels import Accepted, Channel, SendError, Verdict
+from app.channels import Accepted, Channel, MassState, SendError, Verdict
 from app.channels.wechat.client import WeChat
 from app.channels.wechat.errors import VERDICTS
 from tests.channels.calls import FRESH, NOTICE, STALE, WORDS, Do, Keeper, fetches, notifies, sends
@@ -356,12 +356,86 @@ def test_one_foreign_openid_sends_its_batch_one_by_one_and_is_left_out() -> None
         done.extend(openids)
         return httpx.Response(200, stream=httpx.ByteStream(b'{"errcode":0}'))
 
-    async def inside() -> None:
+    async def inside() -> list[str]:
         async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http:
-            await WeChat(account(), Keeper(), http).untag(134, PEOPLE)
+            return list(await WeChat(account(), Keeper(), http).untag(134, PEOPLE))
 
-    asyncio.run(inside())
+    assert asyncio.run(inside()) == [PEOPLE[60]], "and is named"
     assert sorted(done) == sorted(set(PEOPLE) - {PEOPLE[60]})
+
+
+def test_one_openid_that_cannot_be_tagged_at_all_is_asked_once() -> None:
+    script = Script({"errcode": 45059, "errmsg": "can't add more tags"})
+    assert run(script, lambda wechat: wechat.tag(134, PEOPLE[:1])) == PEOPLE[:1]
+    assert len(script.asked) == 1
+
+
+def test_a_tag_is_found_by_its_name_and_deleted_by_its_number() -> None:
+    tags = {"tags": [{"id": 2, "name": "星标组", "count": 0}, {"id": 134, "name": "一组", "count": 3}]}
+    assert run(Script(tags), lambda wechat: wechat.find_tag("一组")) == 134
+    assert run(Script(tags), lambda wechat: wechat.find_tag("二组")) is None
+    assert fails(Script({"tags": 3}), lambda wechat: wechat.find_tag("一组")).code == "bad_tags"
+    script = Script({"errcode": 0})
+    run(script, lambda wechat: wechat.delete_tag(134))
+    assert (script.asked[0].url.path, script.body()) == ("/cgi-bin/tags/delete", {"tag": {"id": 134}})
+
+
+def test_whoever_has_a_tag_is_read_from_every_page() -> None:
+    script = Script(page(0, 10_000, "oPerson09999", 0), page(10_000, 3, "oPerson10002", 0), page(0, 0, "", 0))
+    found = run(script, lambda wechat: wechat.tagged(134))
+    assert (len(found), found[-1]) == (10_003, "oPerson10002")
+    assert [json.loads(asked.content) for asked in script.asked] == [
+        {"tagid": 134, "next_openid": following} for following in ("", "oPerson09999", "oPerson10002")
+    ]
+
+
+@pytest.mark.parametrize(
+    "answer", [{"count": 1, "data": {"openid": [1]}}, {"count": 1, "next_openid": 5}, {"count": 1, "data": {"openid": "x"}}]
+)
+def test_a_malformed_page_tells_nobody_who_has_a_tag(answer: dict[str, object]) -> None:
+    assert fails(Script(answer), lambda wechat: wechat.tagged(134)).code == "bad_page"
+
+
+def test_a_mass_send_goes_by_tag_id_under_our_own_id() -> None:
+    script = Script({"errcode": 0, "errmsg": "send job submission success", "msg_id": 34182, "msg_data_id": 206227730})
+    assert run(script, lambda wechat: wechat.send_to_tag(134, "周日静修", "b1.0.1")).msgid == "34182"
+    assert script.asked[0].url.path == "/cgi-bin/message/mass/sendall"
+    assert script.body() == {
+        "filter": {"is_to_all": False, "tag_id": 134},
+        "msgtype": "text",
+        "text": {"content": "周日静修"},
+        "clientmsgid": "b1.0.1",
+    }
+
+
+@pytest.mark.parametrize("answer", [{"errcode": 45065, "msg_id": 34182}, {"errcode": 45065, "msg_id": "34182"}])
+def test_an_id_that_is_there_already_names_its_mass_send(answer: dict[str, object]) -> None:
+    error = fails(Script(answer), lambda wechat: wechat.send_to_tag(134, "周日静修", "b1.0.1"))
+    assert (error.verdict, error.msgid) == (Verdict.DUPLICATE, "34182")
+
+
+@pytest.mark.parametrize(("client_id", "text"), [("", "好"), ("x" * 33, "好"), ("汉" * 11, "好"), ("b1", " "), ("b1", "中" * 683)])
+def test_a_mass_send_that_cannot_be_asks_nobody(client_id: str, text: str) -> None:
+    script = Script({"errcode": 0})
+    assert fails(script, lambda wechat: wechat.send_to_tag(134, text, client_id)).verdict is Verdict.BAD_MESSAGE
+    assert not script.asked
+
+
+@pytest.mark.parametrize(
+    ("said", "state"),
+    [
+        ("SEND_SUCCESS", MassState.SENT),
+        ("SENDING", MassState.UNDER_WAY),
+        ("SEND_FAIL", MassState.FAILED),
+        ("DELETE", MassState.TAKEN_BACK),
+        ("send_success", MassState.SENT),
+        ("WHAT", MassState.UNDER_WAY),
+    ],
+)
+def test_the_state_of_a_mass_send_is_asked_by_its_number(said: str, state: MassState) -> None:
+    script = Script({"msg_id": 34182, "msg_status": said})
+    assert run(script, lambda wechat: wechat.mass_state("34182")) is state
+    assert script.asked[0].url.path == "/cgi-bin/message/mass/get"
 
 
 def test_another_refusal_ends_tagging() -> None:

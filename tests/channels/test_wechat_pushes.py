@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from wechatpy.parser import parse_message
 
-from app.channels import BadPush, Push, PushKind, RefusedPush
+from app.channels import BadPush, MassCounts, Push, PushKind, RefusedPush
 from app.channels.wechat.pushes import open_push
 from tests.channels.platform import NOW, OPENID, ORIGINAL, STAMP, account, document, event, message, sealed, signed, text
 
@@ -88,6 +88,20 @@ def test_c10_a_receipt_brings_its_number_and_status(body: bytes, status: str) ->
     push = opened(body)
     assert (push.kind, push.msgid, push.value) == (PushKind.RECEIPT, "200163836", status)
     assert opened(body).dedupe_key == push.dedupe_key
+
+
+COUNTS = {"TotalCount": "26", "FilterCount": "25", "SentCount": "24", "ErrorCount": "1"}
+
+
+def test_the_receipt_of_a_mass_send_brings_its_counts() -> None:
+    push = opened(event("MASSSENDJOBFINISH", MsgID="200163836", Status="send success", **COUNTS))
+    assert (push.value, push.counts) == ("send success", MassCounts(total=26, kept=25, sent=24, errors=1))
+
+
+@pytest.mark.parametrize("count", ["", "-1", "1e3", "２", "9" * 13, "24 "])
+def test_counts_that_are_no_numbers_are_none(count: str) -> None:
+    push = opened(event("MASSSENDJOBFINISH", MsgID="200163836", Status="send success", **COUNTS | {"SentCount": count}))
+    assert (push.kind, push.value, push.counts) == (PushKind.RECEIPT, "send success", None)
 
 
 PICTURES = "<SendPicsInfo><Count>1</Count><PicList><item><PicMd5Sum>x</PicMd5Sum></item></PicList></SendPicsInfo>"

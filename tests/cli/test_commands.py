@@ -396,6 +396,17 @@ def test_an_announcement_is_shown_asked_and_planned(course: Tongban) -> None:
     assert "not begun yet" in course("progress", "1").out
 
 
+def test_a_mass_send_shows_its_price_before_it_is_planned(course: Tongban) -> None:
+    offered = course("announce", "静修", "--group", "msc-1-all", "--at", "tomorrow 20:00", typed="n\n")
+    assert "Or as a mass send (--mass): 0 get it without waiting for them to write; 4 of this month's 4 are left." in offered.out
+    chosen = course("announce", "静修", "--group", "msc-1-all", "--at", "tomorrow 20:00", "--mass", typed="y\n")
+    assert "Each person can get 4 mass sends a month: 4 of this month's 4 are left before this one." in chosen.out
+    assert "Announcement 1 is planned" in chosen.out
+    again = course("announce", "静修二", "--group", "msc-1-all", "--at", "tomorrow 21:00", "--mass", typed="n\n")
+    assert "3 of this month's 4 are left before this one" in again.out
+    assert "not a course's large group" in refused(course("announce", "静修", "--group", "dawn", "--mass", "--yes"))
+
+
 def refused_last(done: Ended) -> str:
     assert done.code == 1
     return done.err.strip().splitlines()[-1]

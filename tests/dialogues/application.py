@@ -12,14 +12,14 @@ import sqlalchemy as sa
 from app import clock
 from app.channels import Channel
 from app.menu import DEFAULT
-from app.models import Alarm
+from app.models import Alarm, Mass
 from bots.texts import LANGUAGES
 from tests.dialogues import script
 from tests.dialogues.playing import TEN_SECONDS, Shown
 from tests.dialogues.script import Beginning, Fact, Follows, Leaves, Presses, Scans, Sends, Taps, Types
 from tests.dialogues.seeding import Seeding
 from tests.dialogues.stored import Rows
-from tests.stage import Stage
+from tests.stage import APPID, Stage
 
 #: The shipped menu and an entry that an operator may add for leaders.
 _MENU = {"button": [*DEFAULT["button"], {"type": "click", "name": "公告", "key": "staff.announce"}]}
@@ -89,6 +89,7 @@ class Application:
         for person in beginning.people():
             await self._stage.openid(person, following=person in member or person in beginning.on_call)
         stage = self._stage
+        stage.sandbox.world.commit("account_patched", appid=APPID, settings={}, switches={"mass_after": 0})
         stage.write(lambda tx: Seeding(tx, stage.assembly.tools, stage.account_id, stage.openids, clock.now()).write(beginning))
 
     async def _pass_until(self, moment: datetime) -> None:
@@ -98,7 +99,16 @@ class Application:
         await self._stage.ask("POST", "/sandbox/clock", {"advance": ahead})
         await self._stage.worker.tick()
         await self._stage.worker.send_due(clock.now())
+        await self._reported()
         await self._stage.worker.tick()  # what was sent is noted
+
+    async def _reported(self) -> None:
+        """Wait for the receipts of mass sends, which the sandbox pushes by itself within milliseconds."""
+        under_way = sa.select(Mass.id).where(Mass.state == "accepted").limit(1)
+        for _ in range(300):
+            if self._stage.read(lambda tx: tx.execute(under_way).first()) is None:
+                return
+            await asyncio.sleep(0.01)
 
     async def _look(self) -> None:
         self._arrived = await self._stage.ask("GET", f"/sandbox/ledger?after={self._passed}&limit=1000")

@@ -9,7 +9,7 @@ from bots.effects import Message
 from bots.turns import Occasion, OccasionKind, Role
 from tests.dialogues import encouraging, polls, prompts, questionnaires
 from tests.dialogues.playing import Shown
-from tests.dialogues.rows import Announcement, Delivery, Flag, Someone, State, quiet_until
+from tests.dialogues.rows import MASSES_A_MONTH, Announcement, Delivery, Flag, Someone, State, month, quiet_until
 
 NEXT_ALERT = timedelta(minutes=15)
 _WINDOW, _ALLOWANCE = timedelta(hours=48), 5
@@ -97,7 +97,7 @@ class Passing:
             **polls.gaps(each),
         }
         for person in self._is.audience(each.group, each.author):
-            self.deliver(person, OccasionKind.ANNOUNCEMENT, "announcement", details, announcement=each.id)
+            self.deliver(person, OccasionKind.ANNOUNCEMENT, "announcement", details, announcement=each.id, by_mass=each.by_mass)
 
     def deliver(
         self,
@@ -108,13 +108,15 @@ class Passing:
         *,
         announcement: int | None = None,
         urgent: bool = False,
+        by_mass: bool = False,
         stale_at: datetime | None = None,
         prompt: int | None = None,
         follows: int | None = None,
     ) -> None:
         someone = self._is.people[person]
         occasion = Occasion(kind, someone.language, details, someone.zone, someone.name)
-        made = Delivery(person, announcement, bot, occasion, urgent, stale_at=stale_at, prompt=prompt, follows=follows, made=self._is.now)
+        made = Delivery(person, announcement, bot, occasion, urgent, by_mass, stale_at=stale_at, prompt=prompt, follows=follows)
+        made.made = self._is.now
         self._is.deliveries.append(made)
 
     def _hold(self, delivery: Delivery) -> None:
@@ -133,10 +135,18 @@ class Passing:
         if not someone.follows:
             delivery.settle("unreachable", "unfollowed")
             return
+        if delivery.by_mass and self._is.had_masses(someone, self._is.now) < MASSES_A_MONTH:
+            someone.masses.append(month(self._is.now))
+            self._arrives(someone, delivery)
+            delivery.settle("confirmed", "mass_all")
+            return
         if way != "now":
             delivery.settle("waiting", "window_closed")
             return
         someone.typed_left, someone.tapped_left = max(0, someone.typed_left - 1), max(0, someone.tapped_left - 1)
+        self._arrives(someone, delivery)
+
+    def _arrives(self, someone: Someone, delivery: Delivery) -> None:
         message = self.compose(delivery)
         someone.shown.append(message)
         someone.reached.append(Shown(message.text, tuple(choice.label for choice in message.choices)))

@@ -12,6 +12,7 @@ from tests.dialogues.playing import TEN_SECONDS, Shown
 from tests.dialogues.script import ZONE
 
 _QUIET_FROM, _QUIET_UNTIL = time(22), time(8)
+MASSES_A_MONTH = 4
 
 
 class Refused(Exception):
@@ -59,6 +60,7 @@ class Delivery:
     bot: str
     occasion: Occasion
     urgent: bool = False
+    by_mass: bool = False
     state: str = "ready"  # as app/states.py: ready, sent, waiting, cancelled, expired, unreachable
     reason: str = ""
     stale_at: datetime | None = None
@@ -80,6 +82,7 @@ class Announcement:
     at: datetime
     made: datetime
     draft: int
+    by_mass: bool = False
     state: str = "planned"
     poll: Poll | None = None
     closes_at: datetime | None = None
@@ -219,6 +222,7 @@ class Someone:
     typed_left: int = 0
     tapped_until: datetime | None = None
     tapped_left: int = 0
+    masses: list[str] = field(default_factory=list)  # the month of each mass send that they had
     shown: list[Message] = field(default_factory=list)
     reached: list[Shown] = field(default_factory=list)
 
@@ -286,6 +290,10 @@ class State:
                 each.settle("expired", "stale")
         return [each for each in self.deliveries if each.person == person and each.state == "waiting"]
 
+    def had_masses(self, someone: Someone, moment: datetime) -> int:
+        """How many mass sends somebody has had in the month of this moment."""
+        return someone.masses.count(month(moment))
+
     def way(self, someone: Someone, moment: datetime) -> str:
         """Whether somebody is reached at once ("now"), when they next write ("later"), or not at all ("never")."""
         if someone.paused or not someone.follows:
@@ -293,6 +301,10 @@ class State:
         typed = someone.typed_left > 0 and someone.typed_until is not None and someone.typed_until > moment + TEN_SECONDS
         tapped = someone.tapped_left > 0 and someone.tapped_until is not None and someone.tapped_until > moment + TEN_SECONDS
         return "now" if typed or tapped else "later"
+
+
+def month(moment: datetime) -> str:
+    return f"{moment.astimezone(ZONE):%Y-%m}"
 
 
 def quiet_until(moment: datetime) -> datetime | None:

@@ -18,6 +18,7 @@ from bots.facts import (
     InvitationFound,
     InvitationState,
     LastAsked,
+    MassForecast,
     NewCode,
     Planned,
     Progress,
@@ -31,11 +32,12 @@ from bots.questionnaire.sheets import AnswerPage
 from bots.texts import load_texts
 from bots.turns import Role
 from tests.dialogues import encouraging, polls, prompts
-from tests.dialogues.rows import Announcement, Code, Delivery, Someone, State, quiet_until
+from tests.dialogues.rows import MASSES_A_MONTH, Announcement, Code, Delivery, Group, Someone, State, month, quiet_until
 
 #: What the application says of deliveries: states and reasons.
 WORDS = load_texts(Path(__file__).parents[2] / "app")
 _GUESSES = 5
+_REACHED = ("sent", "confirmed")
 _HOUR, _TEN_MINUTES = timedelta(hours=1), timedelta(minutes=10)
 
 
@@ -142,7 +144,19 @@ def _forecast(state: State, person: str, group_id: int, at: datetime | None) -> 
     moment = quiet or at or state.now
     ways = [state.way(state.people[each], moment) for each in state.audience(state.group_of(group_id), person)]
     counts = {way: ways.count(way) for way in ("now", "later", "never")}
-    return ReachForecast(len(ways), counts["now"], 0, counts["later"], counts["never"], at, quiet_until=quiet)
+    mass = _mass(state, person, state.group_of(group_id), moment)
+    return ReachForecast(len(ways), counts["now"], 0, counts["later"], counts["never"], at, quiet_until=quiet, mass=mass)
+
+
+def _mass(state: State, person: str, group: Group, moment: datetime) -> MassForecast | None:
+    if not group.large:
+        return None
+    people = [state.people[each] for each in state.audience(group, person)]
+    had = [state.had_masses(each, moment) for each in people if state.way(each, moment) != "never"]
+    usable = [each for each in had if each < MASSES_A_MONTH]
+    planned = [each for each in state.announcements if each.by_mass and each.state == "planned" and month(each.at) == month(moment)]
+    left = max(0, MASSES_A_MONTH - max(usable, default=0) - len(planned))
+    return MassForecast(len(usable), len(had) - len(usable), left, MASSES_A_MONTH)
 
 
 def _list(state: State, person: str, limit: int) -> tuple[AnnouncementSummary, ...]:
@@ -155,7 +169,7 @@ def _summary(state: State, each: Announcement) -> AnnouncementSummary:
     states = [one.state for one in state.deliveries if one.announcement == each.id]
     excerpt = " ".join(each.text.split())[:24]
     return AnnouncementSummary(
-        each.id, each.number, each.group.name, excerpt, each.at, _standing(state, each), len(states), states.count("sent")
+        each.id, each.number, each.group.name, excerpt, each.at, _standing(state, each), len(states), sum(one in _REACHED for one in states)
     )
 
 
@@ -170,10 +184,14 @@ def _progress(state: State, person: str, id_: int) -> Progress:
         return Progress(id_, 0, "", "", -1, ())
     own = [one for one in state.deliveries if one.announcement == id_]
     language = state.people[person].language
-    counts = [(name, [one.state for one in own].count(name)) for name in ("ready", "sent", "waiting", "cancelled", "unreachable")]
+    shown = ("ready", "sent", "confirmed", "waiting", "cancelled", "unreachable")
+    counts = [(name, [one.state for one in own].count(name)) for name in shown]
     states = tuple((str(WORDS.fill(f"state.{name}", language)), count) for name, count in counts if count)
-    late = tuple(_unreached(state, one, language) for one in sorted(own, key=lambda one: one.state) if one.state != "sent")
-    return Progress(id_, each.number, each.group.name, " ".join(each.text.split())[:24], len(own), states, late, polls.result(state, each))
+    late = tuple(_unreached(state, one, language) for one in sorted(own, key=lambda one: one.state) if one.state not in _REACHED)
+    taken = str([one.state for one in own].count("confirmed"))
+    notes = (str(WORDS.fill("reason.mass_partial", language, sent=taken, total=taken)),) if taken != "0" else ()
+    excerpt, poll = " ".join(each.text.split())[:24], polls.result(state, each)
+    return Progress(id_, each.number, each.group.name, excerpt, len(own), states, late, poll, notes)
 
 
 def _unreached(state: State, one: Delivery, language: str) -> Unreached:

@@ -344,6 +344,8 @@ class World:
         group = self._is.group_of(effect.group)
         if not self._is.may_announce(person, group):
             raise Refused("role")
+        if effect.by_mass and not group.large:
+            raise Refused("mass")
         if not effect.text.strip():
             raise Refused("empty")
         if len(inert(effect.text).encode()) > 1500:
@@ -355,7 +357,8 @@ class World:
             return
         number = 1 + sum(each.group.course is group.course for each in self._is.announcements)
         at = effect.at or self._is.now
-        made = Announcement(self._is.new_id(), number, person, group, effect.text, at, self._is.now, effect.draft)
+        told = (person, group, effect.text, at, self._is.now, effect.draft, effect.by_mass)
+        made = Announcement(self._is.new_id(), number, *told)
         polls.declare(made, effect)
         self._is.announcements.append(made)
 

@@ -30,7 +30,7 @@ from app import accounts, clock, courses, groups, schedules
 from app.assembly import Assembly, assemble
 from app.channels import Rules
 from app.db import Tx
-from app.models import Allowance, Broadcast, Delivery, Identity, Schedule
+from app.models import Allowance, Broadcast, Delivery, Group, Identity, Mass, Schedule
 from app.settings import Settings
 from app.states import SETTLED, UNDER_WAY, Route, State
 from tests.faults.members import Seat, seat
@@ -96,6 +96,7 @@ class Arena:
         self.kills = 0
         self.in_doubt = 0  # service messages that killed processes had under way
         self._marks = itertools.count(1)
+        self._passed = 0.0
 
     def __enter__(self) -> Self:
         self.jump(timedelta())
@@ -142,8 +143,11 @@ class Arena:
         self.lines.append(line)
         return line
 
-    def group(self, line: Line, *, members: int, typed: bool = True, code: str | None = None) -> Circle:
-        """A course with one group of so many followers; `typed`: they wrote a moment ago, else only a notice reaches them."""
+    def group(self, line: Line, *, members: int, typed: bool = True, code: str | None = None, large: bool = False) -> Circle:
+        """A course with one group of so many followers; `typed`: they wrote a moment ago, else only a notice reaches them.
+
+        `large`: they sit in the course's large group instead, to which mass sends go.
+        """
         number = len(self.circles)
         openids = tuple(f"oArena{number:04d}{each:018d}" for each in range(members))
         for start in range(0, members, 2_000):
@@ -154,7 +158,10 @@ class Arena:
             now = clock.now()
             course = courses.create(tx, self.keyring, now, account_id=line.id, code=f"msc{number}", title="正念自我关怀")
             courses.set_quiet_hours(tx, course, "00:00", "00:00")  # real time: the test runs at night too
-            group = groups.create(tx, course, code=code or f"g{number}", name="晨光组")
+            if large:
+                group = int(tx.execute(sa.select(Group.id).where(Group.course_id == course, Group.large)).scalar_one())
+            else:
+                group = groups.create(tx, course, code=code or f"g{number}", name="晨光组")
             return course, group, seat(tx, self.keyring.vault, Seat(line.id, course, group), openids, now, typed=typed)
 
         course, group, people_ids = self.write(make)
@@ -170,12 +177,12 @@ class Arena:
         self.write(lambda tx: tx.execute(sa.update(Allowance).where(Allowance.identity_id.in_(mine)).values(**window)))
         self.touched.update(circle.people)
 
-    def announce(self, circle: Circle, *, at: datetime | None = None) -> int:
+    def announce(self, circle: Circle, *, at: datetime | None = None, by_mass: bool = False) -> int:
         """Plan an announcement to everybody of a group; its words carry a mark of its own. Returns the schedule's id."""
         text = f"今晚见〔{next(self._marks)}〕"
         schedule = self.write(
             lambda tx: schedules.plan_announcement(
-                tx, self.keyring, author_id=None, group_id=circle.id, text=text, at=at, draft=None, now=clock.now()
+                tx, self.keyring, author_id=None, group_id=circle.id, text=text, at=at, draft=None, now=clock.now(), by_mass=by_mass
             )
         )
         self.planned[schedule] = circle
@@ -249,6 +256,12 @@ class Arena:
         fresh.write_text(f"{ahead.total_seconds():.3f}", encoding="ascii")
         fresh.replace(self.clock_file)
 
+    def pass_on_both_sides(self, seconds: float) -> None:
+        """Let so much time pass for the program and for the platform."""
+        self._passed += seconds
+        self.jump(timedelta(seconds=self._passed))
+        self.ask("POST", "/sandbox/clock", {"advance": seconds})
+
     @staticmethod
     def seconds() -> float:
         """The machine's own time."""
@@ -304,7 +317,8 @@ class Arena:
             unfinished = sa.select(Broadcast.id).where(
                 sa.or_(Broadcast.state == "expanding", sa.and_(Broadcast.state == "going", ~unsettled))
             )
-            return not any(tx.execute(query.limit(1)).first() for query in (due, under_way, unfinished))
+            masses = sa.select(Mass.id).where(sa.or_(Mass.state.in_(["planned", "sending", "accepted"]), Mass.to_tell.is_not(None)))
+            return not any(tx.execute(query.limit(1)).first() for query in (due, under_way, unfinished, masses))
 
         return self.read(look)
 

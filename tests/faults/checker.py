@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from app import broadcasts
 from app.db import Tx
-from app.models import Allowance, Attempt, Broadcast, Delivery, Firing, Identity, InboxItem, Schedule
+from app.models import Allowance, Attempt, Broadcast, Delivery, Firing, Identity, InboxItem, Mass, Schedule
 from app.states import SETTLED, State
 from tests.faults.arena import Arena
 
@@ -30,6 +30,7 @@ _DOUBTS = frozenset({"answer_lost", "platform_busy", "reply_unconfirmed"})
 #: Refusals that the ledger of allowances exists to prevent.
 _OVERDRAWN = {"45015": "window closed", "45047": "allowance used up"}
 _MOST_TYPED = 5
+_MOST_MASSES = 4
 _SHOWN = 20
 
 
@@ -82,6 +83,7 @@ def check(arena: Arena, bounds: Bounds, acknowledged: Iterable[tuple[int, str]] 
     for judge in (_complete, _no_double):
         report.wrong += arena.read(lambda tx, judge=judge: judge(tx, arena, rows))  # type: ignore[misc]
     report.wrong += _honest(rows, accepted)
+    report.wrong += arena.read(lambda tx: _masses(tx, arena, rows, accepted))
     report.wrong += _certain(rows, bounds)
     report.wrong += _at_rest(rows, bounds)
     report.wrong += arena.read(lambda tx: _closed(tx, rows))
@@ -106,7 +108,7 @@ def _accepted(arena: Arena, rows: list[_Row]) -> "Counter[int]":
     by_place = {(row.broadcast, row.person): row.id for row in rows}
     found: Counter[int] = Counter()
     for entry in arena.ledger():
-        if entry["client_id"]:
+        if entry["client_id"] and entry["api"] == "message/template/send":
             found[int(entry["client_id"].removeprefix("d"))] += 1
             continue
         line = next(each for each in arena.lines if each.appid == entry["appid"])
@@ -160,17 +162,41 @@ def _honest(rows: list[_Row], accepted: Mapping[int, int]) -> list[str]:
         times = accepted.get(row.id, 0)
         if times > 1:
             wrong.append(f"delivery {row.id} ({row.state}) was accepted {times} times")
-        if row.state in {State.SENT, State.CONFIRMED} and not times:
+        if row.state in {State.SENT, State.CONFIRMED} and not times and row.reason != "mass_partial":  # of these WeChat names nobody
             wrong.append(f"delivery {row.id} is {row.state} ({row.reason}) and was never accepted")
         if times and row.state not in _TAKEN | {State.UNKNOWN, State.UNREACHABLE}:
             wrong.append(f"delivery {row.id} was accepted and is {row.state} ({row.reason})")
     return wrong
 
 
+def _masses(tx: Tx, arena: Arena, rows: list[_Row], accepted: Mapping[int, int]) -> list[str]:
+    """A mass send went out once, in the same words to everybody, to nobody whom it was not for, and is told as it came to pass."""
+    wrong = []
+    entries: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for entry in arena.ledger():
+        if entry["api"] == "message/mass/sendall":
+            entries[entry["client_id"]].append(entry)
+    masses = {row.client_id: row for row in tx.execute(sa.select(*Mass.__table__.columns))}
+    for client_id, arrived in entries.items():
+        row = masses.get(client_id)
+        if len({(entry["msgid"], entry["text"]) for entry in arrived}) > 1:
+            wrong.append(f"mass send {client_id} was taken more than once, or in other words")
+        went = sum(each.route == "mass" and each.broadcast == getattr(row, "broadcast_id", 0) for each in rows if accepted.get(each.id))
+        if row is None or went != len(arrived):
+            wrong.append(f"mass send {client_id} arrived {len(arrived)} times, {went} of its deliveries did")
+        elif row.sent is not None and row.sent != len(arrived):
+            wrong.append(f"mass send {client_id} reached {len(arrived)} and says {row.sent}")
+    for client_id, row in masses.items():
+        if row.state in {"planned", "sending", "accepted"} or (row.state == "done" and client_id not in entries):
+            wrong.append(f"mass send {client_id} is left {row.state}")
+    uses = Counter(each.person for each in rows if each.route == "mass" and accepted.get(each.id))  # no run is longer than a month
+    return wrong + [f"person {person} had {times} mass sends" for person, times in uses.items() if times > _MOST_MASSES]
+
+
 def _certain(rows: list[_Row], bounds: Bounds) -> list[str]:
     unknown = [row for row in rows if row.state == State.UNKNOWN]
     wrong = [f"delivery {row.id} is unknown because of {row.reason!r}" for row in unknown if row.reason not in _DOUBTS]
-    notices = sum(row.route == "notice" for row in unknown)
+    notices = sum(row.route in ("notice", "mass") for row in unknown)  # both have an id that makes a repeat safe
     if notices > bounds.unknown_notices:
         wrong.append(f"{notices} notices are unknown, at most {bounds.unknown_notices} may be")
     if len(unknown) - notices > bounds.unknown:

@@ -83,6 +83,14 @@ def _closes(each: Statement) -> bool:
     return each.updates("broadcasts") and each.sets("done") and each.rows != 0
 
 
+def _begins_mass(each: Statement) -> bool:
+    return each.updates("masses") and each.sets("sending")
+
+
+def _accepts_mass(each: Statement) -> bool:
+    return each.updates("masses") and each.sets("accepted")
+
+
 def _fires(each: Statement) -> bool:
     return each.inserts("firings")
 
@@ -274,6 +282,15 @@ POINTS: dict[str, Callable[[Trap], None]] = {
     "CP19": _at(lambda each: each.text.startswith(("create table", "create index", "create unique index", "alter table"))),
     "CP20-reading": _at(lambda each: each.text.startswith("select ")),
     "CP20-syncing": _before_any_sync,
+    "CM1": _before_bytes("/tags/members/"),
+    "CM2": _after_bytes("/tags/members/"),
+    "CM3": _before(_begins_mass),
+    "CM4": _after(_begins_mass),
+    "CM5": _before_bytes("/mass/sendall"),
+    "CM6": _after_bytes("/mass/sendall"),
+    "CM7": _before(_accepts_mass),
+    "CM8": _after(_accepts_mass),
+    "CM9": _after_bytes("/mass/get"),
 }
 
 

@@ -14,7 +14,7 @@ import psycopg
 from app.db.pipeline import Pipeline
 from app.states import State
 
-_STATES = frozenset(State) | {"expanding", "going", "done"}
+_STATES = frozenset(State) | {"expanding", "going", "done", "accepted"}
 _BINDS = re.compile(r"\?|%s|%\((\w+)\)s|:(\w+)")
 
 

@@ -112,6 +112,18 @@ def test_by_tag_only_its_members_are_reached(desk: Desk) -> None:
     assert desk.code("message/mass/sendall", {"filter": {"is_to_all": False, "group_id": tag}, **body}) == 45159
 
 
+def test_the_review_of_a_text_can_refuse_it_afterwards(desk: Desk) -> None:
+    people = [desk.follower(), desk.follower()]
+    desk.switch(mass_review="err(20001)")
+    answer = send(desk, people)
+    assert (answer["errcode"], finished(desk, answer)["Status"]) == (0, "err(20001)")
+    assert state(desk, answer) == "SEND_FAIL"
+    assert desk.chat(people[0]) == []
+    desk.switch(mass_review="")
+    for number in range(4):
+        assert finished(desk, send(desk, people, f"第{number}次"))["SentCount"] == "2", "what was refused took none of the four"
+
+
 def to_all(desk: Desk, content: str = "全体") -> Any:
     desk.switch(mass_after=0)
     return desk.api("message/mass/sendall", {"filter": {"is_to_all": True}, "msgtype": "text", "text": {"content": content}})

@@ -12,8 +12,8 @@ from urllib.parse import quote
 
 import httpx
 
-from app.channels import Accepted, Credentials, Notice, Rules, SendError, TokenKeeper, Verdict
-from app.channels.wechat.errors import FOREIGN_OPENID, NOTHING_TO_SHOW
+from app.channels import Accepted, Credentials, MassState, Notice, Rules, SendError, TokenKeeper, Verdict
+from app.channels.wechat.errors import CANNOT_TAG, NOTHING_TO_SHOW
 from app.channels.wechat.notices import fill
 from app.channels.wechat.transport import Answer, Call, exchange, number, open_http
 from app.channels.wechat.xml import clean_text, is_blank
@@ -26,6 +26,14 @@ LONGEST_TOKEN = 7_200
 #: Openids that one tagging call may hold (40032 above it).
 TAG_BATCH = 50
 LONGEST_QR = 2_592_000  # 30 days
+#: Bytes of a mass send's client id: 64 are documented, 36 were refused (platform reference, section 6).
+LONGEST_CLIENT_ID = 32
+_MASS_STATES = {
+    "SENDING": MassState.UNDER_WAY,
+    "SEND_SUCCESS": MassState.SENT,
+    "SEND_FAIL": MassState.FAILED,
+    "DELETE": MassState.TAKEN_BACK,
+}
 _LONGEST_SCENE = 64
 #: A page of followers holds 10,000 openids of about 31 bytes.
 _PAGE_BYTES = 1024 * 1024
@@ -138,6 +146,26 @@ class WeChat:
         """Replace the account's menu: at most three entries with five each below."""
         await self._call("/cgi-bin/menu/create", menu)
 
+    async def send_to_tag(self, tag: int, text: str, client_id: str) -> Accepted:
+        """Send a text to everybody who has a tag, as a mass send; the same `client_id` (at most 32 bytes) within a day goes out once.
+
+        The error of an id that is there already (45065) carries the mass send's id.
+        """
+        if not 1 <= len(client_id.encode()) <= LONGEST_CLIENT_ID:
+            raise SendError(Verdict.BAD_MESSAGE, "client_id")
+        body = {
+            "filter": {"is_to_all": False, "tag_id": tag},
+            "msgtype": "text",
+            "text": {"content": self._sendable(text)},
+            "clientmsgid": client_id,
+        }
+        return Accepted(number(await self._call("/cgi-bin/message/mass/sendall", body), "msg_id"))
+
+    async def mass_state(self, msgid: str) -> MassState:
+        """Where a mass send stands. A state that nobody has heard of is taken for under way."""
+        answer = await self._call("/cgi-bin/message/mass/get", {"msg_id": msgid}, proof=("msg_status",))
+        return _MASS_STATES.get(str(answer.get("msg_status", "")).upper(), MassState.UNDER_WAY)
+
     async def create_tag(self, name: str) -> int:
         """Create a tag and return its id. 100 an account; the name must be new (45157)."""
         answer = await self._call("/cgi-bin/tags/create", {"tag": {"name": name}}, proof=("tag",))
@@ -147,13 +175,40 @@ class WeChat:
             raise SendError(Verdict.UNKNOWN, "bad_tag")
         return made
 
-    async def tag(self, tag: int, openids: Sequence[str]) -> None:
-        """Put a tag on followers, 50 a call. Whoever is no follower any more is left out."""
-        await self._tag_all("/cgi-bin/tags/members/batchtagging", tag, openids)
+    async def find_tag(self, name: str) -> int | None:
+        """The id of the tag with this name, or None; 1,000 calls a day."""
+        answer = await self._call("/cgi-bin/tags/get", None, proof=("tags",))
+        tags = answer.get("tags")
+        if not isinstance(tags, list):
+            raise SendError(Verdict.UNKNOWN, "bad_tags")
+        found = (each.get("id") for each in tags if isinstance(each, dict) and each.get("name") == name)
+        return next((made for made in found if isinstance(made, int) and not isinstance(made, bool)), None)
 
-    async def untag(self, tag: int, openids: Sequence[str]) -> None:
-        """Take a tag off, 50 a call. Whoever is no follower any more is left out."""
-        await self._tag_all("/cgi-bin/tags/members/batchuntagging", tag, openids)
+    async def delete_tag(self, tag: int) -> None:
+        """Delete a tag; it is taken off everybody."""
+        await self._call("/cgi-bin/tags/delete", {"tag": {"id": tag}})
+
+    async def tagged(self, tag: int) -> Sequence[str]:
+        """The openids of everybody who has a tag, page by page."""
+        found: dict[str, None] = {}
+        following = ""
+        for _ in range(_MOST_PAGES):
+            body = {"tagid": tag, "next_openid": following}
+            answer = await self._call("/cgi-bin/user/tag/get", body, most_bytes=_PAGE_BYTES, proof=("count",))
+            page, following = _openids(answer)
+            before = len(found)
+            found |= dict.fromkeys(page)
+            if not following or len(found) == before:
+                return list(found)
+        raise SendError(Verdict.UNKNOWN, "endless_pages")
+
+    async def tag(self, tag: int, openids: Sequence[str]) -> Sequence[str]:
+        """Put a tag on followers, 50 a call; returns who cannot have it: no followers any more, or twenty tags already."""
+        return await self._tag_all("/cgi-bin/tags/members/batchtagging", tag, openids)
+
+    async def untag(self, tag: int, openids: Sequence[str]) -> Sequence[str]:
+        """Take a tag off, 50 a call; returns who was left out because they are no followers any more."""
+        return await self._tag_all("/cgi-bin/tags/members/batchuntagging", tag, openids)
 
     @property
     def _base(self) -> str:
@@ -211,28 +266,37 @@ class WeChat:
     async def _page(self, following: str) -> tuple[list[str], str, int]:
         query = {"next_openid": following} if following else {}
         answer = await self._call("/cgi-bin/user/get", None, query=query, most_bytes=_PAGE_BYTES, proof=("total",))
-        listed = answer.get("data")
-        openids = listed.get("openid", []) if isinstance(listed, dict) else []
-        following, total = answer.get("next_openid", ""), answer.get("total")
-        if not isinstance(openids, list) or not all(isinstance(each, str) for each in openids):
-            raise SendError(Verdict.UNKNOWN, "bad_page")
-        if not isinstance(following, str) or not isinstance(total, int):
+        openids, following = _openids(answer)
+        total = answer.get("total")
+        if not isinstance(total, int):
             raise SendError(Verdict.UNKNOWN, "bad_page")
         return openids, following, total
 
-    async def _tag_all(self, path: str, tag: int, openids: Sequence[str]) -> None:
+    async def _tag_all(self, path: str, tag: int, openids: Sequence[str]) -> list[str]:
+        left_out: list[str] = []
         for start in range(0, len(openids), TAG_BATCH):
-            await self._tag_batch(path, tag, list(openids[start : start + TAG_BATCH]))
+            left_out += await self._tag_batch(path, tag, list(openids[start : start + TAG_BATCH]))
+        return left_out
 
-    async def _tag_batch(self, path: str, tag: int, openids: list[str]) -> None:
+    async def _tag_batch(self, path: str, tag: int, openids: list[str]) -> list[str]:
         """One batch; one foreign openid fails all fifty, so then each goes alone (platform reference, section 7)."""
         try:
             await self._call(path, {"openid_list": openids, "tagid": tag})
         except SendError as error:
-            if error.code not in FOREIGN_OPENID:
+            if error.code not in CANNOT_TAG:
                 raise
-            refused = len(openids) > 1
         else:
-            return
-        for openid in openids if refused else ():
-            await self._tag_batch(path, tag, [openid])
+            return []
+        if len(openids) == 1:
+            return openids
+        return [each for openid in openids for each in await self._tag_batch(path, tag, [openid])]
+
+
+def _openids(answer: Answer) -> tuple[list[str], str]:
+    """The openids of a page, and where the next one begins; the last page may still name one."""
+    listed = answer.get("data")
+    openids = listed.get("openid", []) if isinstance(listed, dict) else []
+    following = answer.get("next_openid", "")
+    if not isinstance(openids, list) or not all(isinstance(each, str) for each in openids) or not isinstance(following, str):
+        raise SendError(Verdict.UNKNOWN, "bad_page")
+    return openids, following

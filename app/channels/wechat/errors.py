@@ -26,6 +26,7 @@ VERDICTS: Mapping[int, Verdict] = _table(
         Verdict.WINDOW_CLOSED: (45015,),
         Verdict.ALLOWANCE_USED: (45047,),
         Verdict.TOO_OFTEN: (43117,),
+        Verdict.QUOTA_USED: (45028,),
         # Foreign or wrong openid, unfollowed, blacklisted, receiving switched off, restricted, minor.
         Verdict.RECIPIENT_CLOSED: (40003, 43004, 43019, 48002, 49003, 50002, 50005, 70000),
         Verdict.BAD_MESSAGE: (
@@ -45,6 +46,8 @@ VERDICTS: Mapping[int, Verdict] = _table(
 NOTHING_TO_SHOW = frozenset({"45080", "45081"})
 #: At least one openid of a batch is not a follower's (platform reference, section 7).
 FOREIGN_OPENID = frozenset({"40003", "49003"})
+#: One person of a batch cannot be tagged: not a follower's openid, or they have twenty tags (platform reference, section 7).
+CANNOT_TAG = FOREIGN_OPENID | {"45059"}
 
 _ADDRESS = re.compile(r"(?i)\b[a-z][a-z0-9+.-]*://\S+")
 _PARAMETER = re.compile(r"(?i)\b(access_token|secret|appsecret|openid|touser|token)\b(\s*[=:]\s*)[^\s,;&\]]+")

@@ -18,7 +18,7 @@ from wechatpy.events import EVENT_TYPES
 from wechatpy.exceptions import WeChatException
 from wechatpy.messages import MESSAGE_TYPES, UnknownMessage
 
-from app.channels import BadPush, Credentials, Push, PushKind, RefusedPush
+from app.channels import BadPush, Credentials, MassCounts, Push, PushKind, RefusedPush
 from app.channels.wechat.envelope import check_query, open_envelope
 from app.channels.wechat.xml import Fields, clean_text, is_blank, parse, text_of
 
@@ -29,6 +29,7 @@ _OPENID = re.compile("[A-Za-z0-9_-]{6,64}")
 _MSGID = re.compile("[!-~]{1,32}")
 _CHOICE = re.compile("[!-~]{1,64}")
 _MOST_SCENE = 64  # characters of a scene (platform reference, section 8)
+_COUNT = re.compile("[0-9]{1,12}")
 _SECONDS, _TIME = re.compile("[0-9]{10}"), re.compile("[0-9]{10}(?:[0-9]{3})?")
 _ECHO = re.compile("[0-9A-Za-z]{1,128}")
 _SCENE_PREFIX = "qrscene_"
@@ -67,6 +68,7 @@ class _Meaning:
     choice: str | None = None
     msgid: str | None = None
     controls: bool = False
+    counts: MassCounts | None = None
 
 
 def answer_handshake(credentials: Credentials, query: Sequence[tuple[str, str]], now: datetime) -> str:
@@ -146,6 +148,7 @@ def _read(credentials: Credentials, plain: bytes, now: datetime, key: str | None
         raw=plain,
         choice=meaning.choice,
         msgid=meaning.msgid,
+        counts=meaning.counts,
         note=note,
         aes_key_used=key,
     )
@@ -193,7 +196,13 @@ def _receipt(name: str, fields: Fields) -> _Meaning:
     if not _MSGID.fullmatch(msgid):
         raise BadPush("no MsgID" if not msgid else "MsgID")
     status, _ = clean_text(_wechatpy(EVENT_TYPES, name, fields, "status") or "")
-    return _Meaning(PushKind.RECEIPT, status[:64], msgid=msgid)
+    return _Meaning(PushKind.RECEIPT, status[:64], msgid=msgid, counts=_counts(fields))
+
+
+def _counts(fields: Fields) -> MassCounts | None:
+    """The counts of a mass send; None where one is missing or no number."""
+    found = [text_of(fields, name) for name in ("TotalCount", "FilterCount", "SentCount", "ErrorCount")]
+    return MassCounts(*map(int, found)) if all(map(_COUNT.fullmatch, found)) else None
 
 
 def _followed(_fields: Fields, key: str) -> _Meaning:
