@@ -5,21 +5,29 @@ from typing import assert_never
 
 import sqlalchemy as sa
 
-from app import audit, flags, groups, people, schedules
+from app import audit, flags, groups, people, schedules, staffing
 from app.db import Tx
 from app.groups import Refused
 from app.models import Course, Screening
 from app.questionnaires import sheets
+from app.questions import answering, asking
 from app.situation import Situation, Tools
 from bots.effects import (
     AcknowledgeFlag,
     Announce,
+    AnswerQuestion,
+    AskLeader,
+    AskOn,
+    BeAway,
     BeginAssignment,
     CancelAnnouncement,
+    ClaimQuestion,
+    ComeBack,
     Consent,
     CountGuess,
     Decline,
     Effect,
+    EndQuestion,
     HandIn,
     Join,
     Message,
@@ -27,11 +35,13 @@ from bots.effects import (
     Pause,
     RaiseFlag,
     Record,
+    ReleaseQuestion,
     RemindLater,
     Resume,
     Say,
     Screen,
     SetLanguage,
+    TakeBackQuestion,
     Withdraw,
 )
 from bots.texts import LANGUAGES
@@ -92,6 +102,14 @@ def _apply(tx: Tx, tools: Tools, situation: Situation, effect: Effect) -> Messag
             sheets.decline(tx, situation.assignments, effect, now)
         case RemindLater():
             sheets.remind_later(tx, situation.assignments, effect, now)
+        case AskLeader() | TakeBackQuestion() | AskOn() | EndQuestion():
+            _ask(tx, tools, situation, effect)
+        case ClaimQuestion() | ReleaseQuestion() | AnswerQuestion():
+            _answer(tx, tools, person_id, effect, now)
+        case BeAway(group=group, cover=cover, starts=starts, ends=ends):
+            staffing.be_away(tx, tools.keyring, person_id, group, cover, starts, ends, now)
+        case ComeBack():
+            staffing.come_back(tx, person_id, now)
         case _:
             assert_never(effect)
     return None
@@ -108,6 +126,33 @@ def _announce(tx: Tx, tools: Tools, person_id: int, effect: Announce, now: datet
     schedules.plan_announcement(
         tx, tools.keyring, author_id=person_id, group_id=effect.group, text=effect.text, at=effect.at, draft=effect.draft, now=now
     )
+
+
+def _ask(tx: Tx, tools: Tools, situation: Situation, effect: AskLeader | TakeBackQuestion | AskOn | EndQuestion) -> None:
+    person_id, now = situation.known.id, situation.now
+    match effect:
+        case AskLeader(group=group, question=question, text=text):
+            asking.ask(tx, tools.keyring, person_id, situation.account_id, group, question, text, now)
+        case TakeBackQuestion(question=question):
+            asking.take_back(tx, person_id, question, now)
+        case AskOn(question=question, text=text, draft=draft):
+            asking.ask_on(tx, tools.keyring, person_id, question, text, draft, now)
+        case EndQuestion(question=question):
+            asking.end(tx, person_id, question, now)
+        case _:
+            assert_never(effect)
+
+
+def _answer(tx: Tx, tools: Tools, person_id: int, effect: ClaimQuestion | ReleaseQuestion | AnswerQuestion, now: datetime) -> None:
+    match effect:
+        case ClaimQuestion(question=question):
+            answering.claim(tx, person_id, question, now)
+        case ReleaseQuestion(question=question):
+            answering.release(tx, tools.keyring, person_id, question, now)
+        case AnswerQuestion(question=question, text=text, draft=draft):
+            answering.answer(tx, tools.keyring, person_id, question, text, draft, now)
+        case _:
+            assert_never(effect)
 
 
 def _screen(tx: Tx, situation: Situation, effect: Screen) -> None:

@@ -4,10 +4,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app import access, forecast, groups, ids, schedules
+from app import access, forecast, groups, ids, schedules, staffing
 from app.db import Tx
 from app.errors import NotFound
 from app.models import Course
+from app.questions import views
 from app.schedules import Reader
 from app.situation import Situation, Tools
 from bots.facts import (
@@ -23,7 +24,9 @@ from bots.facts import (
     Reach,
     ReachForecast,
 )
+from bots.question.views import Listeners, MyQuestions, OpenQuestions, QuestionShown
 from bots.questionnaire.sheets import AnswerPage, OpenAssignments
+from bots.staffing.views import Covers, MyAbsences
 
 _NOTHING_TO_SEE = Progress(id=0, number=0, group_name="", excerpt="", total=-1, by_state=())
 
@@ -33,7 +36,7 @@ def load(tx: Tx, tools: Tools, situation: Situation, known: Facts, requests: tup
     return Facts({**known.loaded, **{request: _load(tx, tools, situation, request) for request in requests}})
 
 
-def _load(tx: Tx, tools: Tools, situation: Situation, request: Fact[Any]) -> Any:  # noqa: PLR0911 - one line per kind of fact
+def _load(tx: Tx, tools: Tools, situation: Situation, request: Fact[Any]) -> Any:  # noqa: C901, PLR0911, PLR0912 - a branch per kind of fact
     now, person_id = situation.now, situation.known.id
     reader = Reader(situation.person.language, person_id)
     match request:
@@ -55,8 +58,27 @@ def _load(tx: Tx, tools: Tools, situation: Situation, request: Fact[Any]) -> Any
             return _page(tools, situation, assignment)
         case CourseResources():
             return _resources(tx, situation)
+        case Listeners() | QuestionShown() | MyQuestions() | OpenQuestions():
+            return _questions(tx, tools, situation, request)
+        case Covers(group=group):
+            return staffing.covers(tx, tools.keyring, person_id, group, now)
+        case MyAbsences():
+            return staffing.of_person(tx, tools.keyring, person_id, now)
         case _:
             raise TypeError(f"nobody can load {type(request).__name__}")
+
+
+def _questions(tx: Tx, tools: Tools, situation: Situation, request: Listeners | QuestionShown | MyQuestions | OpenQuestions) -> Any:
+    person_id = situation.known.id
+    match request:
+        case Listeners(group=group):
+            return views.listeners(tx, tools.keyring, person_id, group, situation.now)
+        case QuestionShown(id=question):
+            return views.shown(tx, tools.keyring, question, person_id)
+        case MyQuestions():
+            return views.mine(tx, tools.keyring, person_id)
+        case OpenQuestions(number=number):
+            return views.waiting(tx, tools.keyring, person_id, number)
 
 
 def _reach(tx: Tx, tools: Tools, situation: Situation, group: int, at: Any) -> ReachForecast:

@@ -22,6 +22,7 @@ from app.errors import Unavailable
 from app.logs import place_of
 from app.outbox import claims
 from app.questionnaires import waves
+from app.questions import calling
 from app.situation import Tools
 
 log = structlog.get_logger()
@@ -40,7 +41,7 @@ class ByTheClock(Protocol):
         """When something is due by itself."""
 
 
-_BY_THE_CLOCK: tuple[ByTheClock, ...] = (waves,)
+_BY_THE_CLOCK: tuple[ByTheClock, ...] = (waves, calling)
 
 #: A step of the clock that is larger than this is a jump and is played in order.
 _JUMP = timedelta(minutes=2)

@@ -146,6 +146,8 @@ class OccasionKind(StrEnum):
     CONTINUATION = "continuation"
     INVITATION = "invitation"
     REMINDER = "reminder"
+    QUESTION = "question"
+    ANSWER = "answer"
 
 
 @dataclass(frozen=True)

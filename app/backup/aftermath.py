@@ -16,6 +16,7 @@ from app.db import Tx
 from app.keyring import Keyring
 from app.models import AccessToken, Alert, Broadcast, Delivery, Erasure, Flag, Person
 from app.questionnaires import waves
+from app.questions import standing
 from app.states import STOPPABLE, Route, State
 
 #: What had not left at the moment of the backup: each of these may have left since.
@@ -31,6 +32,7 @@ class Aftermath:
     missed: int  # planned announcements whose moment has passed
     waves: int  # rounds of questionnaires that should have opened
     flags: int  # open flags whose on-call people are not called again by themselves
+    questions: int  # questions to leaders that are not called for again by themselves
     erased: int  # persons who were erased after the backup, and again now
 
 
@@ -42,7 +44,7 @@ def hold_everything(tx: Tx, keyring: Keyring, erasures: Sequence[dict[str, Any]]
     flags = _hold_calls(tx, now)
     tx.execute(sa.update(AccessToken).values(token_sealed=None, expires_at=None, lease_owner=None, lease_until=None))
     missed = schedules.miss_passed(tx, keyring, now)
-    done = Aftermath(held, unknown, missed, waves.rest(tx, now), flags, erased)
+    done = Aftermath(held, unknown, missed, waves.rest(tx, now), flags, standing.rest(tx), erased)
     audit.record(tx, now, "operator", "restore", f"backup:{taken_at.isoformat()}", **vars(done))
     return done
 

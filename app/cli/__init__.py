@@ -59,6 +59,7 @@ _GROUPS = {
     "quarantine": "quarantine:commands",
     "instrument": "instruments:commands",
     "wave": "waves:commands",
+    "question": "questions:commands",
 }
 
 

@@ -72,6 +72,7 @@ def restore(
         (after.unknown, "messages were just going out: whether they arrived is unknown"),
         (after.missed, "planned announcements were due since: they are missed, and their authors are told"),
         (after.waves, "rounds of questionnaires should have opened since: `tongban wave move` with a new opening opens them"),
+        (after.questions, "questions to leaders wait, and nobody is called for them by itself: `tongban question list`, then `call`"),
         (after.erased, "people were erased since the backup, and have been erased again"),
         (after.flags, "flags are open, and the people on duty are not called again by themselves"),
     ):

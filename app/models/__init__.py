@@ -12,8 +12,10 @@ from app.models.deliveries import Attempt, Broadcast, Delivery, Firing, Receipt,
 from app.models.flags import Alert, Contact, Flag, OnCall
 from app.models.people import Allowance, Conversation, Guess, Identity, InboxItem, Person, Quarantined
 from app.models.questionnaires import Assignment, AssignmentChange, GivenAnswer, Sheet, Wave, Wording
+from app.models.questions import Absence, Question, QuestionCall, QuestionWords
 
 __all__ = [
+    "Absence",
     "AccessToken",
     "Account",
     "Alarm",
@@ -49,6 +51,9 @@ __all__ = [
     "Participant",
     "Person",
     "Quarantined",
+    "Question",
+    "QuestionCall",
+    "QuestionWords",
     "Receipt",
     "Schedule",
     "Screening",

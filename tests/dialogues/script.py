@@ -206,6 +206,7 @@ class Script:
 _ROLE = "(?P<role>participant|leader|assistant|mentor|administrator|researcher)"
 _TIME = r"(?P<at>\d{4}-\d\d-\d\d \d\d:\d\d)"
 _STANDS = "(?P<state>invited|reached|opened|partial|complete|refused|withdrawn|window closed)"
+_ASKED = "(?P<state>is open|is claimed|is answered|is finished|was taken back)"
 #: Every fact that may be asserted.
 FACTS = {
     "member": rf"(?P<person>\S+) is {_ROLE} of (?P<group>.+)",
@@ -229,6 +230,10 @@ FACTS = {
     "waits": r"(?P<what>something|nothing) waits for (?P<person>\S+)",
     "stands": rf"(?P<person>\S+) stands at {_STANDS} in (?P<wave>.+)",
     "answered": r"(?P<person>\S+) answered (?P<instrument>\w+) of (?P<wave>[^:]+): (?P<answers>.+)",
+    "question": rf"question of (?P<person>\S+) {_ASKED}(?: by (?P<answerer>\S+))?",
+    "no_question": r"no question of (?P<person>\S+) is open",
+    "away": r"(?P<person>\S+) is away from (?P<group>.+)",
+    "not_away": r"(?P<person>\S+) is not away",
     "nothing_reached": r"nothing reached (?P<person>\S+)",
 }
 _FACTS = {kind: re.compile(pattern) for kind, pattern in FACTS.items()}

@@ -20,9 +20,12 @@ from bots.facts import (
     ReachForecast,
     Unreached,
 )
+from bots.question.views import Listeners, MyQuestions, OpenQuestions, QuestionShown
 from bots.questionnaire.sheets import AnswerPage
+from bots.staffing.views import Covers, MyAbsences
 from bots.texts import load_texts
 from bots.turns import Role
+from tests.dialogues import questions
 from tests.dialogues.rows import Announcement, Code, Delivery, Someone, State, quiet_until
 
 #: What the application says of deliveries: states and reasons.
@@ -48,6 +51,8 @@ def load(state: State, person: str, request: Fact[Any]) -> object:  # noqa: PLR0
             return "https://tongban.example/q/token" if mine else ""
         case NewCode():
             return state.new_id()
+        case Listeners() | QuestionShown() | MyQuestions() | OpenQuestions() | Covers() | MyAbsences():
+            return questions.load(state, person, request)
         case CourseResources():
             own = state.people[person].memberships
             return own[0][0].course.help if own else ""

@@ -13,12 +13,19 @@ from bots.effects import (
     AcknowledgeFlag,
     Announce,
     Answer,
+    AnswerQuestion,
+    AskLeader,
+    AskOn,
+    BeAway,
     BeginAssignment,
     CancelAnnouncement,
+    ClaimQuestion,
+    ComeBack,
     Consent,
     CountGuess,
     Decline,
     Effect,
+    EndQuestion,
     HandIn,
     Join,
     Message,
@@ -26,11 +33,13 @@ from bots.effects import (
     Pause,
     RaiseFlag,
     Record,
+    ReleaseQuestion,
     RemindLater,
     Resume,
     Say,
     Screen,
     SetLanguage,
+    TakeBackQuestion,
     Withdraw,
 )
 from bots.facts import (
@@ -57,7 +66,7 @@ from bots.turns import (
     Turn,
     Wrote,
 )
-from tests.dialogues import holding, questionnaires, script, supply
+from tests.dialogues import holding, questionnaires, questions, script, supply
 from tests.dialogues.playing import TEN_SECONDS, Shown
 from tests.dialogues.rows import Announcement, Code, Course, Delivery, Flag, Group, Memory, Refused, Someone, State, quiet_until
 from tests.dialogues.script import Beginning, Taps
@@ -263,6 +272,7 @@ class World:
                 someone.consents.clear()
                 someone.withdrew = "go" if erase else "stay"
                 questionnaires.withdraw(self._is, person, erase=erase)
+                questions.leave(self._is, person)
                 self._stop_deliveries(person, "cancelled", "withdrew")
             case RaiseFlag(rule=rule):
                 self._raise_flag(person, rule)
@@ -274,6 +284,10 @@ class World:
                 self._cancel(person, id_)
             case Record() | BeginAssignment() | HandIn() | Decline() | RemindLater():
                 questionnaires.apply(self._is, person, effect)
+            case AskLeader() | TakeBackQuestion() | AskOn() | EndQuestion() | ClaimQuestion() | ReleaseQuestion() | AnswerQuestion():
+                questions.apply(self._is, person, effect)
+            case BeAway() | ComeBack():
+                questions.apply(self._is, person, effect)
             case _:
                 assert_never(effect)
         return None
@@ -362,7 +376,7 @@ class World:
     def _next_due(self) -> datetime | None:
         held = quiet_until(self._is.now) or self._is.now
         moments = [each.at for each in self._is.announcements if each.state == "planned"]
-        moments += [moment for moment in [questionnaires.next_due(self._is)] if moment is not None]
+        moments += [moment for moment in [questionnaires.next_due(self._is), questions.next_due(self._is)] if moment is not None]
         moments += [each.next_alert for each in self._is.flags if each.next_alert is not None and self._is.on_call]
         moments += [self._is.now if each.urgent else held for each in self._is.deliveries if each.state == "ready"]
         return min(moments, default=None)
@@ -376,6 +390,7 @@ class World:
                 self._go_out(each)
         for letter in questionnaires.go_on(self._is):
             self._deliver(letter.person, letter.kind, "questionnaire", letter.details, stale_at=letter.stale_at)
+        questions.go_on(self._is)
         for delivery in self._is.deliveries:
             if delivery.state == "ready" and not delivery.urgent and quiet_until(self._is.now) is not None:
                 self._hold(delivery)
