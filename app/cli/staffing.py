@@ -142,7 +142,7 @@ def absences() -> None:
 
 
 def _absences(tx: Tx, keyring: Keyring) -> list[tuple[str, ...]]:
-    found = []
+    found: list[tuple[str, ...]] = []
     for each in staffing.absences(tx, clock.now()):
         zone = overview.course_of_group(tx, each.group_id)[1]
         people = {one: overview.person(tx, keyring, str(one)).name for one in (each.person_id, each.cover_id) if one is not None}

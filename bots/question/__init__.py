@@ -137,7 +137,7 @@ def _tapped(here: Here, choice: str) -> Answer | Need:
     _, kind, own, value = [*choice.split("."), "", "", ""][:4]
     if kind in _OF_ASKER and asks_in(here.turn.person):
         return _OF_ASKER[kind](here, number_of(own))
-    if kind in ("group", "send", "drop"):
+    if kind in ("g", "send", "drop"):
         return asking.tapped_own(here, kind, number_of(own), number_of(value))
     if kind in _OF_ANSWERER and answers_in(here.turn.person):
         return _OF_ANSWERER[kind](here, number_of(own))

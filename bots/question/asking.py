@@ -46,7 +46,7 @@ def _group_choices(here: Here) -> tuple[Choice, ...]:
     groups, own = asks_in(here.turn.person)[:7], short(here.place.id)
     courses = {each.course for each in groups}
     shown = [(each, named(each.course_title if len(courses) == len(groups) else each.group_name, 60)) for each in groups]
-    return tuple(Choice(f"question.group.{own}.{short(each.group)}", label, (each.group_name, each.course_title)) for each, label in shown)
+    return tuple(Choice(f"question.g.{own}.{short(each.group)}", label, (each.group_name, each.course_title)) for each, label in shown)
 
 
 def choose_group(here: Here, group: int) -> Answer | Need:
@@ -141,7 +141,7 @@ def tapped_own(here: Here, kind: str, own: int, value: int) -> Answer | Need:
     """A tap that belongs to the question in the making; one of an older question changes nothing."""
     if own != here.place.id or not own or here.place.step not in ("group", "sure", "on_sure"):
         return here.aside(here.voice("stale"))
-    return choose_group(here, value) if kind == "group" else _sure(here, send=kind == "send")
+    return choose_group(here, value) if kind == "g" else _sure(here, send=kind == "send")
 
 
 # Afterwards -------------------------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 from bots.choices import normal
+from bots.onboarding.codes import typed_code
 from bots.turns import Membership, Person, Role
 
 
@@ -70,7 +71,9 @@ def leads_nowhere(person: Person) -> bool:
 
 
 def read_command(text: str, person: Person) -> Command | None:
-    """The command that the words are, of those that this person may give; None for everything else."""
+    """The command that the words are, of those that this person may give; None for everything else, also for what looks like a code."""
+    if typed_code(text, stranger=False) is not None:
+        return None
     return (_read_asking(text) if asks_in(person) else None) or (_read_answering(text) if answers_in(person) else None)
 
 

@@ -22,9 +22,7 @@ _AWAY = frozenset(
     ("请假", "我要请假", "我请假", "我想请假", "离开几天", "be away", "i am away", "i'm away", "i will be away", "away", "absence")
 )
 _BACK = frozenset(("销假", "结束请假", "取消请假", "不请假了", "我回来带组了", "i am back", "i'm back", "end absence", "cancel absence"))
-_INLINE = re.compile(
-    r"\s*(?:我[要想]?)?(?:请假|i(?: am|'m| will be) away|be away|away)(?:\s*[:：,，]\s*|\s+|(?=[到至从]))(\S.*)", re.IGNORECASE
-)
+_INLINE = re.compile(r"\s*(?:我[要想]?)?(?:请假|i(?: am|'m| will be) away)(?:\s*[:：,，]\s*|\s+|(?=[到至从]))(\S.*)", re.IGNORECASE)
 _LEAVING = frozenset(("取消", "算了", "不请了", "返回", "退出", "放弃", "cancel", "back", "never mind", "nevermind"))
 _MOST_CHOICES = 7
 
@@ -210,9 +208,9 @@ def _choices(here: _Here, covers: Sequence[Cover]) -> tuple[Choice, ...]:
     match here.place.step:
         case "group":
             led = _led(here.turn.person)[:_MOST_CHOICES]
-            return tuple(Choice(f"staffing.group.{own}.{short(each.group)}", named(each.group_name, 60)) for each in led)
+            return tuple(Choice(f"staffing.g.{own}.{short(each.group)}", named(each.group_name, 60)) for each in led)
         case "cover":
-            return tuple(Choice(f"staffing.cover.{own}.{short(each.person)}", _name(here, each.name)) for each in covers[:_MOST_CHOICES])
+            return tuple(Choice(f"staffing.c.{own}.{short(each.person)}", _name(here, each.name)) for each in covers[:_MOST_CHOICES])
         case "sure":
             return (here.choice("sure", f"sure.{own}"), here.choice("period", f"period.{own}"), here.choice("leave", f"leave.{own}"))
         case _:
@@ -228,7 +226,7 @@ def _tapped(here: _Here, choice: str) -> Answer | Need:
     if kind == "sure" and here.place.step == "sure":
         starts, ends = here.place.period()
         return here.end(here.words("done", ends=ends), BeAway(here.place.group, here.place.cover, starts, ends))
-    changes = {"group": {"group": number_of(value)}, "cover": {"cover": number_of(value)}, "period": {"starts": 0, "ends": 0}}
+    changes = {"g": {"group": number_of(value)}, "c": {"cover": number_of(value)}, "period": {"starts": 0, "ends": 0}}
     return _go_on(here.at(**changes.get(kind, {})))
 
 

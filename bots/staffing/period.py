@@ -20,6 +20,8 @@ def read_period(text: str, now: datetime, zone: str) -> tuple[datetime, datetime
     A last day counts to its end. One day alone is that day; without a beginning it begins now.
     """
     found = _UNTIL.fullmatch(text)
+    if not text.strip():
+        return "unreadable"
     first, last = found.groups() if found else (text.strip(), text.strip())
     ends = _end(last, now, zone)
     if ends is None:
