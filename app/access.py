@@ -38,6 +38,38 @@ def may_announce(tx: Tx, person_id: int, group_id: int) -> bool:
     return bool(roles_in_group(tx, person_id, group_id) & speakers)
 
 
+def takes_part(tx: Tx, person_id: int, group_id: int) -> bool:
+    """Whether this person takes part in this small group of a running course, and thus may ask its leader."""
+    return _sits(tx, person_id, group_id, (Role.PARTICIPANT,))
+
+
+def may_answer(tx: Tx, person_id: int, group_id: int) -> bool:
+    """Whether this person sees and answers what is asked in this small group: its leader and assistants, and nobody above them."""
+    return _sits(tx, person_id, group_id, (Role.LEADER, Role.ASSISTANT))
+
+
+def leads(tx: Tx, person_id: int, group_id: int) -> bool:
+    """Whether this person leads this small group now."""
+    return _sits(tx, person_id, group_id, (Role.LEADER,))
+
+
+def _sits(tx: Tx, person_id: int, group_id: int, roles: tuple[Role, ...]) -> bool:
+    there = (
+        sa.select(Membership.id)
+        .join(Group, Group.id == Membership.group_id)
+        .join(Course, Course.id == Group.course_id)
+        .where(
+            Membership.person_id == person_id,
+            Membership.group_id == group_id,
+            Membership.ended_at.is_(None),
+            Membership.role.in_([role.value for role in roles]),
+            ~Group.large,
+            Course.ended_at.is_(None),
+        )
+    )
+    return tx.execute(there.limit(1)).first() is not None
+
+
 def may_take_flag(tx: Tx, person_id: int, course_id: int | None) -> bool:
     """Whether this person is on call for the course (None: for any course)."""
     query = sa.select(OnCall.id).where(OnCall.person_id == person_id)
@@ -107,3 +139,21 @@ def announced_groups(tx: Tx, person_id: int) -> tuple[int, ...]:
     )
     rows = tx.execute(sa.select(Group.id).where(sa.or_(Group.id.in_(mine), Group.course_id.in_(administered))))
     return tuple(row.id for row in rows)
+
+
+def answered_groups(tx: Tx, person_id: int) -> tuple[int, ...]:
+    """The ids of the small groups whose questions this person sees and answers now."""
+    mine = (
+        sa.select(Membership.group_id)
+        .distinct()
+        .join(Group, Group.id == Membership.group_id)
+        .join(Course, Course.id == Group.course_id)
+        .where(
+            Membership.person_id == person_id,
+            Membership.ended_at.is_(None),
+            Membership.role.in_([Role.LEADER.value, Role.ASSISTANT.value]),
+            ~Group.large,
+            Course.ended_at.is_(None),
+        )
+    )
+    return tuple(tx.execute(mine).scalars())

@@ -5,26 +5,34 @@ from typing import assert_never
 
 import sqlalchemy as sa
 
-from app import audit, encouragement, flags, follow_ups, groups, people, polls, schedules
+from app import audit, encouragement, flags, follow_ups, groups, people, polls, schedules, staffing
 from app.db import Tx
 from app.groups import Refused
 from app.models import Course, Screening
 from app.prompts import planning
 from app.questionnaires import sheets
+from app.questions import answering, asking
 from app.situation import Situation, Tools
 from bots.effects import (
     AcknowledgeFlag,
     Announce,
     AnswerPoll,
+    AnswerQuestion,
+    AskLeader,
+    AskOn,
+    BeAway,
     BeginAssignment,
     CancelAnnouncement,
     CancelPrompt,
     ChangePrompt,
+    ClaimQuestion,
     ClosePoll,
+    ComeBack,
     Consent,
     CountGuess,
     Decline,
     Effect,
+    EndQuestion,
     FollowUp,
     HandIn,
     Join,
@@ -37,6 +45,7 @@ from bots.effects import (
     ProposeWords,
     RaiseFlag,
     Record,
+    ReleaseQuestion,
     RemindLater,
     Resume,
     ResumePrompt,
@@ -44,6 +53,7 @@ from bots.effects import (
     Screen,
     SetLanguage,
     SettleWords,
+    TakeBackQuestion,
     Thank,
     Withdraw,
 )
@@ -126,6 +136,14 @@ def _apply(tx: Tx, tools: Tools, situation: Situation, effect: Effect) -> Messag
             planning.change(tx, tools.keyring, person_id, effect, now)
         case PausePrompt() | ResumePrompt() | CancelPrompt():
             planning.steer(tx, person_id, effect, now)
+        case AskLeader() | TakeBackQuestion() | AskOn() | EndQuestion():
+            _ask(tx, tools, situation, effect)
+        case ClaimQuestion() | ReleaseQuestion() | AnswerQuestion():
+            _answer(tx, tools, person_id, effect, now)
+        case BeAway(group=group, cover=cover, starts=starts, ends=ends):
+            staffing.be_away(tx, tools.keyring, person_id, group, cover, starts, ends, now)
+        case ComeBack():
+            staffing.come_back(tx, person_id, now)
         case _:
             assert_never(effect)
     return None
@@ -159,6 +177,33 @@ def _announce(tx: Tx, tools: Tools, person_id: int, effect: Announce, now: datet
         poll=effect.poll,
         by_mass=effect.by_mass,
     )
+
+
+def _ask(tx: Tx, tools: Tools, situation: Situation, effect: AskLeader | TakeBackQuestion | AskOn | EndQuestion) -> None:
+    person_id, now = situation.known.id, situation.now
+    match effect:
+        case AskLeader(group=group, question=question, text=text):
+            asking.ask(tx, tools.keyring, person_id, situation.account_id, group, question, text, now)
+        case TakeBackQuestion(question=question):
+            asking.take_back(tx, person_id, question, now)
+        case AskOn(question=question, text=text, draft=draft):
+            asking.ask_on(tx, tools.keyring, person_id, question, text, draft, now)
+        case EndQuestion(question=question):
+            asking.end(tx, person_id, question, now)
+        case _:
+            assert_never(effect)
+
+
+def _answer(tx: Tx, tools: Tools, person_id: int, effect: ClaimQuestion | ReleaseQuestion | AnswerQuestion, now: datetime) -> None:
+    match effect:
+        case ClaimQuestion(question=question):
+            answering.claim(tx, person_id, question, now)
+        case ReleaseQuestion(question=question):
+            answering.release(tx, tools.keyring, person_id, question, now)
+        case AnswerQuestion(question=question, text=text, draft=draft):
+            answering.answer(tx, tools.keyring, person_id, question, text, draft, now)
+        case _:
+            assert_never(effect)
 
 
 def _screen(tx: Tx, situation: Situation, effect: Screen) -> None:

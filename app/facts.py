@@ -5,12 +5,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app import access, encouragement, forecast, groups, ids, polls, schedules
+from app import access, encouragement, forecast, groups, ids, polls, schedules, staffing
 from app.courses import occasions
 from app.db import Tx
 from app.errors import NotFound
 from app.models import Course
 from app.prompts import lists, planning
+from app.questions import views
 from app.schedules import Reader
 from app.situation import Situation, Tools
 from bots.encouragement.shelf import GivenWord, WarmShelf, WarmWords
@@ -31,7 +32,9 @@ from bots.facts import (
     ReachForecast,
 )
 from bots.prompt.plans import Calendars, Prompts
+from bots.question.views import Listeners, MyQuestions, OpenQuestions, QuestionShown
 from bots.questionnaire.sheets import AnswerPage, OpenAssignments
+from bots.staffing.views import Covers, MyAbsences
 
 _NOTHING_TO_SEE = Progress(id=0, number=0, group_name="", excerpt="", total=-1, by_state=())
 
@@ -79,8 +82,27 @@ def _load(tx: Tx, tools: Tools, situation: Situation, request: Fact[Any]) -> Any
             return encouragement.given_to(tx, person_id, word)
         case WarmWords(course=course):
             return _warm_words(tx, tools, situation, course)
+        case Listeners() | QuestionShown() | MyQuestions() | OpenQuestions():
+            return _questions(tx, tools, situation, request)
+        case Covers(group=group):
+            return staffing.covers(tx, tools.keyring, person_id, group, now)
+        case MyAbsences():
+            return staffing.of_person(tx, tools.keyring, person_id, now)
         case _:
             raise TypeError(f"nobody can load {type(request).__name__}")
+
+
+def _questions(tx: Tx, tools: Tools, situation: Situation, request: Listeners | QuestionShown | MyQuestions | OpenQuestions) -> Any:
+    person_id = situation.known.id
+    match request:
+        case Listeners(group=group):
+            return views.listeners(tx, tools.keyring, person_id, group, situation.now)
+        case QuestionShown(id=question):
+            return views.shown(tx, tools.keyring, question, person_id)
+        case MyQuestions():
+            return views.mine(tx, tools.keyring, person_id)
+        case OpenQuestions(number=number):
+            return views.waiting(tx, tools.keyring, person_id, number)
 
 
 def _reach(tx: Tx, tools: Tools, situation: Situation, group: int, at: Any) -> ReachForecast:

@@ -12,6 +12,7 @@ from app.errors import AppError, Conflict, NotFound
 from app.keyring import Keyring, Place
 from app.models import ConsentGiven, Course, Group, Guess, Invitation, Membership, Participant
 from app.people import names
+from app.questions import standing
 from bots.facts import InvitationFound, InvitationState
 from bots.turns import Role
 
@@ -182,7 +183,20 @@ def end_membership(tx: Tx, group_id: int, person_id: int, role: Role, now: datet
         )
         .values(ended_at=now, why_ended=why)
     )
+    if role in (Role.LEADER, Role.ASSISTANT) and not roles_of_staff(tx, group_id, person_id):
+        standing.lose_role(tx, group_id, person_id, now)
     audit.record(tx, now, "operator", "membership.end", f"group:{group_id}", role=role.value)
+
+
+def roles_of_staff(tx: Tx, group_id: int, person_id: int) -> tuple[Role, ...]:
+    """As what somebody sees and answers questions in a group: leader, assistant."""
+    rows = tx.execute(
+        sa.select(Membership.role)
+        .where(Membership.group_id == group_id, Membership.person_id == person_id, Membership.ended_at.is_(None))
+        .where(Membership.role.in_([Role.LEADER.value, Role.ASSISTANT.value]))
+        .order_by(Membership.id)
+    )
+    return tuple(Role(row.role) for row in rows)
 
 
 def move(tx: Tx, person_id: int, group_id: int, now: datetime) -> None:

@@ -35,6 +35,8 @@ from app.models import (
     PollAnswer,
     Prompt,
     Quarantined,
+    Question,
+    QuestionWords,
     Schedule,
     Sheet,
     WarmGiven,
@@ -44,6 +46,7 @@ from app.models import (
 )
 from app.models import DataKey as DataKeyRow
 from app.questionnaires import standing
+from app.questions import standing as questions
 from app.sealing import DataKey, Vault
 from app.states import OPEN, STOPPABLE
 from bots.turns import Membership as MembershipView
@@ -294,6 +297,7 @@ def withdraw(tx: Tx, person_id: int, now: datetime, *, erase_answers: bool, acto
     standing.withdraw(tx, person_id, now, erase_answers=erase_answers)
     _stop_prompts(tx, person_id)
     tx.execute(sa.delete(PollAnswer).where(PollAnswer.person_id == person_id))  # they come nowhere any more
+    questions.leave(tx, person_id, now)
     stop_deliveries(tx, person_id, "cancelled", "withdrew", now)
     audit.record(tx, now, actor, "withdraw", f"person:{person_id}", erase_answers=erase_answers)
 
@@ -420,6 +424,7 @@ def export(tx: Tx, keyring: Keyring, person_id: int) -> dict[str, Any]:
             .where(PollAnswer.person_id == person_id)
             .order_by(PollAnswer.at, PollAnswer.id),
         ),
+        "questions": _questions(tx, keyring, person_id, person.data_key_id),
         "deliveries": _rows(
             tx,
             sa.select(Delivery.id, Delivery.state, Delivery.reason, Delivery.changed_at)
@@ -449,6 +454,25 @@ def _answers(tx: Tx, keyring: Keyring, person_id: int, key_id: int) -> list[dict
     found = []
     for row in _rows(tx, query):
         words = keyring.unseal(tx, key_id, Place("answers", "text_sealed", row.pop("id")), row.pop("text_sealed"))
+        found.append({**row, "words": words})
+    return found
+
+
+def _questions(tx: Tx, keyring: Keyring, person_id: int, key_id: int) -> list[dict[str, Any]]:
+    """Everything that was said about what they asked; what they answered is others' own."""
+    query = (
+        sa.select(
+            *(Course.code.label("course"), Question.number, Question.state, QuestionWords.asked, QuestionWords.at),
+            *(QuestionWords.id, QuestionWords.words_sealed),
+        )
+        .join(Question, Question.id == QuestionWords.question_id)
+        .join(Course, Course.id == Question.course_id)
+        .where(Question.person_id == person_id)
+        .order_by(Question.id, QuestionWords.place)
+    )
+    found = []
+    for row in _rows(tx, query):
+        words = keyring.unseal(tx, key_id, Place("question_words", "words_sealed", row.pop("id")), row.pop("words_sealed"))
         found.append({**row, "words": words})
     return found
 

@@ -18,6 +18,7 @@ import structlog
 from app import clock
 from app.db import Database, Tx, upsert
 from app.models import Alarm, Attempt, Audit, Broadcast, Chore, Course, Delivery, Guess, InboxItem, PollAnswer, Quarantined, Receipt
+from app.questions import standing
 from app.settings import Settings
 from bots.turns import OccasionKind
 
@@ -218,6 +219,12 @@ def _attempts(tx: Tx, kept: Keep, now: datetime, after: tuple[int, ...]) -> Chun
     return Chunk(0, (0, 0, 0))
 
 
+def _questions(tx: Tx, kept: Keep, now: datetime, _after: tuple[int, ...]) -> Chunk:
+    """What was asked and answered in courses that ended long ago; that it was asked, and when it was answered, stays."""
+    gone = standing.forget_of_courses(tx, now - kept.details, CHUNK)
+    return Chunk(gone, () if gone else None)
+
+
 def _ended(before: datetime) -> "sa.Select[int]":
     """Courses that ended before then and whose attempts have not been thrown away yet."""
     done = sa.select(Chore.name).where(Chore.name == sa.literal(_mark("")).concat(sa.cast(Course.id, sa.String))).exists()
@@ -257,6 +264,7 @@ CHORES: Mapping[str, tuple[timedelta, Mapping[str, Step]]] = {
             "quarantine": _quarantined,
             "answers": _answers,
             "poll_answers": _poll_answers,
+            "questions": _questions,
             "attempts": _attempts,
             "alarms": _alarms,
             "audit": _audits,
@@ -284,6 +292,7 @@ def _counts(kept: Keep, now: datetime) -> dict[str, Any]:
         "quarantine": of(Quarantined, Quarantined.received_at < now - kept.quarantine, settled),
         "answers": of(Broadcast, Broadcast.created_at < now - kept.details, _passed()),
         "poll_answers": of(PollAnswer, PollAnswer.at < now - kept.details),
+        "questions": standing.count_of_courses(now - kept.details),
         "attempts": tries,
         "alarms": of(Alarm, Alarm.last_at < now - kept.details),
         "audit": of(Audit, Audit.at < now - kept.audit),

@@ -24,6 +24,7 @@ from app.logs import place_of
 from app.outbox import claims, mass_rows
 from app.prompts import firing as prompts
 from app.questionnaires import waves
+from app.questions import calling
 from app.situation import Tools
 
 log = structlog.get_logger()
@@ -42,7 +43,7 @@ class ByTheClock(Protocol):
         """When something is due by itself."""
 
 
-_BY_THE_CLOCK: tuple[ByTheClock, ...] = (waves, occasions, encouragement, prompts, polls)
+_BY_THE_CLOCK: tuple[ByTheClock, ...] = (waves, occasions, encouragement, prompts, polls, calling)
 
 #: A step of the clock that is larger than this is a jump and is played in order.
 _JUMP = timedelta(minutes=2)

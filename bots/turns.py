@@ -149,6 +149,8 @@ class OccasionKind(StrEnum):
     ENCOURAGEMENT = "encouragement"
     PROMPT = "prompt"
     FOLLOW_UP = "follow_up"
+    QUESTION = "question"
+    ANSWER = "answer"
 
 
 @dataclass(frozen=True)

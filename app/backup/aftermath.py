@@ -19,6 +19,7 @@ from app.models import AccessToken, Alert, Broadcast, Delivery, Erasure, Flag, M
 from app.outbox import tags
 from app.prompts import firing as prompts
 from app.questionnaires import waves
+from app.questions import standing
 from app.states import STOPPABLE, Route, State
 
 #: What had not left at the moment of the backup: each of these may have left since.
@@ -37,6 +38,7 @@ class Aftermath:
     occasions: int  # dated occasions of courses whose moment has passed
     words: int  # moments at which a plan should have given warm words
     flags: int  # open flags whose on-call people are not called again by themselves
+    questions: int  # questions to leaders that are not called for again by themselves
     erased: int  # persons who were erased after the backup, and again now
 
 
@@ -59,6 +61,7 @@ def hold_everything(tx: Tx, keyring: Keyring, erasures: Sequence[dict[str, Any]]
         occasions=occasions.rest(tx, now),
         words=encouragement.rest(tx, now),
         flags=flags,
+        questions=standing.rest(tx),
         erased=erased,
     )
     audit.record(tx, now, "operator", "restore", f"backup:{taken_at.isoformat()}", **vars(done))

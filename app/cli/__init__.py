@@ -64,6 +64,7 @@ _GROUPS = {
     "wave": "waves:commands",
     "encouragement": "encouraging:commands",
     "prompt": "prompting:commands",
+    "question": "questions:commands",
 }
 
 

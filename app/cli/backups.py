@@ -75,6 +75,7 @@ def restore(
         (after.prompts, "practice prompts came due since: these times are missed, their authors are told, and the next ones go out"),
         (after.waves, "rounds of questionnaires should have opened since: `tongban wave move` with a new opening opens them"),
         (after.occasions, "dated occasions of courses should have been sent since: `tongban course calendar` lists them as missed"),
+        (after.questions, "questions to leaders wait, and nobody is called for them by itself: `tongban question list`, then `call`"),
         (after.erased, "people were erased since the backup, and have been erased again"),
         (after.flags, "flags are open, and the people on duty are not called again by themselves"),
     ):

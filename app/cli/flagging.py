@@ -1,7 +1,6 @@
 """`tongban flags …`: people who may be in danger, from the cry to the closing note: list them, take over, log contacts, close."""
 
 import sys
-import unicodedata
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Annotated
@@ -10,6 +9,7 @@ import typer
 
 from app import clock, flags, overview
 from app.cli import desk
+from app.cli.plain import plain
 from app.db import Tx
 from app.errors import Conflict, Invalid
 from app.flags import Line, Revealed, Story
@@ -28,8 +28,6 @@ Note = Annotated[
 Language = Annotated[str, typer.Option("--language", help="zh or en: in which language a flag's sign is named.")]
 #: A note on standard input may be no longer: what else is piped in by mistake is not read to its end.
 _MOST_BYTES = 64 * 1024
-#: Letters that turn the direction of writing: what stands behind them would be read wrongly.
-_TURNING = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def commands() -> typer.Typer:
@@ -212,24 +210,15 @@ def _print_revealed(story: Story, opened: Revealed) -> None:
     if story.erased:
         return
     typer.echo("")
-    typer.echo(f"{'person':9} {_plain(opened.name or '(no name)')} ({story.person_id})")
+    typer.echo(f"{'person':9} {plain(opened.name or '(no name)')} ({story.person_id})")
     if from_answers(story.line.rule):
         typer.echo(f"{'words':9} none: answers to a questionnaire raised it, and they are not shown")
     else:
-        typer.echo(f"{'words':9} {_plain(opened.words or '(none)')}")
+        typer.echo(f"{'words':9} {plain(opened.words or '(none)')}")
     for at, note in opened.notes:
-        typer.echo(f"{'contact':9} {_moment(at)} {_plain(note or '(none)')}")
+        typer.echo(f"{'contact':9} {_moment(at)} {plain(note or '(none)')}")
     if opened.closing is not None:
-        typer.echo(f"{'closing':9} {_plain(opened.closing)}")
-
-
-def _plain(text: str) -> str:
-    """Words of people, with nothing in them that a terminal would obey; further lines stand below the first."""
-    return f"\n{' ' * 10}".join(map(_harmless, text.replace("\r\n", "\n").split("\n")))
-
-
-def _harmless(line: str) -> str:
-    return "".join("\ufffd" if each in _TURNING or unicodedata.category(each) == "Cc" else each for each in line)
+        typer.echo(f"{'closing':9} {plain(opened.closing)}")
 
 
 def _moment(moment: datetime) -> str:

@@ -12,7 +12,7 @@ from app import clock, courses, groups, overview
 from app.assembly import Assembly, Channels
 from app.channels import SendError
 from app.channels.wechat.client import LONGEST_QR, WeChat
-from app.cli import desk, threshold
+from app.cli import desk, staffing, threshold
 from app.cli.courses import InCourse, check_code
 from app.courses import running
 from app.db import Tx
@@ -34,8 +34,16 @@ def commands() -> typer.Typer:
 def staff_commands() -> typer.Typer:
     """The group `staff`."""
     tree = typer.Typer(name="staff", help="Leaders, assistants, mentors, administrators.", no_args_is_help=True)
-    tree.callback()(lambda: None)  # so that `invite` stays a word of its own
-    tree.command("invite")(invite)
+    named: dict[str, Callable[..., None]] = {
+        "invite": invite,
+        "hand-over": staffing.hand_over,
+        "end": staffing.end,
+        "absent": staffing.absent,
+        "back": staffing.back,
+        "absences": staffing.absences,
+    }
+    for name, command in named.items():
+        tree.command(name)(command)
     return tree
 
 

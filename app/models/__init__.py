@@ -17,8 +17,10 @@ from app.models.people import Allowance, Conversation, Guess, Identity, InboxIte
 from app.models.polls import Poll, PollAnswer
 from app.models.prompts import Prompt, PromptFiring, PromptGroup
 from app.models.questionnaires import Assignment, AssignmentChange, GivenAnswer, Sheet, Wave, Wording
+from app.models.questions import Absence, Question, QuestionCall, QuestionWords
 
 __all__ = [
+    "Absence",
     "AccessToken",
     "Account",
     "Alarm",
@@ -63,6 +65,9 @@ __all__ = [
     "PromptFiring",
     "PromptGroup",
     "Quarantined",
+    "Question",
+    "QuestionCall",
+    "QuestionWords",
     "Receipt",
     "Schedule",
     "Screening",

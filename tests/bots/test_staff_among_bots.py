@@ -17,6 +17,9 @@ announcement|announce see you tonight|announce 7p|公告 列表|who got it|who g
 MORNING234|morning 234|MRNNG23456|加入|我要加入|join|邀请码|绑定|同意|不同意|1
 2|一|是|否|好|ok|English|中文|英文|language|我的名字|改名|我在哪|where am i|你好
 hello|hi|老师好|谢谢|今天有点累|累死了|笑死|想死|我不想活了|现在|今晚|明天20:00|确认|开始|重新开始
+待答问题|open questions|回答 12|answer 12|回答 12：好的|给回 12|give back 12|answer 1234|answer #1234|take back 12
+我的提问|my questions|收回|收回 12
+提问：几点|问组长 几点|ask my leader|接着问 12|有帮助 12|请假|请假 明天到周五|销假|i'm away|i'm back
 退课|删除我的数据|withdraw|delete my data|unsubscribe|提问|分享|打卡|问卷|练习|作业
 练习提醒|定时练习|practice prompt|练习提醒：晚安|练习提醒 每天 8点|提醒列表|my prompts|暂停提醒|暂停提醒 5|恢复提醒
 恢复提醒 5|改提醒 5|取消提醒 5|pause prompt 5|cancel prompt 5|提醒我|晚点提醒我

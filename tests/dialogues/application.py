@@ -27,7 +27,7 @@ _CHOICE = re.compile(r'^<a href="weixin://bizmsgmenu[^"]*">(?:\d+\. )?(.*)</a>$'
 #: What a follower sends, and the sandbox's word for it where it has another.
 _SANDBOX_KINDS = {"other": "sticker"}
 #: What the operators may be told while a transcript is played; every other alarm is a defect.
-_ALARMS = {"alert_not_delivered", "guessing", "nobody_on_call", "flag_untaken"}
+_ALARMS = {"alert_not_delivered", "guessing", "nobody_on_call", "flag_untaken", "questions_unanswered"}
 
 
 class Application:

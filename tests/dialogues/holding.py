@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from tests.dialogues.rows import Announcement, Assigned, Paper, Prompt, Someone, State
+from tests.dialogues.rows import Absence, Announcement, Assigned, Paper, Prompt, Someone, State
 from tests.dialogues.script import Fact
 
 
@@ -102,6 +102,37 @@ def _is_stands(state: State, fact: Fact) -> bool:
     return [each.state for each in _assigned(state, fact)] == [fact["state"]]
 
 
+_QUESTION_STATES = {
+    "is open": "open",
+    "is claimed": "claimed",
+    "is answered": "answered",
+    "is finished": "closed",
+    "was taken back": "taken_back",
+}
+
+
+def _is_question(state: State, fact: Fact) -> bool:
+    own = [each for each in state.questions if each.person == fact["person"]]
+    return bool(own) and (own[-1].state, own[-1].answerer or "") == (_QUESTION_STATES[fact["state"]], fact["answerer"])
+
+
+def _is_no_question(state: State, fact: Fact) -> bool:
+    return all(each.person != fact["person"] or each.state not in ("open", "claimed") for each in state.questions)
+
+
+def _is_away(state: State, fact: Fact) -> bool:
+    return any(each.group.name == fact["group"] for each in _absences(state, fact))
+
+
+def _is_not_away(state: State, fact: Fact) -> bool:
+    return not _absences(state, fact)
+
+
+def _absences(state: State, fact: Fact) -> list[Absence]:
+    own = [each for each in state.absences if each.person == fact["person"] and not each.over]
+    return [each for each in own if each.starts <= state.now < each.ends]
+
+
 def _is_answered(state: State, fact: Fact) -> bool:
     papers = [paper for each in _assigned(state, fact) for paper in each.papers if paper.instrument == fact["instrument"]]
     return [_answers(paper) for paper in papers] == [fact.answers()]
@@ -174,6 +205,10 @@ _CHECKS: Mapping[str, Callable[[State, Fact], bool]] = {
     "prompts": _is_prompts,
     "prompt_next": _is_prompt_next,
     "prompt_state": _is_prompt_state,
+    "question": _is_question,
+    "no_question": _is_no_question,
+    "away": _is_away,
+    "not_away": _is_not_away,
 }
 
 

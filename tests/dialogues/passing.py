@@ -7,7 +7,7 @@ from typing import Any
 from bots import Bot
 from bots.effects import Message
 from bots.turns import Occasion, OccasionKind, Role
-from tests.dialogues import encouraging, polls, prompts, questionnaires
+from tests.dialogues import encouraging, polls, prompts, questionnaires, questions
 from tests.dialogues.playing import Shown
 from tests.dialogues.rows import MASSES_A_MONTH, Announcement, Delivery, Flag, Someone, State, month, quiet_until
 
@@ -35,7 +35,11 @@ class Passing:
     def _next_due(self) -> datetime | None:
         held = quiet_until(self._is.now) or self._is.now
         moments = [each.at for each in self._is.announcements if each.state == "planned"]
-        moments += [moment for moment in [questionnaires.next_due(self._is), encouraging.next_due(self._is)] if moment is not None]
+        moments += [
+            moment
+            for moment in [questionnaires.next_due(self._is), encouraging.next_due(self._is), questions.next_due(self._is)]
+            if moment is not None
+        ]
         moments += [each.next_at for each in self._is.prompts if each.next_at is not None]
         moments += polls.next_due(self._is)
         moments += [each.next_alert for each in self._is.flags if each.next_alert is not None and self._is.on_call]
@@ -56,6 +60,7 @@ class Passing:
         self.post(encouraging.go_on(self._is))
         for mail in prompts.go_on(self._is):
             self.deliver(mail.person, mail.kind, "prompt", mail.details, stale_at=mail.stale_at, prompt=mail.prompt)
+        questions.go_on(self._is)
         self._send_ready()
 
     def _send_ready(self) -> None:

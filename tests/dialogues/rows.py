@@ -67,6 +67,7 @@ class Delivery:
     prompt: int | None = None
     follows: int | None = None  # the announcement to which an answer is asked for once more
     made: datetime | None = None
+    about: tuple[int, str] | None = None  # of a question: its id, and whether it is a call, an answer or a reminder
 
     def settle(self, state: str, reason: str) -> None:
         self.state, self.reason = state, reason
@@ -206,6 +207,34 @@ class GivenOnce:
 
 
 @dataclass
+class Question:
+    """What somebody asked the leader of their group; `lines`: who said what, when, and whether it was asked."""
+
+    id: int
+    number: int
+    group: Group
+    person: str
+    asked_at: datetime
+    claimed_at: datetime
+    lines: list[tuple[bool, str, str, datetime]]
+    drafts: list[int] = field(default_factory=list)
+    state: str = "open"
+    answerer: str | None = None
+    step: int = 0
+    next_at: datetime | None = None
+
+
+@dataclass
+class Absence:
+    person: str
+    group: Group
+    cover: str
+    starts: datetime
+    ends: datetime
+    over: bool = False
+
+
+@dataclass
 class Someone:
     name: str | None = None
     language: str = "zh"
@@ -254,6 +283,8 @@ class State:
     words: list[Word] = field(default_factory=list)
     warm_plans: list[WarmPlan] = field(default_factory=list)
     given: list[GivenOnce] = field(default_factory=list)
+    questions: list[Question] = field(default_factory=list)
+    absences: list[Absence] = field(default_factory=list)
     issued: int = 1_000_000_000_000
 
     def new_id(self) -> int:

@@ -221,6 +221,7 @@ class Script:
 _ROLE = "(?P<role>participant|leader|assistant|mentor|administrator|researcher)"
 _TIME = r"(?P<at>\d{4}-\d\d-\d\d \d\d:\d\d)"
 _STANDS = "(?P<state>invited|reached|opened|partial|complete|refused|withdrawn|window closed)"
+_ASKED = "(?P<state>is open|is claimed|is answered|is finished|was taken back)"
 #: Every fact that may be asserted.
 FACTS = {
     "member": rf"(?P<person>\S+) is {_ROLE} of (?P<group>.+)",
@@ -250,6 +251,10 @@ FACTS = {
     "prompts": r"(?P<count>no|\d+) practice prompts? to (?P<group>.+)",
     "prompt_next": rf"practice prompt (?P<number>\d+) goes out next on {_TIME}",
     "prompt_state": r"practice prompt (?P<number>\d+) is (?P<state>running|paused|done|cancelled|stopped)",
+    "question": rf"question of (?P<person>\S+) {_ASKED}(?: by (?P<answerer>\S+))?",
+    "no_question": r"no question of (?P<person>\S+) is open",
+    "away": r"(?P<person>\S+) is away from (?P<group>.+)",
+    "not_away": r"(?P<person>\S+) is not away",
     "nothing_reached": r"nothing reached (?P<person>\S+)",
 }
 _FACTS = {kind: re.compile(pattern) for kind, pattern in FACTS.items()}

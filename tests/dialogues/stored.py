@@ -6,10 +6,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app import ids, people, polls
+from app import clock, ids, people, polls
 from app.db import Tx
 from app.keyring import Keyring
 from app.models import (
+    Absence,
     Assignment,
     ConsentGiven,
     Course,
@@ -24,6 +25,7 @@ from app.models import (
     PollAnswer,
     Prompt,
     PromptGroup,
+    Question,
     Schedule,
     Screening,
     Sheet,
@@ -191,6 +193,42 @@ def _is_stands(rows: Rows, fact: Fact) -> bool:
     return states == [fact["state"].replace(" ", "_")]
 
 
+_QUESTION_STATES = {
+    "is open": "open",
+    "is claimed": "claimed",
+    "is answered": "answered",
+    "is finished": "closed",
+    "was taken back": "taken_back",
+}
+
+
+def _is_question(rows: Rows, fact: Fact) -> bool:
+    query = sa.select(Question.state, Question.answerer_id).where(Question.person_id == rows.person(fact)).order_by(Question.number.desc())
+    row = rows.tx.execute(query.limit(1)).one_or_none()
+    if row is None or row.state != _QUESTION_STATES[fact["state"]]:
+        return False
+    by = "" if row.answerer_id is None else people.names(rows.tx, rows.keyring, [row.answerer_id]).get(row.answerer_id, "")
+    return by == fact["answerer"]
+
+
+def _is_no_question(rows: Rows, fact: Fact) -> bool:
+    return not rows.found(sa.select(Question.id).where(Question.person_id == rows.person(fact), Question.state.in_(["open", "claimed"])))
+
+
+def _is_away(rows: Rows, fact: Fact) -> bool:
+    return fact["group"] in rows.found(_absences(rows, fact))
+
+
+def _is_not_away(rows: Rows, fact: Fact) -> bool:
+    return not rows.found(_absences(rows, fact))
+
+
+def _absences(rows: Rows, fact: Fact) -> "sa.Select[Any]":
+    now = clock.now()
+    query = sa.select(Group.name).join(Absence, Absence.group_id == Group.id).where(Absence.person_id == rows.person(fact))
+    return query.where(Absence.ended_at.is_(None), Absence.starts_at <= now, Absence.ends_at > now)
+
+
 def _is_answered(rows: Rows, fact: Fact) -> bool:
     query = (
         sa.select(Sheet.id, Sheet.answers, Wave.plan)
@@ -262,4 +300,8 @@ CHECKS: Mapping[str, Callable[[Rows, Fact], bool]] = {
     "prompts": _is_prompts,
     "prompt_next": _is_prompt_next,
     "prompt_state": _is_prompt_state,
+    "question": _is_question,
+    "no_question": _is_no_question,
+    "away": _is_away,
+    "not_away": _is_not_away,
 }

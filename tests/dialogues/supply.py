@@ -28,10 +28,12 @@ from bots.facts import (
     Unreached,
 )
 from bots.prompt.plans import Calendars, Prompts
+from bots.question.views import Listeners, MyQuestions, OpenQuestions, QuestionShown
 from bots.questionnaire.sheets import AnswerPage
+from bots.staffing.views import Covers, MyAbsences
 from bots.texts import load_texts
 from bots.turns import Role
-from tests.dialogues import encouraging, polls, prompts
+from tests.dialogues import encouraging, polls, prompts, questions
 from tests.dialogues.rows import MASSES_A_MONTH, Announcement, Code, Delivery, Group, Someone, State, month, quiet_until
 
 #: What the application says of deliveries: states and reasons.
@@ -69,6 +71,8 @@ def load(state: State, person: str, request: Fact[Any]) -> object:  # noqa: C901
             return prompts.calendars(state, person)
         case Prompts():
             return prompts.views(state, person)
+        case Listeners() | QuestionShown() | MyQuestions() | OpenQuestions() | Covers() | MyAbsences():
+            return questions.load(state, person, request)
         case CourseResources():
             own = state.people[person].memberships
             return own[0][0].course.help if own else ""

@@ -14,15 +14,22 @@ from bots.effects import (
     Announce,
     Answer,
     AnswerPoll,
+    AnswerQuestion,
+    AskLeader,
+    AskOn,
+    BeAway,
     BeginAssignment,
     CancelAnnouncement,
     CancelPrompt,
     ChangePrompt,
+    ClaimQuestion,
     ClosePoll,
+    ComeBack,
     Consent,
     CountGuess,
     Decline,
     Effect,
+    EndQuestion,
     FollowUp,
     HandIn,
     Join,
@@ -35,6 +42,7 @@ from bots.effects import (
     ProposeWords,
     RaiseFlag,
     Record,
+    ReleaseQuestion,
     RemindLater,
     Resume,
     ResumePrompt,
@@ -42,6 +50,7 @@ from bots.effects import (
     Screen,
     SetLanguage,
     SettleWords,
+    TakeBackQuestion,
     Thank,
     Withdraw,
 )
@@ -68,7 +77,7 @@ from bots.turns import (
     Turn,
     Wrote,
 )
-from tests.dialogues import encouraging, holding, polls, prompts, questionnaires, script, supply
+from tests.dialogues import encouraging, holding, polls, prompts, questionnaires, questions, script, supply
 from tests.dialogues.passing import NEXT_ALERT, Passing
 from tests.dialogues.playing import TEN_SECONDS, Shown
 from tests.dialogues.rows import Announcement, Code, Course, Flag, Group, Memory, Refused, Someone, State
@@ -298,6 +307,7 @@ class World:
                 questionnaires.withdraw(self._is, person, erase=erase)
                 prompts.withdraw(self._is, person)
                 polls.forget(self._is, person)
+                questions.leave(self._is, person)
                 self._stop_deliveries(person, "cancelled", "withdrew")
             case RaiseFlag(rule=rule):
                 self._raise_flag(person, rule)
@@ -317,6 +327,10 @@ class World:
                 self._time.post(encouraging.apply(self._is, person, effect))
             case PlanPrompt() | ChangePrompt() | PausePrompt() | ResumePrompt() | CancelPrompt():
                 prompts.apply(self._is, person, effect)
+            case AskLeader() | TakeBackQuestion() | AskOn() | EndQuestion() | ClaimQuestion() | ReleaseQuestion() | AnswerQuestion():
+                questions.apply(self._is, person, effect)
+            case BeAway() | ComeBack():
+                questions.apply(self._is, person, effect)
             case _:
                 assert_never(effect)
         return None

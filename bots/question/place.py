@@ -1,0 +1,45 @@
+"""Hides how the open dialogue about a question is remembered: a frozen `Place`, to and from small JSON."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime, timedelta
+from typing import Any
+
+_VERSION = 1
+#: Words that come later than this are perhaps not meant for the question any more: nothing is sent without asking.
+_RESTS_AFTER = timedelta(hours=2)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where somebody is. Moments are whole seconds since 1970 UTC; 0 and empty mean: nothing."""
+
+    step: str = ""  # group, text, sure (who asks); on (asks on), on_sure; answer, preview (who answers)
+    id: int = 0  # of the draft, and of the question that will come of it
+    group: int = 0
+    question: int = 0
+    number: int = 0  # of that question, for people
+    text: str = ""
+    touched: int = 0
+    done: int = 0  # the last draft that was confirmed
+
+    def rests(self, now: datetime) -> bool:
+        """Whether it has been left alone for so long that it may be forgotten."""
+        return int(now.timestamp()) - self.touched > _RESTS_AFTER.total_seconds()
+
+
+def read_place(memory: Mapping[str, Any] | None) -> Place:
+    """The remembered place; an empty one where there is none or it cannot be read."""
+    if memory is None or memory.get("v") != _VERSION:
+        return Place()
+    kinds = {each.name: type(each.default) for each in fields(Place)}
+    known = {name: value for name, value in memory.items() if name in kinds}
+    if any(type(value) is not kinds[name] for name, value in known.items()):
+        return Place()
+    return Place(**known)
+
+
+def written(place: Place) -> Mapping[str, Any]:
+    """The place as memory: what is empty is left out."""
+    empty = asdict(Place())
+    return {"v": _VERSION} | {name: value for name, value in asdict(place).items() if value != empty[name]}
