@@ -88,6 +88,8 @@ class ReachForecast:
     at: datetime | None = None  # None: now; for a later moment the forecast counts windows still open then
     notices_possible: bool = False  # False: the account has no approved notice
     quiet_until: datetime | None = None  # quiet hours would hold it until then
+    silent_until: datetime | None = None  # the course is silent until then, in a retreat for example
+    capped: int = 0  # only on the next day: they have had as many messages as the course starts with anybody on one day
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import JSON, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.columns import Table
@@ -22,6 +22,8 @@ class Course(Table):
     zone: Mapped[str] = mapped_column(default="Asia/Shanghai")
     quiet_from: Mapped[str] = mapped_column(default="22:00")  # local time of the course
     quiet_until: Mapped[str] = mapped_column(default="08:00")
+    cap: Mapped[int | None]  # messages that we start, per person and local day; None: no cap
+    silences: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))  # each from when until when: two ISO moments in UTC
     consent_version: Mapped[str]
     details: Mapped[dict[str, Any]]  # frozen: consent and resource texts by language, stale rules
     starts_on: Mapped[date | None]

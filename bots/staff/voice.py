@@ -96,16 +96,24 @@ def preview(voice: Voice, draft: Draft, group_name: str, forecast: ReachForecast
 
 
 def forecast_words(voice: Voice, forecast: ReachForecast) -> Words:
-    """Whom it will find, in one honest sentence whose parts add up; and whether quiet hours will hold it."""
+    """Whom it will find, in one honest sentence whose parts add up; and whether quiet hours or a silence will hold it."""
     if forecast.total <= 0:
         return voice("forecast.nobody")
-    moment = "now" if forecast.at is None and forecast.quiet_until is None else "then"
-    counts = ((moment, forecast.now), ("notice", forecast.notice), ("later", forecast.later), ("never", forecast.never))
+    held = max((each for each in (forecast.quiet_until, forecast.silent_until) if each is not None), default=None)
+    moment = "now" if forecast.at is None and held is None else "then"
+    counts = (
+        (moment, forecast.now),
+        ("notice", forecast.notice),
+        ("capped", forecast.capped),
+        ("later", forecast.later),
+        ("never", forecast.never),
+    )
     parts = voice.joined(voice(f"forecast.{key}", count=count) for key, count in counts if count)
     sentence = voice("forecast.all", total=forecast.total, parts=parts)
-    if forecast.quiet_until is None:
+    if held is None:
         return sentence
-    return Words(f"{sentence}\n{voice('forecast.quiet', until=forecast.quiet_until)}")
+    why = "quiet" if forecast.silent_until is None else "silent"
+    return Words(f"{sentence}\n{voice(f'forecast.{why}', until=held)}")
 
 
 def _after(before: Words | None, words: Words) -> Words:
