@@ -289,14 +289,15 @@ def test_what_is_of_no_use_tomorrow_expires_at_its_own_hour(database_url: str) -
 @pytest.mark.parametrize(("cap", "goes"), [(2, 0), (3, 1), (None, 4)])
 def test_a_cap_that_is_raised_lets_go_what_the_old_one_held(database_url: str, cap: int | None, goes: int) -> None:
     with Desk(database_url) as desk:
+        morning = NOW - timedelta(hours=6)
         _capped(desk, 2)
         person = desk.person()
-        desk.write(lambda tx: wrote(tx, person.identity_id, NOW, 9))
+        desk.write(lambda tx: wrote(tx, person.identity_id, morning, 9))
         for _ in range(6):
-            _send(desk, person)
-        assert len(_gone(desk)) == 2
-        _capped(desk, cap)
-        assert len(_gone(desk)) == goes
+            _send(desk, person, now=morning)
+        assert len(_gone(desk, morning)) == 2
+        desk.write(lambda tx: courses.set_cap(tx, desk.course_id, cap, morning))
+        assert len(_gone(desk, morning)) == goes
 
 
 def test_the_cap_holds_where_workers_claim_at_the_same_moment(database_url: str) -> None:

@@ -80,6 +80,7 @@ def _row(tx: sa.Connection, name: str, **given: object) -> None:
         sa.DateTime: datetime(2026, 11, 26, tzinfo=UTC),
         sa.Date: date(2026, 11, 26),
         sa.String: "x",
+        sa.JSON: {},
     }
     needed = {
         column.name: next(value for kind, value in something.items() if isinstance(column.type, kind))
