@@ -16,27 +16,30 @@ from bots.facts import MassForecast, ReachForecast
 from bots.turns import Role
 
 #: Somebody with two roles in a group is reached by the better of their ways: a larger number.
-_NEVER, _CLOSED, _NOW = 0, 1, 2
+_NEVER, _CLOSED, _CAPPED, _NOW = 0, 1, 2, 3
 
 
 def forecast(tx: Tx, rules: Rules, group_id: int, author_id: int | None, at: datetime | None, now: datetime) -> ReachForecast:
     """Who would be reached in a group if its author sent something at `at` (None: now)."""
     moment = at or now
     course = tx.execute(
-        sa.select(Course.zone, Course.quiet_from, Course.quiet_until, Account.notice_id, Group.large)
+        sa.select(Course.zone, Course.quiet_from, Course.quiet_until, Course.cap, Course.silences, Account.notice_id, Group.large)
         .join(Group, Group.course_id == Course.id)
         .join(Account, Account.id == Course.account_id)
         .where(Group.id == group_id)
     ).one()
-    quiet = reach.quiet_until(moment, course.zone, course.quiet_from, course.quiet_until)
-    moment = quiet or moment
-    people = _people(group_id, author_id, moment, rules).subquery()
+    silent, quiet = _held(moment, course)
+    moment = max(silent or moment, quiet or moment)
+    notices = course.notice_id is not None
+    full: sa.ColumnElement[bool] = sa.false()
+    if course.cap is not None:
+        full = sa.and_(Allowance.started_on >= reach.local_day(moment, course.zone), Allowance.started >= course.cap)
+    people = _people(group_id, author_id, moment, rules, full, notices=notices).subquery()
     counts: dict[int, int] = {
         row.way: row.number for row in tx.execute(sa.select(people.c.way, sa.func.count().label("number")).group_by(people.c.way))
     }
     closed = counts.get(_CLOSED, 0)
     mass = _mass(tx, rules, group_id, people, moment, now) if course.large else None
-    notices = course.notice_id is not None
     return ReachForecast(
         total=sum(counts.values()),
         now=counts.get(_NOW, 0),
@@ -46,6 +49,8 @@ def forecast(tx: Tx, rules: Rules, group_id: int, author_id: int | None, at: dat
         at=at,
         notices_possible=notices,
         quiet_until=quiet,
+        silent_until=silent,
+        capped=counts.get(_CAPPED, 0),
         mass=mass,
     )
 
@@ -73,8 +78,23 @@ def _mass(tx: Tx, rules: Rules, group_id: int, people: "sa.Subquery", moment: da
     return MassForecast(int(row.reached), int(row.total) - int(row.reached), left, rules.masses_a_month)
 
 
-def _people(group_id: int, author_id: int | None, moment: datetime, rules: Rules) -> "sa.Select[*tuple[Any, ...]]":
-    """Each member once, with the way that a message would go."""
+def _held(moment: datetime, course: Any) -> tuple[datetime | None, datetime | None]:
+    """The end of the course's silence and of its quiet hours, where they hold back what would leave then; one may lead into the other."""
+    silences, silent, quiet = reach.silences(course.silences), None, None
+    while True:
+        held = reach.silent_until(moment, silences)
+        if held is not None:
+            moment = silent = held
+        held = reach.quiet_until(moment, course.zone, course.quiet_from, course.quiet_until)
+        if held is None:
+            return silent, quiet
+        moment = quiet = held
+
+
+def _people(
+    group_id: int, author_id: int | None, moment: datetime, rules: Rules, full: Any, *, notices: bool
+) -> "sa.Select[*tuple[Any, ...]]":
+    """Each member once, with the way that a message would go. `full`: whether they have had as many as the cap allows."""
     safe = moment + rules.window_margin
     window = sa.or_(
         sa.and_(Allowance.typed_left > 0, Allowance.typed_until > safe),
@@ -93,7 +113,7 @@ def _people(group_id: int, author_id: int | None, moment: datetime, rules: Rules
         Person.erased_at.is_not(None),
         sa.and_(Membership.role == Role.PARTICIPANT.value, ~consent),
     )
-    way = sa.case((never, _NEVER), (window, _NOW), else_=_CLOSED)
+    way = sa.case((never, _NEVER), (sa.and_(full, sa.or_(window, sa.literal(notices))), _CAPPED), (window, _NOW), else_=_CLOSED)
     query = (
         sa.select(Membership.person_id, sa.func.max(way).label("way"))
         .join(Group, Group.id == Membership.group_id)

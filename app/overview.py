@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app import flags
+from app import flags, reach
 from app.db import Tx
 from app.errors import NotFound
 from app.keyring import Keyring, Place
@@ -46,6 +46,8 @@ class CourseLine:
     api_base: str
     zone: str
     quiet: tuple[str, str]
+    cap: int | None
+    silences: list[tuple[datetime, datetime]]
     consent_version: str
     texts: dict[str, tuple[str, ...]]
     ended_at: datetime | None
@@ -67,6 +69,8 @@ def courses(tx: Tx) -> list[CourseLine]:
             row.api_base,
             row.zone,
             (row.quiet_from, row.quiet_until),
+            row.cap,
+            reach.silences(row.silences),
             row.consent_version,
             {kind: tuple(sorted(row.details.get(kind) or {})) for kind in ("consent", "resources")},
             row.ended_at,

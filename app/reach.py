@@ -1,11 +1,12 @@
-"""Pure: the rules of a channel and a person's recent traffic in; the route, what is left and until when, out.
+"""Pure: the rules of a channel and a person's recent traffic in; the route, what is left and until when, out. And when we start nothing.
 
 The ladder: ride on a reply, service message, notice, wait. The ledger is pessimistic: where the platform's counting is not documented we
 assume the smaller allowance, and the platform's own word (45015, 45047) corrects us.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
@@ -15,13 +16,15 @@ from app.states import Route
 
 @dataclass(frozen=True)
 class Traffic:
-    """What one person's actions allow us now: how many messages, and until when, by typed words and by taps."""
+    """What one person's actions allow us now: how many messages, and until when, by typed words and by taps; and what we started."""
 
     following: bool = True
     typed_until: datetime | None = None
     typed_left: int = 0
     tapped_until: datetime | None = None
     tapped_left: int = 0
+    started_on: date | None = None  # the last day on which we started something
+    started: int = 0  # messages that we started that day
 
 
 class Action(StrEnum):
@@ -43,8 +46,8 @@ class Way:
 def after(rules: Rules, traffic: Traffic, action: Action, now: datetime) -> Traffic:
     """The ledger after an action. Allowances do not add up: an action lifts the counter to its own maximum (section 4.1)."""
     if action is Action.TYPED:
-        return Traffic(True, now + rules.typed_window, rules.typed_messages, traffic.tapped_until, traffic.tapped_left)
-    return Traffic(True, traffic.typed_until, traffic.typed_left, now + rules.tapped_window, rules.tapped_messages)
+        return replace(traffic, following=True, typed_until=now + rules.typed_window, typed_left=rules.typed_messages)
+    return replace(traffic, following=True, tapped_until=now + rules.tapped_window, tapped_left=rules.tapped_messages)
 
 
 def left(rules: Rules, traffic: Traffic, now: datetime) -> tuple[int, datetime | None]:
@@ -64,6 +67,16 @@ def spent(traffic: Traffic) -> Traffic:
 def closed(traffic: Traffic) -> Traffic:
     """The ledger after the platform said that the window is closed or the allowance used up (45015, 45047)."""
     return replace(traffic, typed_left=0, tapped_left=0)
+
+
+def started(traffic: Traffic, day: date) -> int:
+    """How many messages we have started on this local day. Where two zones disagree about the day, the later one counts."""
+    return traffic.started if traffic.started_on is not None and traffic.started_on >= day else 0
+
+
+def counted(traffic: Traffic, day: date) -> Traffic:
+    """The ledger after one message that we started on this local day."""
+    return replace(traffic, started_on=max(day, traffic.started_on or day), started=started(traffic, day) + 1)
 
 
 def route(rules: Rules, traffic: Traffic, now: datetime, *, notices: bool) -> Way:
@@ -88,4 +101,40 @@ def quiet_until(now: datetime, zone: str, quiet_from: str, quiet_to: str) -> dat
     if begin == end or not inside:
         return None
     day = local.date() + timedelta(days=1 if over_midnight and clock_time >= begin else 0)
-    return datetime.combine(day, end, local.tzinfo).astimezone(now.tzinfo)
+    until = datetime.combine(day, end, local.tzinfo)
+    if until.astimezone(now.tzinfo) <= now:  # the clocks went back: this is the second time that it is so late
+        until = until.replace(fold=1)
+    return until.astimezone(now.tzinfo)
+
+
+def silences(stored: Iterable[Iterable[str]] | None) -> list[tuple[datetime, datetime]]:
+    """The silences of a course, from when until when, as its row holds them."""
+    return [(datetime.fromisoformat(begin), datetime.fromisoformat(end)) for begin, end in stored or ()]
+
+
+def silent_until(now: datetime, silences: Iterable[tuple[datetime, datetime]]) -> datetime | None:
+    """The end of the silence that `now` lies in, or None; silences that touch are one. Their last moment is silent no more."""
+    until = now
+    for begin, end in sorted(silences):
+        if begin <= until < end:
+            until = end
+    return None if until == now else until
+
+
+def local_day(now: datetime, zone: str) -> date:
+    """The day that it is in a zone."""
+    return now.astimezone(ZoneInfo(zone)).date()
+
+
+def next_day(now: datetime, zone: str, quiet_from: str, quiet_to: str) -> datetime:
+    """The first allowed minute of the next local day: its midnight, or the end of the quiet hours that this lies in."""
+    tomorrow = local_day(now, zone) + timedelta(days=1)
+    midnight = datetime.combine(tomorrow, time(), ZoneInfo(zone)).astimezone(now.tzinfo)
+    return quiet_until(midnight, zone, quiet_from, quiet_to) or midnight
+
+
+def later_today(now: datetime, zone: str, at: time) -> datetime | None:
+    """The moment at which it is `at` in a zone today, or None where that has passed."""
+    local = now.astimezone(ZoneInfo(zone))
+    moment = datetime.combine(local.date(), at, local.tzinfo).astimezone(now.tzinfo)
+    return moment if moment > now else None

@@ -108,7 +108,7 @@ class Contest:
         now, account = clock.now(), self._town.account_id
         service = case.path == CUSTOM
         window = {"typed_until": now + timedelta(hours=24), "typed_left": 5} if service else {"typed_left": 0, "tapped_left": 0}
-        tx.execute(sa.update(Allowance).values(**window))
+        tx.execute(sa.update(Allowance).values(**window, started=0))  # every broadcast is the first of its day
         fields = {"kind": "thing1", "sender": "thing2", "time": "time3"}
         tx.execute(sa.update(Account).where(Account.id == account).values(notice_id="T" * 43, notice_fields=fields))
         people = tx.execute(sa.select(Identity.person_id).order_by(Identity.id).limit(case.count)).scalars().all()

@@ -99,6 +99,8 @@ class ReachForecast:
     notices_possible: bool = False  # False: the account has no approved notice
     quiet_until: datetime | None = None  # quiet hours would hold it until then
     mass: MassForecast | None = None
+    silent_until: datetime | None = None  # the course is silent until then, in a retreat for example
+    capped: int = 0  # only on the next day: they have had as many messages as the course starts with anybody on one day
 
 
 @dataclass(frozen=True)

@@ -129,6 +129,7 @@ def _promise(expected: ReachForecast, moment: datetime | None, zone: str, *, mas
         else {
             "get it at once" if moment is None else "will get it then": expected.now,
             "get a notice that points to it": expected.notice,
+            "the day after, because of the day's cap": expected.capped,
             "only when they next write": expected.later,
             "not at all (left, paused or blocked)": expected.never,
         }
@@ -138,7 +139,10 @@ def _promise(expected: ReachForecast, moment: datetime | None, zone: str, *, mas
         lines.append(_budget(expected.mass, mass=mass))
     if moment is not None:
         lines.append(f"At {moments.shown(moment, zone)} {zone}.")
-    if expected.quiet_until is not None:
+    if expected.silent_until is not None:
+        held = max(expected.silent_until, expected.quiet_until or expected.silent_until)
+        lines.append(f"The course is silent; it goes at {moments.shown(held, zone)}.")
+    elif expected.quiet_until is not None:
         lines.append(f"Quiet hours hold it until {expected.quiet_until.astimezone(ZoneInfo(zone)):%H:%M}.")
     return "\n".join(lines)
 

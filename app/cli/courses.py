@@ -13,7 +13,7 @@ import typer
 from app import accounts, audit, clock, courses, flags, overview
 from app.alerts import Alerter, AlertFailed
 from app.assembly import Assembly
-from app.cli import calendars, desk
+from app.cli import calendars, desk, moments
 from app.errors import Invalid
 from app.overview import CourseLine, OnCallLine
 from bots.texts import LANGUAGES
@@ -29,13 +29,14 @@ TextFile = Annotated[Path | None, typer.Option(help="Text file in UTF-8.", show_
 
 def commands() -> typer.Typer:
     """The group `course`."""
-    group = typer.Typer(name="course", help="Courses: create, list, show, consent, quiet hours, calendar.", no_args_is_help=True)
+    group = typer.Typer(name="course", help="Courses: create, list, show, consent, quiet hours, cap, calendar.", no_args_is_help=True)
     named: dict[str, Callable[..., None]] = {
         "create": create,
         "list": list_courses,
         "show": show,
         "consent": consent,
         "quiet-hours": quiet_hours,
+        "cap": cap,
         **calendars.named(),
     }
     for name, command in named.items():
@@ -120,6 +121,11 @@ def show(code: Code) -> None:
     own = ", ".join(course.texts["consent"]) or "none of its own, the shipped template is shown"
     typer.echo(f"{course.code}  {course.title}  (account {course.account}, {course.zone}, quiet {'-'.join(course.quiet)})")
     typer.echo(f"consent {course.consent_version}: {own}")
+    typer.echo(_cap_words(course.cap))
+    now = clock.now()
+    for begin, end in course.silences:
+        if end > now:
+            typer.echo(f"silent from {moments.shown(begin, course.zone)} to {moments.shown(end, course.zone)}")
     desk.table(("group", "name", "members"), [(g.code, g.name, ", ".join(f"{n} {role}" for role, n in g.members.items())) for g in groups])
     _print_on_call(called)
 
@@ -165,6 +171,22 @@ def quiet_hours(
     with desk.at_work() as assembly:
         assembly.database.write_now(lambda tx: courses.set_quiet_hours(tx, courses.by_code(tx, code), begin, end))
     typer.echo("No quiet hours." if begin == end else f"Quiet from {begin} to {end}.")
+
+
+def cap(
+    code: Code,
+    messages: Annotated[str, typer.Argument(help="Messages per person and day, or none for no cap.", show_default=False)],
+) -> None:
+    """Start at most so many messages with each person on one day, over all bots; answers and alerts go anyhow.
+
+    What is over the cap goes on the next day, the more important first, and what is left over from a day never takes the whole next one.
+
+    Example: tongban course cap msc-demo 4
+    """
+    most = _number(messages)
+    with desk.at_work() as assembly:
+        assembly.database.write_now(lambda tx: courses.set_cap(tx, courses.by_code(tx, code), most, clock.now()))
+    typer.echo(f"{_cap_words(most).capitalize()}.")
 
 
 def add_on_call(
@@ -282,6 +304,18 @@ def _check_time(text: str) -> None:
         fits = False
     if not fits:
         raise Invalid("time", f"{text!r} is no time of day; write it like 22:00.")
+
+
+def _number(text: str) -> int | None:
+    if text.strip().lower() == "none":
+        return None
+    if not re.fullmatch(r"[0-9]{1,9}", text.strip()):
+        raise Invalid("cap", f"{text!r} is no number of messages; write it like 4, or none.")
+    return int(text)
+
+
+def _cap_words(most: int | None) -> str:
+    return "no cap on messages per person and day" if most is None else f"at most {most} started messages per person and day"
 
 
 def _day(text: str) -> date:

@@ -2,19 +2,23 @@
 
 import hashlib
 import json
-from datetime import date, datetime
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from app import audit, groups, ids
 from app.db import Tx
-from app.errors import Conflict, NotFound
+from app.errors import Conflict, Invalid, NotFound
 from app.keyring import Keyring
-from app.models import Course
+from app.models import Broadcast, Course, Delivery, stands
+from app.states import DUE
 
 #: The version word of the consent text that the onboarding bot ships as a template.
 SHIPPED_CONSENT = "template-2"
+#: Messages that we start, per person and local day, unless a course says otherwise; and the largest number that is a cap at all.
+CAP, MOST_CAP = 4, 99
 
 
 def create(
@@ -45,6 +49,7 @@ def create(
             zone=zone,
             quiet_from="22:00",
             quiet_until="08:00",
+            cap=CAP,
             consent_version=consent_version,
             details=details or {},
             starts_on=starts_on,
@@ -70,6 +75,38 @@ def by_code(tx: Tx, code: str | None) -> int:
 def set_quiet_hours(tx: Tx, course_id: int, quiet_from: str, quiet_until: str) -> None:
     """Start nothing between these local times (`HH:MM`); equal times mean no quiet hours."""
     tx.execute(sa.update(Course).where(Course.id == course_id).values(quiet_from=quiet_from, quiet_until=quiet_until))
+
+
+def set_cap(tx: Tx, course_id: int, cap: int | None, now: datetime) -> None:
+    """Start at most so many messages per person and local day; None: any number. What the old cap holds back is looked at again.
+
+    Raises `Invalid` for what is no number from 1 to `MOST_CAP`.
+    """
+    if cap is not None and not 1 <= cap <= MOST_CAP:
+        raise Invalid("cap", f"A cap is a number of messages from 1 to {MOST_CAP}, or none.")
+    tx.execute(sa.update(Course).where(Course.id == course_id).values(cap=cap))
+    audit.record(tx, now, "operator", "course.cap", f"course:{course_id}", cap=cap)
+    _look_again(tx, course_id, "cap", now)
+
+
+def set_silences(tx: Tx, course_id: int, silences: Iterable[tuple[datetime, datetime]], now: datetime) -> None:
+    """Start nothing in this course from each first moment until each second one. What the old silences hold back is looked at again.
+
+    Raises `Invalid` for one that ends before it begins.
+    """
+    found = sorted(silences)
+    if any(begin >= end for begin, end in found):
+        raise Invalid("silence", "A silence ends after it begins; change its end.")
+    stored = [[moment.astimezone(UTC).isoformat() for moment in each] for each in found]
+    tx.execute(sa.update(Course).where(Course.id == course_id).values(silences=stored or None))
+    _look_again(tx, course_id, "silence", now)
+
+
+def _look_again(tx: Tx, course_id: int, reason: str, now: datetime) -> None:
+    """What is held for this reason is due: the claim holds it again where it must, and as if for the first time."""
+    live = sa.select(Broadcast.id).where(Broadcast.course_id == course_id, Broadcast.state.in_(["expanding", "going"]))
+    held = (Delivery.broadcast_id.in_(live), stands(DUE), Delivery.reason == reason, Delivery.due_at > now)
+    tx.execute(sa.update(Delivery).where(*held).values(reason="", due_at=now))
 
 
 def set_texts(tx: Tx, course_id: int, version: str, texts: dict[str, dict[str, str]], now: datetime) -> None:

@@ -22,13 +22,14 @@ class Course(Table):
     zone: Mapped[str] = mapped_column(default="Asia/Shanghai")
     quiet_from: Mapped[str] = mapped_column(default="22:00")  # local time of the course
     quiet_until: Mapped[str] = mapped_column(default="08:00")
+    cap: Mapped[int | None]  # messages that we start, per person and local day; None: no cap
+    silences: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))  # each from when until when: two ISO moments in UTC
     consent_version: Mapped[str]
     details: Mapped[dict[str, Any]]  # frozen: consent and resource texts by language, stale rules
     starts_on: Mapped[date | None]
     file: Mapped[dict[str, Any] | None]  # frozen: the course file that it runs by; None until it is started
     late_joiners: Mapped[str] = mapped_column(default="digest", server_default="digest")  # skip, digest, all: what they get of what was
     over_at: Mapped[datetime | None]  # when it ends by itself
-    silences: Mapped[list[Any] | None] = mapped_column(JSON)  # [from, until], UTC and ISO: nothing is started meanwhile
     ended_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
 

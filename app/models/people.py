@@ -1,6 +1,6 @@
 """Tables: persons, how an account knows them, and what they said and may be sent."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import ForeignKey, Index, UniqueConstraint, text
@@ -54,7 +54,7 @@ class Conversation(Table):
 
 
 class Allowance(Table):
-    """What a person's last actions allow us to send them, as far as we know; the platform's word corrects it."""
+    """What a person's last actions allow us to send them, as far as we know (the platform's word corrects it); and what we started."""
 
     __tablename__ = "allowances"
     __table_args__ = (Index("ix_allowances_account_id", "account_id", "typed_until"),)
@@ -64,6 +64,8 @@ class Allowance(Table):
     typed_left: Mapped[int] = mapped_column(default=0)
     tapped_until: Mapped[datetime | None]
     tapped_left: Mapped[int] = mapped_column(default=0)
+    started_on: Mapped[date | None]  # the last local day on which we started something with them
+    started: Mapped[int] = mapped_column(default=0, server_default="0")  # how many messages that day, over all bots and courses
 
 
 class InboxItem(Table):

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -43,11 +43,11 @@ _MARKS = {
         "$pair": "json_build_array",
     },
 }
-_TYPES: dict[str, Any] = {"now": Moment(), "due_at": Moment(), "notified_at": Moment(), "ids": _Json(), "rows": _Json()}
+_TYPES: dict[str, Any] = {"day": sa.Date(), "now": Moment(), "due_at": Moment(), "notified_at": Moment(), "ids": _Json(), "rows": _Json()}
 
 
 def in_dialect(text: str, dialect: str) -> sa.TextClause:
-    """A text with marks as one database takes it; what ends in `_at`, and `now`, are moments, `ids` and `rows` lists."""
+    """A text with marks as one database takes it; what ends in `_at`, and `now`, are moments, `day` a date, `ids` and `rows` lists."""
     for mark, words in _MARKS[dialect].items():
         text = text.replace(mark, words)
     return sa.text(text).bindparams(*(sa.bindparam(name, type_=type_) for name, type_ in _TYPES.items() if f":{name}" in text))
@@ -113,11 +113,17 @@ _PASS_OVER_UNTIL = statement(
     UPDATE deliveries SET state = :state, reason = :reason, due_at = :due_at, changed_at = :now, lease_owner = NULL, lease_until = NULL
     WHERE id $ids"""
 )
-_RESERVE = statement(
-    """
+_RESERVE = """
     UPDATE allowances SET typed_left = CASE WHEN typed_left > :used THEN typed_left - :used ELSE 0 END,
-        tapped_left = CASE WHEN tapped_left > :used THEN tapped_left - :used ELSE 0 END
+        tapped_left = CASE WHEN tapped_left > :used THEN tapped_left - :used ELSE 0 END{counting}
     WHERE identity_id $ids"""
+_ANSWERING = statement(_RESERVE.format(counting=""))
+_STARTING = statement(
+    _RESERVE.format(
+        counting=""",
+        started = CASE WHEN started_on >= :day THEN started + :started ELSE :started END,
+        started_on = CASE WHEN started_on >= :day THEN started_on ELSE :day END"""
+    )
 )
 
 
@@ -171,6 +177,12 @@ def pass_over(tx: Tx, ids: Collection[int], state: str, reason: str, due_at: dat
         _PASS_OVER_UNTIL.run(tx, ids=ids, state=state, reason=reason, due_at=due_at, now=now)
 
 
-def reserve(tx: Tx, ids: Collection[int], used: int) -> None:
-    """So many messages go to each of these identities: both counters go down, because nobody says which one the platform uses."""
-    _RESERVE.run(tx, ids=ids, used=used)
+def reserve(tx: Tx, ids: Collection[int], used: int, started: int, day: date | None) -> None:
+    """So many messages go to each of these identities: both counters go down, because nobody says which one the platform uses.
+
+    `started`: how many count for `day`, None where none does.
+    """
+    if day is None:
+        _ANSWERING.run(tx, ids=ids, used=used)
+    else:
+        _STARTING.run(tx, ids=ids, used=used, started=started, day=day)

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,8 +11,9 @@ import sqlalchemy as sa
 from app import reach
 from app.channels import Rules
 from app.db import Look, Tx
-from app.models import Attempt, Delivery, Identity, stands
+from app.models import Attempt, Broadcast, Course, Delivery, Identity, Person, stands
 from app.outbox import batches, ledger, pace, recheck, turns
+from app.outbox.ledger import Reserved
 from app.outbox.pace import Gates
 from app.outbox.recheck import Decision
 from app.reach import Traffic
@@ -50,6 +51,12 @@ class Post:
     master_version: int = 0
     name_sealed: bytes | None = field(default=None, repr=False)  # opened only where the words ask for the reader's name
     probe: bool = False  # its way is parked: it alone tries whether that is over
+    day: date | None = None  # it counts as one that we start with its person on this local day
+
+    @property
+    def reserved(self) -> Reserved:
+        """What it takes of its person's ledger."""
+        return Reserved(self.identity_id, self.route is Route.SERVICE, self.day)
 
 
 @dataclass(frozen=True)
@@ -99,19 +106,26 @@ def claim(
         some = [post.id for post in going if post.route is route]
         if some:
             batches.claim(tx, some, route, lease.owner, lease.until, now)
-    ledger.reserve(tx, Counter(post.identity_id for post in going if post.route is Route.SERVICE))
+    ledger.reserve(tx, [post.reserved for post in going])
     return Claim(going, len(passed), frozenset(row.broadcast_id for row in free))
 
 
 def _decide(rows: "list[Any]", rules: Rules, gates: Gates, now: datetime) -> dict[int, Decision]:
-    """What of these goes and how, each in the light of what the ones before it used of the same person's allowance."""
+    """What of these goes and how, each in the light of what the ones before it used of the same person's allowance and day."""
+    several = {identity for identity, times in Counter(row.identity_id for row in rows).items() if times > 1}
     spent: dict[int, Traffic] = {}
     decisions: dict[int, Decision] = {}
+    knocked: set[Route] = set()
     for row in rows:
         known = spent.get(row.identity_id) or recheck.traffic_of(row)
         decision = decisions[row.id] = recheck.decide(row, known, rules, gates, now)
-        if decision.route is Route.SERVICE:
-            spent[row.identity_id] = reach.spent(known)
+        if decision.route is None or decision.route in knocked:
+            continue
+        if decision.route in gates.probes:
+            knocked.add(decision.route)  # what would go after it by this way stays where it is, and uses nothing
+        if row.identity_id in several:
+            known = reach.spent(known) if decision.route is Route.SERVICE else known
+            spent[row.identity_id] = known if decision.day is None else reach.counted(known, decision.day)
     return decisions
 
 
@@ -120,7 +134,7 @@ def _with_probes(tx: Tx, account_id: int, rows: "list[Any]", decisions: Mapping[
     posts: list[Post] = []
     knocked: set[Route] = set()
     for row in rows:
-        route = decisions[row.id].route
+        route, day = decisions[row.id].route, decisions[row.id].day
         if route is None or route in knocked:
             continue
         probe = route in gates.probes
@@ -128,7 +142,7 @@ def _with_probes(tx: Tx, account_id: int, rows: "list[Any]", decisions: Mapping[
             knocked.add(route)
             if not pace.take_probe(tx, account_id, route, gates.probes[route], now):
                 continue
-        posts.append(_post(row, route, probe=probe))
+        posts.append(_post(row, route, day, probe=probe))
     return posts
 
 
@@ -197,11 +211,27 @@ def _free_dead_claims(tx: Tx, now: datetime, machine: float, rules: Rules) -> in
     """Make due again what a dead process had claimed and not begun, and give back what it had reserved."""
     dead = sa.and_(_LEASED, Delivery.state == State.CLAIMED, Delivery.lease_until < machine)
     mine = sa.and_(Identity.person_id == Delivery.person_id, Identity.account_id == Delivery.account_id)
-    reserved = (
-        sa.select(Delivery.id, Identity.id.label("identity_id")).join(Identity, mine).where(dead, Delivery.route == Route.SERVICE.value)
+    columns = (Delivery.id, Delivery.route, Delivery.priority, Delivery.reason.label("last_reason"), Delivery.changed_at, Broadcast.urgent)
+    query = (
+        sa.select(
+            *columns,
+            Identity.id.label("identity_id"),
+            sa.func.coalesce(Course.zone, Person.zone).label("zone"),
+            recheck.in_doubt_since().label("in_doubt_since"),
+        )
+        .join(Identity, mine)
+        .join(Broadcast, Broadcast.id == Delivery.broadcast_id)
+        .join(Person, Person.id == Delivery.person_id)
+        .outerjoin(Course, Course.id == Broadcast.course_id)
+        .where(dead)
     )
-    identities = {row.id: row.identity_id for row in tx.execute(reserved)}
-    ledger.hold(tx, identities.values())
+    reserved = {
+        row.id: Reserved(
+            row.identity_id, row.route == Route.SERVICE.value, recheck.counted_on(row, Route(row.route), row.changed_at, row.zone)
+        )
+        for row in tx.execute(query)
+    }
+    ledger.hold(tx, [each.identity_id for each in reserved.values()])
     freed = (
         tx.execute(
             sa.update(Delivery)
@@ -212,11 +242,11 @@ def _free_dead_claims(tx: Tx, now: datetime, machine: float, rules: Rules) -> in
         .scalars()
         .all()
     )
-    ledger.give_back(tx, [identities[each] for each in freed if each in identities], rules, now)
+    ledger.give_back(tx, [reserved[each] for each in freed if each in reserved], rules, now)
     return len(freed)
 
 
-def _post(row: Any, route: Route, *, probe: bool) -> Post:
+def _post(row: Any, route: Route, day: date | None, *, probe: bool) -> Post:
     return Post(
         id=row.id,
         broadcast_id=row.broadcast_id,
@@ -236,6 +266,7 @@ def _post(row: Any, route: Route, *, probe: bool) -> Post:
         master_version=row.master_version,
         name_sealed=row.name_sealed,
         probe=probe,
+        day=None if day is None else max(day, row.started_on or day),
     )
 
 
@@ -244,7 +275,7 @@ def put_back(tx: Tx, posts: Sequence[Post], lease: Lease, rules: Rules, now: dat
 
     They keep their turn. `reason`: why they did not go; without it the one from before stays.
     """
-    ledger.hold(tx, [post.identity_id for post in posts if post.route is Route.SERVICE])
+    ledger.hold(tx, [post.identity_id for post in posts])
     because: dict[str, Any] = {} if reason is None else {"reason": reason}
     back = set(
         tx.execute(
@@ -254,7 +285,7 @@ def put_back(tx: Tx, posts: Sequence[Post], lease: Lease, rules: Rules, now: dat
             .returning(Delivery.id)
         ).scalars()
     )
-    ledger.give_back(tx, [post.identity_id for post in posts if post.id in back and post.route is Route.SERVICE], rules, now)
+    ledger.give_back(tx, [post.reserved for post in posts if post.id in back], rules, now)
     return len(back)
 
 

@@ -4,8 +4,10 @@ Whoever changes allowances holds their rows first. A push holds its person, then
 nobody who holds a delivery that a push may want (ready, claimed) may wait for an allowance: a claim passes over the rows that are taken.
 """
 
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections import Counter
+from collections.abc import Iterable
+from datetime import date, datetime
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -46,20 +48,49 @@ def hold(tx: Tx, identity_ids: Iterable[int]) -> None:
         tx.execute(rows.order_by(Allowance.identity_id).with_for_update()).all()
 
 
-def reserve(tx: Tx, used: Mapping[int, int]) -> None:
-    """Write down how many messages go to each identity before the socket is touched: a crash may waste an allowance, never overdraw it.
+class Reserved(NamedTuple):
+    """What one message takes of its person's ledger before it leaves."""
 
-    Their rows must be held.
+    identity_id: int
+    window: bool  # one of the messages that the person's own actions allow
+    day: date | None  # one of those that we start on this local day; None: it counts for no day
+
+
+def reserve(tx: Tx, each: Iterable[Reserved]) -> None:
+    """Write down what goes to each identity before the socket is touched: a crash may waste an allowance, never overdraw it.
+
+    Their rows must be held. Whoever gets the same is written in one statement.
     """
-    for times in set(used.values()):
-        batches.reserve(tx, [identity for identity, count in used.items() if count == times], times)
+    used, started, days = Counter[int](), Counter[int](), dict[int, date]()
+    for identity_id, window, day in each:
+        used[identity_id] += window
+        if day is not None:
+            started[identity_id] += 1
+            days[identity_id] = max(day, days.get(identity_id, day))
+    same: dict[tuple[int, int, date | None], list[int]] = {}
+    for identity_id, times in used.items():
+        same.setdefault((times, started[identity_id], days.get(identity_id)), []).append(identity_id)
+    for (times, counted, day), identities in same.items():
+        if times or counted:
+            batches.reserve(tx, identities, times, counted, day)
 
 
-def give_back(tx: Tx, identity_ids: Iterable[int], rules: Rules, now: datetime) -> None:
-    """One message for each of these never left this machine, so the allowance of the window that is open was not used."""
-    for identity_id in identity_ids:
-        for until, left, most in (
-            (Allowance.typed_until, Allowance.typed_left, rules.typed_messages),
-            (Allowance.tapped_until, Allowance.tapped_left, rules.tapped_messages),
-        ):
-            tx.execute(sa.update(Allowance).where(Allowance.identity_id == identity_id, until > now, left < most).values({left: left + 1}))
+def give_back(tx: Tx, each: Iterable[Reserved], rules: Rules, now: datetime) -> None:
+    """These messages never came to anybody, so neither the window that is open nor the day has one less.
+
+    A day that has passed meanwhile gets nothing back: what counts is the next one.
+    """
+    for identity_id, window, day in each:
+        values: dict[str, Any] = {}
+        if window:
+            values["typed_left"] = _one_more(Allowance.typed_until, Allowance.typed_left, rules.typed_messages, now)
+            values["tapped_left"] = _one_more(Allowance.tapped_until, Allowance.tapped_left, rules.tapped_messages, now)
+        if day is not None:
+            counted = sa.and_(Allowance.started_on == day, Allowance.started > 0)
+            values["started"] = sa.case((counted, Allowance.started - 1), else_=Allowance.started)
+        if values:
+            tx.execute(sa.update(Allowance).where(Allowance.identity_id == identity_id).values(values))
+
+
+def _one_more(until: Any, left: Any, most: int, now: datetime) -> Any:
+    return sa.case((sa.and_(until > now, left < most), left + 1), else_=left)

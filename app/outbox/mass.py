@@ -114,9 +114,9 @@ def repeat(tx: Tx, keyring: Keyring, job: Job, lease: Lease, rules: Rules, now: 
     if now >= latest:
         _give_up(tx, job, row, "answer_lost", now)
         return None
-    quiet = _quiet_until(broadcast, now)
-    if quiet is not None and quiet < latest:  # it may not have arrived, and would arrive at night
-        mass_rows.wait(tx, job, quiet, "quiet_hours")
+    held, why = _held_until(broadcast, now)
+    if held is not None and held < latest:  # it may not have arrived, and would arrive at night
+        mass_rows.wait(tx, job, held, why)
         return None
     if not _in_pace(tx, job, rules, now):
         return None
@@ -148,19 +148,23 @@ def _somebody_left(tx: Tx, job: Job, broadcast: Any, rules: Rules, now: datetime
     return False
 
 
-def _quiet_until(broadcast: Any, now: datetime) -> datetime | None:
+def _held_until(broadcast: Any, now: datetime) -> tuple[datetime | None, str]:
+    """Until when the course's silence or its quiet hours hold it, and which of them."""
     if broadcast.urgent or broadcast.quiet_from is None:
-        return None
-    return reach.quiet_until(now, broadcast.zone, broadcast.quiet_from, broadcast.quiet_until)
+        return None, ""
+    silent = reach.silent_until(now, reach.silences(broadcast.silences))
+    if silent is not None:
+        return silent, "silence"
+    return reach.quiet_until(now, broadcast.zone, broadcast.quiet_from, broadcast.quiet_until), "quiet_hours"
 
 
 def _is_held_up(tx: Tx, job: Job, broadcast: Any, now: datetime) -> bool:
-    """Quiet hours hold it; where the account cannot send to many just now, it waits or gives way."""
-    quiet = _quiet_until(broadcast, now)
-    if quiet is not None:
-        held = sa.update(Delivery).where(Delivery.id.in_(list(mass_rows.gathered(tx, job))))
-        tx.execute(held.values(reason="quiet_hours", changed_at=now))
-        mass_rows.wait(tx, job, quiet, "quiet_hours")
+    """Quiet hours and silences hold it; where the account cannot send to many just now, it waits or gives way."""
+    held, why = _held_until(broadcast, now)
+    if held is not None:
+        waiting = sa.update(Delivery).where(Delivery.id.in_(list(mass_rows.gathered(tx, job))))
+        tx.execute(waiting.values(reason=why, changed_at=now))
+        mass_rows.wait(tx, job, held, why)
         return True
     mine = (Pace.account_id == job.account_id, Pace.api == Route.MASS.value, Pace.parked_until > now)
     parked = tx.execute(sa.select(Pace.parked_until, Pace.parked_code).where(*mine)).one_or_none()

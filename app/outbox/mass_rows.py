@@ -108,9 +108,9 @@ def row_of(tx: Tx, mass_id: int) -> Any:
 
 def broadcast_of(tx: Tx, job: Job) -> Any:
     """The broadcast that it is, with its course's hours."""
-    query = sa.select(*Broadcast.__table__.columns, Course.zone.label("zone"), Course.quiet_from, Course.quiet_until).outerjoin(
-        Course, Course.id == Broadcast.course_id
-    )
+    query = sa.select(
+        *Broadcast.__table__.columns, Course.zone.label("zone"), Course.quiet_from, Course.quiet_until, Course.silences
+    ).outerjoin(Course, Course.id == Broadcast.course_id)
     return tx.execute(query.where(Broadcast.id == job.broadcast_id)).one()
 
 

@@ -1,13 +1,13 @@
 """Hides whether a due message may still go to its person, and how: everything is looked at once more in the claim."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import date, datetime, time
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from app import reach
+from app import broadcasts, reach
 from app.channels import Rules, Verdict
 from app.db import Tx
 from app.db.prepared import Prepared
@@ -19,6 +19,9 @@ from app.reach import Traffic
 from app.states import Route, State
 from bots.turns import OccasionKind, Role
 
+#: What was left over from earlier days takes half of a day's cap until then, so that what comes up today still finds room.
+EVENING = time(18)
+
 
 class Decision(NamedTuple):
     """What the recheck says: go by `route`, or the state that the delivery takes instead."""
@@ -27,6 +30,7 @@ class Decision(NamedTuple):
     state: State
     reason: str
     due_at: datetime | None = None
+    day: date | None = None  # it goes, and is one of those that we start with its person on this local day
 
 
 def standing() -> "tuple[sa.ScalarSelect[int | None], sa.Exists]":
@@ -88,13 +92,17 @@ def _build(dialect: str) -> list[Any]:
             Allowance.typed_left,
             Allowance.tapped_until,
             Allowance.tapped_left,
+            Allowance.started_on,
+            Allowance.started,
             Course.zone.label("course_zone"),
             Course.quiet_from,
             Course.quiet_until,
+            Course.cap,
+            Course.silences,
             Account.notice_id,
             member.label("member"),
             consent.label("consents"),
-            _in_doubt_since().label("in_doubt_since"),
+            in_doubt_since().label("in_doubt_since"),
             _answered().label("answered"),
         )
         .join(Broadcast, Broadcast.id == Delivery.broadcast_id + 0)
@@ -112,7 +120,7 @@ def _build(dialect: str) -> list[Any]:
 _EVERYTHING = Prepared(_build)
 
 
-def _in_doubt_since() -> "sa.ScalarSelect[datetime]":
+def in_doubt_since() -> "sa.ScalarSelect[datetime]":
     """When the first notice left whose fate nobody knows: its client id is good for a few minutes only."""
     doubtful = sa.or_(Attempt.outcome.is_(None), Attempt.outcome == Verdict.UNKNOWN.value, Attempt.outcome == Verdict.BUSY.value)
     return (
@@ -130,13 +138,9 @@ def _answered() -> "sa.ColumnElement[bool]":
 
 def decide(row: Any, traffic: Traffic, rules: Rules, gates: Gates, now: datetime) -> Decision:
     """Whether this message may still go to this person, and how. A way that is shut makes it due when the way opens."""
-    refusal = no_longer(row, now)
+    refusal = no_longer(row, now) or _rest(row, now)
     if refusal is not None:
         return refusal
-    answers = row.urgent or row.last_reason == "released"  # what the person's own message let out goes at any hour
-    quiet = None if answers or row.quiet_from is None else _quiet_until(now, row.course_zone, row.quiet_from, row.quiet_until)
-    if quiet is not None:
-        return Decision(None, State.READY, "quiet_hours", quiet)
     way = reach.route(rules, traffic, now, notices=gates.notices)
     if way.route is None:
         state = State.UNREACHABLE if way.reason == "unfollowed" else State.WAITING
@@ -144,19 +148,72 @@ def decide(row: Any, traffic: Traffic, rules: Rules, gates: Gates, now: datetime
     done = _needs_no_notice(row, rules, now) if way.route is Route.NOTICE else None
     if done is not None:
         return done
-    if way.route in gates.shut and way.route not in gates.probes:
-        return Decision(None, State.READY, "parked", gates.shut[way.route])
-    return Decision(way.route, State.CLAIMED, "")
+    day = counted_on(row, way.route, now, row.course_zone or row.zone)
+    held = None if day is None else _over_the_cap(row, reach.started(traffic, day), now)
+    if held is None and way.route in gates.shut and way.route not in gates.probes:
+        held = Decision(None, State.READY, "parked", gates.shut[way.route])
+    return held or Decision(way.route, State.CLAIMED, "", day=day)
 
 
-@lru_cache(maxsize=256)
-def _quiet_until(now: datetime, zone: str, quiet_from: str, quiet_until: str) -> datetime | None:
-    return reach.quiet_until(now, zone, quiet_from, quiet_until)
+def starts(row: Any) -> bool:
+    """Whether it is we who start this: no alert, no answer, nothing that the person's own message let out. Those go at any hour."""
+    return not row.urgent and row.priority > broadcasts.ANSWER and row.last_reason != "released"
+
+
+def counted_on(row: Any, route: Route, at: datetime, zone: str) -> date | None:
+    """The local day on which this message counts where it goes at `at`; None where we do not start it.
+
+    A notice in doubt was counted when it first left, and may have come: its repeat is no other message.
+    """
+    again = route is Route.NOTICE and row.in_doubt_since is not None
+    return _local_day(at, zone) if starts(row) and not again else None
+
+
+def _rest(row: Any, now: datetime) -> Decision | None:
+    """Held back until the course starts something again, or None where it does now."""
+    if row.course_zone is None or not starts(row):
+        return None
+    silent = reach.silent_until(now, reach.silences(row.silences)) if row.silences else None
+    if silent is not None:
+        return _held(row, "silence", silent)
+    quiet = _quiet_until(now, row.course_zone, row.quiet_from, row.quiet_until)
+    return None if quiet is None else _held(row, "quiet_hours", quiet)
+
+
+def _over_the_cap(row: Any, started: int, now: datetime) -> Decision | None:
+    """After so many that were started with the person today: until when this one is held back."""
+    if row.cap is None:
+        return None
+    until = None
+    if started >= row.cap:
+        until = _next_day(now, row.course_zone, row.quiet_from, row.quiet_until)
+    elif row.last_reason == "cap" and started >= (row.cap + 1) // 2:
+        until = reach.later_today(now, row.course_zone, EVENING)
+    return None if until is None else _held(row, "cap", until)
+
+
+def _held(row: Any, reason: str, until: datetime) -> Decision:
+    """It is due again then, or when it is of no use any more, so that it is said to have expired at that moment and not later."""
+    return Decision(None, State.READY, reason, until if row.stale_at is None else min(until, row.stale_at))
+
+
+#: A claim asks the same of every message of a course.
+_quiet_until = lru_cache(maxsize=256)(reach.quiet_until)
+_local_day = lru_cache(maxsize=256)(reach.local_day)
+_next_day = lru_cache(maxsize=256)(reach.next_day)
 
 
 def traffic_of(row: Any) -> Traffic:
     """What the ledger says of the row's person."""
-    return Traffic(row.unfollowed_at is None, row.typed_until, row.typed_left or 0, row.tapped_until, row.tapped_left or 0)
+    return Traffic(
+        following=row.unfollowed_at is None,
+        typed_until=row.typed_until,
+        typed_left=row.typed_left or 0,
+        tapped_until=row.tapped_until,
+        tapped_left=row.tapped_left or 0,
+        started_on=row.started_on,
+        started=row.started or 0,
+    )
 
 
 def _needs_no_notice(row: Any, rules: Rules, now: datetime) -> Decision | None:

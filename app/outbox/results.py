@@ -14,6 +14,7 @@ from app.db import Look, Tx, upsert
 from app.models import Allowance, Attempt, Broadcast, Delivery, Identity, Receipt
 from app.outbox import batches, ledger, mass_answers, pace
 from app.outbox.claims import Post
+from app.outbox.ledger import Reserved
 from app.states import Route, State
 
 #: After this many tries that never left this machine a delivery has failed.
@@ -31,6 +32,8 @@ _ACCOUNT_WIDE = {
 }
 #: Refusals after which nothing may be sent until the person writes again.
 _EMPTYING = (Verdict.WINDOW_CLOSED, Verdict.ALLOWANCE_USED)
+#: After these the person may have the message.
+_MAY_HAVE_COME = (Verdict.UNKNOWN, Verdict.BUSY, Verdict.SAME_ID_TOO_SOON, Verdict.DUPLICATE)
 #: The receipts that were faster than the answers to our own calls.
 _EARLY = batches.statement(
     """
@@ -76,6 +79,11 @@ class Outcome:
             return self.unwritable or self.spare
         # Where the whole account was refused nothing counted against this person.
         return self.spare or self.error.verdict is Verdict.NOT_SENT or self.error.verdict in _ACCOUNT_WIDE
+
+    @property
+    def never_came(self) -> bool:
+        """Whether it certainly came to nobody as a message of its own: it counts for no day."""
+        return self.unwritable or self.spare or (self.error is not None and self.error.verdict not in _MAY_HAVE_COME)
 
     @property
     def empties(self) -> bool:
@@ -369,7 +377,12 @@ def _stop_bad_broadcast(tx: Tx, post: Post, code: str, now: datetime) -> None:
 def _give_back(tx: Tx, outcomes: Sequence[Outcome], rules: Rules, now: datetime) -> None:
     """What was reserved and not used is there again: once, also where a commit is tried again whose word of success was lost."""
     emptied = {each.post.identity_id for each in outcomes if each.empties}
-    unused = {each.post.id: each.post.identity_id for each in outcomes if each.gives_back and each.post.identity_id not in emptied}
+    unused: dict[int, Reserved] = {}
+    for each in outcomes:
+        window = each.gives_back and each.post.identity_id not in emptied
+        day = each.post.day if each.never_came else None
+        if window or day is not None:
+            unused[each.post.id] = Reserved(each.post.identity_id, window, day)
     if unused:
         ours = sa.select(Delivery.id).where(Delivery.id.in_(unused), Delivery.state == State.SENDING)
         ledger.give_back(tx, [unused[each] for each in tx.execute(ours).scalars()], rules, now)

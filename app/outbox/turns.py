@@ -35,7 +35,7 @@ _HEADS = statement(
             (SELECT m.id FROM deliveries AS m
              WHERE m.account_id = :account_id AND m.state IN ('ready', 'retry') AND m.priority > heads.priority
              ORDER BY m.priority, m.broadcast_id, m.due_at, m.id LIMIT 1))
-        WHERE heads.step < 1000  -- broadcasts that one look steps over
+        WHERE heads.step < 20000  -- broadcasts that one look steps over: a silence may hold those of weeks
     )
     SELECT d.priority, d.broadcast_id, b.course_id
     FROM heads JOIN deliveries AS d ON d.id = heads.id JOIN broadcasts AS b ON b.id = d.broadcast_id

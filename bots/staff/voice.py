@@ -108,16 +108,22 @@ def preview(voice: Voice, draft: Draft, group_name: str, forecast: ReachForecast
 
 
 def forecast_words(voice: Voice, forecast: ReachForecast) -> Words:
-    """Whom it will find, in one honest sentence whose parts add up; and whether quiet hours will hold it."""
+    """Whom it will find, in one honest sentence whose parts add up; and whether quiet hours or a silence will hold it."""
     if forecast.total <= 0:
         return voice("forecast.nobody")
     moment = _moment(forecast)
-    counts = ((moment, forecast.now), ("notice", forecast.notice), ("later", forecast.later), ("never", forecast.never))
+    counts = (
+        (moment, forecast.now),
+        ("notice", forecast.notice),
+        ("capped", forecast.capped),
+        ("later", forecast.later),
+        ("never", forecast.never),
+    )
     parts = voice.joined(voice(f"forecast.{key}", count=count) for key, count in counts if count)
     sentences = [voice("forecast.all", total=forecast.total, parts=parts)]
     if forecast.mass is not None and forecast.mass.reached:
         sentences.append(voice("forecast.or_mass", count=forecast.mass.reached, left=forecast.mass.left, most=forecast.mass.most))
-    return _with_quiet(voice, forecast, sentences)
+    return _with_hold(voice, forecast, sentences)
 
 
 def mass_words(voice: Voice, forecast: ReachForecast, mass: MassForecast) -> Words:
@@ -127,7 +133,7 @@ def mass_words(voice: Voice, forecast: ReachForecast, mass: MassForecast) -> Wor
     sentences = [voice("forecast.all", total=forecast.total, parts=parts)]
     key = "costs" if mass.left else "costs_last"
     sentences.append(voice(f"forecast.{key}", most=mass.most, left=max(0, mass.left - 1)))
-    return _with_quiet(voice, forecast, sentences)
+    return _with_hold(voice, forecast, sentences)
 
 
 def _forecast_words(voice: Voice, draft: Draft, forecast: ReachForecast) -> Words:
@@ -135,13 +141,19 @@ def _forecast_words(voice: Voice, draft: Draft, forecast: ReachForecast) -> Word
     return mass_words(voice, forecast, forecast.mass) if by_mass and forecast.mass else forecast_words(voice, forecast)
 
 
+def _held_until(forecast: ReachForecast) -> datetime | None:
+    return max((each for each in (forecast.quiet_until, forecast.silent_until) if each is not None), default=None)
+
+
 def _moment(forecast: ReachForecast) -> str:
-    return "now" if forecast.at is None and forecast.quiet_until is None else "then"
+    return "now" if forecast.at is None and _held_until(forecast) is None else "then"
 
 
-def _with_quiet(voice: Voice, forecast: ReachForecast, sentences: list[Words]) -> Words:
-    quiet = [] if forecast.quiet_until is None else [voice("forecast.quiet", until=forecast.quiet_until)]
-    return Words("\n".join((*sentences, *quiet)))
+def _with_hold(voice: Voice, forecast: ReachForecast, sentences: list[Words]) -> Words:
+    """And until when quiet hours or a silence hold it."""
+    held = _held_until(forecast)
+    why = "quiet" if forecast.silent_until is None else "silent"
+    return Words("\n".join((*sentences, *([] if held is None else [voice(f"forecast.{why}", until=held)]))))
 
 
 def _after(before: Words | None, words: Words) -> Words:

@@ -426,6 +426,10 @@ def upgrade() -> None:
     with op.batch_alter_table("tag_members", schema=None) as batch_op:
         batch_op.create_index("ix_tag_members_identity_id", ["identity_id"], unique=False)
 
+    with op.batch_alter_table("allowances", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("started_on", sa.Date(), nullable=True))
+        batch_op.add_column(sa.Column("started", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), server_default="0", nullable=False))
+
     with op.batch_alter_table("broadcasts", schema=None) as batch_op:
         batch_op.add_column(sa.Column("prompt_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True))
         batch_op.add_column(sa.Column("by_mass", sa.Boolean(), server_default="0", nullable=False))
@@ -433,10 +437,11 @@ def upgrade() -> None:
         batch_op.create_foreign_key(batch_op.f("fk_broadcasts_prompt_id_prompts"), "prompts", ["prompt_id"], ["id"], ondelete="SET NULL")
 
     with op.batch_alter_table("courses", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("cap", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True))
+        batch_op.add_column(sa.Column("silences", sa.JSON(none_as_null=True), nullable=True))
         batch_op.add_column(sa.Column("file", sa.JSON(), nullable=True))
         batch_op.add_column(sa.Column("late_joiners", sa.String(), server_default="digest", nullable=False))
         batch_op.add_column(sa.Column("over_at", sa.DateTime(timezone=True), nullable=True))
-        batch_op.add_column(sa.Column("silences", sa.JSON(), nullable=True))
 
     with op.batch_alter_table("participants", schema=None) as batch_op:
         batch_op.add_column(sa.Column("caught_up_at", sa.DateTime(timezone=True), nullable=True))
@@ -459,16 +464,21 @@ def downgrade() -> None:
         batch_op.drop_column("caught_up_at")
 
     with op.batch_alter_table("courses", schema=None) as batch_op:
-        batch_op.drop_column("silences")
         batch_op.drop_column("over_at")
         batch_op.drop_column("late_joiners")
         batch_op.drop_column("file")
+        batch_op.drop_column("silences")
+        batch_op.drop_column("cap")
 
     with op.batch_alter_table("broadcasts", schema=None) as batch_op:
         batch_op.drop_constraint(batch_op.f("fk_broadcasts_prompt_id_prompts"), type_="foreignkey")
         batch_op.drop_index("ix_broadcasts_prompt_id")
         batch_op.drop_column("by_mass")
         batch_op.drop_column("prompt_id")
+
+    with op.batch_alter_table("allowances", schema=None) as batch_op:
+        batch_op.drop_column("started")
+        batch_op.drop_column("started_on")
 
     with op.batch_alter_table("tag_members", schema=None) as batch_op:
         batch_op.drop_index("ix_tag_members_identity_id")

@@ -145,6 +145,20 @@ def test_the_forecast_says_when_quiet_hours_hold_it() -> None:
     assert says("forecast.quiet", until=datetime(2026, 11, 24, 0, 0, tzinfo=UTC)) in words
 
 
+def test_the_forecast_says_when_a_silence_holds_it_and_into_which_morning_it_leads() -> None:
+    end, morning = datetime(2026, 11, 23, 15, 0, tzinfo=UTC), datetime(2026, 11, 24, 0, 0, tzinfo=UTC)
+    words = _forecast_words(ReachForecast(3, 2, 0, 1, 0, silent_until=end))
+    assert "到时预计 2 人" in words
+    assert says("forecast.silent", until=end) in words
+    words = _forecast_words(ReachForecast(3, 2, 0, 1, 0, silent_until=end, quiet_until=morning))
+    assert says("forecast.silent", until=morning) in words
+    assert says("forecast.quiet", until=morning) not in words
+
+
+def test_the_forecast_says_who_has_had_enough_that_day() -> None:
+    assert "3 人：现在 1 人能收到，2 人当天收到的已经够多，顺延到第二天。" in _forecast_words(ReachForecast(3, 1, 0, 0, 0, capped=2))
+
+
 def test_an_empty_group_is_said_to_be_empty() -> None:
     assert says("forecast.nobody") in _forecast_words(ReachForecast(0, 0, 0, 0, 0))
 

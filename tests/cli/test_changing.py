@@ -2,11 +2,13 @@
 
 import json
 import re
+from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
 
-from app import accounts, audit, clock
+from app import accounts, audit, clock, courses
+from app.cli import moments
 from app.cli.keys import new_key
 from app.db import Database
 from app.keyring import Keyring
@@ -87,3 +89,33 @@ def test_alarms_are_listed_with_how_often_they_went_off(course: Tongban, sqlite_
 
 def _environment(name: str) -> str:
     return str(Settings(_env_file=None).model_dump()[name.lower()].get_secret_value())  # type: ignore[call-arg]  # from the environment
+
+
+def test_a_cap_is_set_shown_and_taken_away(course: Tongban, sqlite_url: str) -> None:
+    assert "at most 4 started messages per person and day" in course("course", "show", "msc-1").out
+    assert course("course", "cap", "msc-1", "2").out == "At most 2 started messages per person and day.\n"
+    assert "at most 2 started messages" in course("course", "show", "msc-1").out
+    assert course("course", "cap", "msc-1", "None").out == "No cap on messages per person and day.\n"
+    assert "no cap on messages" in course("course", "show", "msc-1").out
+    with Database(sqlite_url) as database:
+        noted = database.read_now(lambda tx: tx.execute(sa.select(Audit.details).where(Audit.action == "course.cap")).scalars().all())
+    assert noted == [{"cap": 2}, {"cap": None}]
+
+
+@pytest.mark.parametrize("typed", ["0", "100", "-1", "four", "2.5", "", "４"])
+def test_what_is_no_cap_is_refused_with_what_would_be_one(course: Tongban, typed: str) -> None:
+    assert "none" in refused(course("course", "cap", "msc-1", "--", typed))
+    assert "at most 4" in course("course", "show", "msc-1").out
+
+
+def test_a_silence_is_shown_until_it_is_over_and_an_announcement_says_that_it_waits(course: Tongban, sqlite_url: str) -> None:
+    now = clock.now()
+    past, ahead = (now - timedelta(hours=9), now - timedelta(hours=1)), (now - timedelta(hours=1), now + timedelta(days=2))
+    with Database(sqlite_url) as database:
+        database.write_now(lambda tx: courses.set_quiet_hours(tx, courses.by_code(tx, "msc-1"), "00:00", "00:00"))
+        database.write_now(lambda tx: courses.set_silences(tx, courses.by_code(tx, "msc-1"), [ahead, past], now))
+    shown = course("course", "show", "msc-1").out
+    assert shown.count("silent from") == 1
+    end = moments.shown(ahead[1], "Asia/Shanghai")
+    assert f"to {end}" in shown
+    assert f"The course is silent; it goes at {end}." in course("announce", "今晚见", "--group", "dawn", "--yes").out

@@ -10,7 +10,7 @@ from typing import TypeVar
 import pytest
 import sqlalchemy as sa
 
-from app import flags, inbox, people
+from app import courses, flags, inbox, people
 from app.channels import Accepted, Rules, SendError, Verdict
 from app.db import Database, Tx
 from app.models import Account, Delivery
@@ -157,6 +157,7 @@ def test_what_a_dead_worker_had_reserved_is_given_back(database_url: str) -> Non
 )
 def test_announcements_that_go_as_one_message_use_one(database_url: str, verdict: Verdict | None, remain: int, state: str) -> None:
     with Desk(database_url) as desk:
+        desk.write(lambda tx: courses.set_cap(tx, desk.course_id, None, NOW))
         person, other = desk.person("小雨"), desk.person("王芳", Role.LEADER)  # who hears one of them, because she wrote the others
         made = [desk.announced(f"第{number}条", author=other if number else None) for number in range(5)]
         line = _Line(error=None if verdict is None else SendError(verdict, "1"))

@@ -1,6 +1,7 @@
 """The pure rules of reach: what an action allows, what a message uses up, which way is taken, when it is quiet."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -113,6 +114,59 @@ def test_an_end_that_the_clocks_jump_over_comes_after_the_jump() -> None:
     until = reach.quiet_until(now, "Europe/Berlin", "22:00", "02:30")
     assert until == datetime(2026, 3, 29, 1, 30, tzinfo=UTC)
     assert until.astimezone(ZoneInfo("Europe/Berlin")).hour == 3
+
+
+def test_quiet_hours_that_the_clocks_bring_twice_end_in_the_second_one() -> None:
+    now = datetime(2026, 10, 25, 1, 15, tzinfo=UTC)  # 02:15 in Berlin for the second time: at 03:00 it became 02:00
+    assert reach.quiet_until(now, "Europe/Berlin", "22:00", "02:30") == datetime(2026, 10, 25, 1, 30, tzinfo=UTC)
+
+
+#: Zones whose clocks change at night, at midnight, by half an hour, and never.
+CHANGING = st.sampled_from(
+    ["Asia/Shanghai", "Europe/Berlin", "America/New_York", "America/Santiago", "America/Havana", "Asia/Beirut", "Australia/Lord_Howe"]
+)
+
+
+@given(MOMENTS, CHANGING, HOURS, HOURS)
+def test_the_next_day_begins_at_its_first_allowed_minute(now: datetime, zone: str, begin: str, end: str) -> None:
+    until = reach.next_day(now, zone, begin, end)
+    today = reach.local_day(now, zone)
+    assert now < until <= now + timedelta(hours=49)
+    assert (reach.local_day(until, zone) - today).days in {1, 2}, "two, where it is quiet all day long"
+    before = until - timedelta(seconds=1)
+    assert reach.local_day(before, zone) == today or reach.quiet_until(before, zone, begin, end) is not None, "and not a second later"
+
+
+@given(MOMENTS, CHANGING, HOURS, HOURS)
+def test_quiet_hours_always_end_later_than_now(now: datetime, zone: str, begin: str, end: str) -> None:
+    until = reach.quiet_until(now, zone, begin, end)
+    assert until is None or now < until <= now + timedelta(hours=26)
+
+
+DAYS = st.integers(0, 9).map(lambda days: datetime(2026, 11, 20, tzinfo=UTC).date() + timedelta(days=days))
+
+
+@given(st.lists(DAYS, max_size=12))
+def test_what_was_started_is_counted_by_its_day_and_never_less_than_it_was(days: list[Any]) -> None:
+    traffic = Traffic()
+    for place, day in enumerate(days):
+        traffic = reach.counted(traffic, day)
+        assert reach.started(traffic, day) >= sum(1 for each in days[: place + 1] if each == day) or max(days[: place + 1]) > day
+        assert reach.started(traffic, day + timedelta(days=30)) == 0
+    if days == sorted(days):
+        assert all(reach.started(traffic, day) == days.count(day) for day in days[-1:])
+
+
+SPANS = st.lists(st.tuples(st.integers(0, 60), st.integers(1, 20)), max_size=6)
+
+
+@given(SPANS, st.integers(0, 90))
+def test_a_silence_ends_at_the_first_moment_that_lies_in_none(spans: list[tuple[int, int]], minute: int) -> None:
+    silences = [(NOW + timedelta(minutes=begin), NOW + timedelta(minutes=begin + length)) for begin, length in spans]
+    silent = {each for begin, length in spans for each in range(begin, begin + length)}
+    first = next(each for each in range(minute, 200) if each not in silent)
+    until = reach.silent_until(NOW + timedelta(minutes=minute), silences)
+    assert until == (None if first == minute else NOW + timedelta(minutes=first))
 
 
 @pytest.mark.parametrize(

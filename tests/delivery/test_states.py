@@ -236,7 +236,9 @@ def test_every_state_and_every_reason_that_is_written_has_its_words(language: st
     words = tomllib.loads((WORDS / f"texts.{language}.toml").read_text(encoding="utf-8"))
     assert set(words["state"]) == {state.value for state in State}
     written = {reason for expected in KINDS.values() for _, reason in expected[:2]}
-    assert written | {"stale", "withdrew", "not_member", "released", "parked", "quiet_hours", "uncomposable"} <= set(words["reason"])
+    assert written | {"stale", "withdrew", "not_member", "released", "parked", "quiet_hours", "silence", "cap", "uncomposable"} <= set(
+        words["reason"]
+    )
 
 
 def test_nobody_is_in_two_states_because_a_row_is_one_delivery(database_url: str) -> None:

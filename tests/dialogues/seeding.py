@@ -61,7 +61,7 @@ class Seeding:
 
     def _course(self, place: int, there: CourseThere, beginning: Beginning) -> int:
         own = {"consent": there.consent_text, "resources": there.help}
-        return courses.create(
+        course_id = courses.create(
             self.tx,
             self.tools.keyring,
             self.now,
@@ -74,6 +74,8 @@ class Seeding:
             details={kind: dict.fromkeys(LANGUAGES, text) for kind, text in own.items() if text},
             large_group=next(each.name for each in beginning.groups if each.large and each.course == there.title),
         )
+        courses.set_cap(self.tx, course_id, None, self.now)  # a transcript may tell of a day with many messages
+        return course_id
 
     def _group(self, there: GroupThere, course_id: int) -> int:
         if there.large:

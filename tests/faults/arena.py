@@ -143,10 +143,13 @@ class Arena:
         self.lines.append(line)
         return line
 
-    def group(self, line: Line, *, members: int, typed: bool = True, code: str | None = None, large: bool = False) -> Circle:
+    def group(
+        self, line: Line, *, members: int, typed: bool = True, code: str | None = None, large: bool = False, cap: int | None = None
+    ) -> Circle:
         """A course with one group of so many followers; `typed`: they wrote a moment ago, else only a notice reaches them.
 
-        `large`: they sit in the course's large group instead, to which mass sends go.
+        `large`: they sit in the course's large group instead, to which mass sends go. `cap`: how many messages the course starts with each
+        of them on one day.
         """
         number = len(self.circles)
         openids = tuple(f"oArena{number:04d}{each:018d}" for each in range(members))
@@ -158,6 +161,7 @@ class Arena:
             now = clock.now()
             course = courses.create(tx, self.keyring, now, account_id=line.id, code=f"msc{number}", title="正念自我关怀")
             courses.set_quiet_hours(tx, course, "00:00", "00:00")  # real time: the test runs at night too
+            courses.set_cap(tx, course, cap, now)
             if large:
                 group = int(tx.execute(sa.select(Group.id).where(Group.course_id == course, Group.large)).scalar_one())
             else:
@@ -311,7 +315,8 @@ class Arena:
         """Whether nothing is left to do now: all due schedules fired, nothing under way, what has settled closed."""
 
         def look(tx: Tx) -> bool:
-            under_way = sa.select(Delivery.id).where(Delivery.state.in_(UNDER_WAY))
+            held = sa.and_(Delivery.state == State.READY, Delivery.reason == "cap", Delivery.due_at > clock.now())
+            under_way = sa.select(Delivery.id).where(Delivery.state.in_(UNDER_WAY), ~held)
             due = sa.select(Schedule.id).where(Schedule.state == "planned", Schedule.fire_at <= clock.now())
             unsettled = sa.select(Delivery.id).where(Delivery.broadcast_id == Broadcast.id, Delivery.state.not_in(SETTLED)).exists()
             unfinished = sa.select(Broadcast.id).where(

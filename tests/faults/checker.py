@@ -9,13 +9,15 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 import sqlalchemy as sa
 
 from app import broadcasts
 from app.db import Tx
-from app.models import Allowance, Attempt, Broadcast, Delivery, Firing, Identity, InboxItem, Mass, Schedule
+from app.models import Allowance, Attempt, Broadcast, Course, Delivery, Firing, Identity, InboxItem, Mass, Schedule
+from app.reach import local_day
 from app.states import SETTLED, State
 from tests.faults.arena import Arena
 
@@ -25,6 +27,8 @@ _MARK = re.compile(r"〔\d+〕")
 _TAKEN = frozenset({State.SENT, State.CONFIRMED, State.NOTIFIED})
 #: States that only a living process may leave a row in, or that the next tick ends.
 _UNDER_WAY = frozenset({State.READY, State.CLAIMED, State.SENDING, State.RETRY})
+#: What an attempt may have come to when the answer to it was lost.
+_IN_DOUBT = frozenset({"unknown", "busy"})
 #: Why a delivery may be unknown.
 _DOUBTS = frozenset({"answer_lost", "platform_busy", "reply_unconfirmed"})
 #: Refusals that the ledger of allowances exists to prevent.
@@ -88,6 +92,7 @@ def check(arena: Arena, bounds: Bounds, acknowledged: Iterable[tuple[int, str]] 
     report.wrong += _at_rest(rows, bounds)
     report.wrong += arena.read(lambda tx: _closed(tx, rows))
     report.wrong += arena.read(lambda tx: _within_allowance(tx, arena, rows))
+    report.wrong += arena.read(lambda tx: _within_cap(tx, arena))
     report.wrong += [] if bounds.overdrawn else _never_refused(arena)
     report.wrong += arena.read(lambda tx: _in_the_inbox(tx, list(acknowledged)))
     report.wrong += arena.read(sound)
@@ -205,7 +210,8 @@ def _certain(rows: list[_Row], bounds: Bounds) -> list[str]:
 
 
 def _at_rest(rows: list[_Row], bounds: Bounds) -> list[str]:
-    left = Counter(row.state for row in rows if row.state in _UNDER_WAY - bounds.open)
+    held = (State.READY, "cap")  # until the next day
+    left = Counter(row.state for row in rows if row.state in _UNDER_WAY - bounds.open and (row.state, row.reason) != held)
     return [f"{count} deliveries are left in {state}" for state, count in left.items()]
 
 
@@ -233,6 +239,43 @@ def _within_allowance(tx: Tx, arena: Arena, rows: list[_Row]) -> list[str]:
             wrong.append(f"person {person} has {typed} and {tapped} messages left")
         if taken[person] and person not in arena.touched and typed > _MOST_TYPED - len(calls[person]):
             wrong.append(f"person {person} has {typed} left after {len(calls[person])} accepted messages")
+    return wrong
+
+
+def _within_cap(tx: Tx, arena: Arena) -> list[str]:
+    """Nobody got more on one day than the cap of the course allows, as far as can be known; and no ledger forgets what they got.
+
+    What somebody's own words let out counts for no day, and no row says so any more: whoever wrote is left out of the first rule.
+    """
+    columns = (Delivery.id, Delivery.person_id, Attempt.call, Attempt.route, Attempt.started_at, Attempt.outcome, Course.zone, Course.cap)
+    query = (
+        sa.select(*columns, Allowance.started_on, Allowance.started)
+        .join(Attempt, Attempt.delivery_id == Delivery.id)
+        .join(Broadcast, Broadcast.id == Delivery.broadcast_id)
+        .join(Course, Course.id == Broadcast.course_id)
+        .join(Identity, sa.and_(Identity.person_id == Delivery.person_id, Identity.account_id == Delivery.account_id))
+        .join(Allowance, Allowance.identity_id == Identity.id)
+        .where(Attempt.route.in_(["service", "notice"]), ~Broadcast.urgent, Broadcast.priority > broadcasts.ANSWER)
+        .order_by(Attempt.id)
+    )
+    rows = [row for row in tx.execute(query) if row.outcome in {"accepted", *_IN_DOUBT, None}]
+    came: dict[tuple[int, date], set[str]] = defaultdict(set)
+    ledgers = {row.person_id: (row.started_on, row.started) for row in rows}
+    caps = {row.person_id: row.cap for row in rows if row.cap is not None}
+    notices: set[int] = set()
+    for row in rows:
+        if row.route == "notice" and row.id in notices:
+            continue  # under the same id: no other message
+        notices.add(row.id)
+        came[row.person_id, local_day(row.started_at, row.zone)].add(row.call)
+    talked = arena.touched | set(tx.execute(sa.select(InboxItem.person_id)).scalars())
+    wrong = []
+    for (person, day), calls in came.items():
+        started_on, started = ledgers[person]
+        if person in caps and person not in talked and len(calls) > caps[person]:
+            wrong.append(f"person {person} may have had {len(calls)} messages on {day}, the cap is {caps[person]}")
+        if person not in talked and (started_on is None or started_on < day or (started_on == day and started < len(calls))):
+            wrong.append(f"person {person} may have had {len(calls)} messages on {day}, and {started} on {started_on} are counted")
     return wrong
 
 

@@ -80,6 +80,7 @@ def _row(tx: sa.Connection, name: str, **given: object) -> None:
         sa.DateTime: datetime(2026, 11, 26, tzinfo=UTC),
         sa.Date: date(2026, 11, 26),
         sa.String: "x",
+        sa.JSON: {},
     }
     needed = {
         column.name: next(value for kind, value in something.items() if isinstance(column.type, kind))
@@ -117,3 +118,18 @@ def test_rows_of_the_first_revision_come_through_the_second_and_back(empty_datab
     assert all_of("SELECT calls FROM paces") == [(7,)]
     command.upgrade(running.config(empty_database_url), "head")
     assert all_of("SELECT calls, pause, troubles FROM paces") == [(7, 0, 0)]
+
+
+def test_a_course_from_before_the_cap_has_none_and_nobody_has_been_started_with(empty_database_url: str) -> None:
+    command.upgrade(running.config(empty_database_url), "0003")
+    engine = sa.create_engine(empty_database_url, poolclass=sa.pool.NullPool)
+    with engine.begin() as tx:
+        for name in ("data_keys", "accounts", "courses", "persons", "identities"):
+            _row(tx, name, id=1)
+        _row(tx, "allowances", identity_id=1)
+    command.upgrade(running.config(empty_database_url), "head")
+    with engine.connect() as tx:
+        assert tx.execute(sa.text("SELECT cap, silences FROM courses")).one() == (None, None)
+        assert tx.execute(sa.text("SELECT started_on, started FROM allowances")).one() == (None, 0)
+    command.downgrade(running.config(empty_database_url), "0003")
+    command.upgrade(running.config(empty_database_url), "head")
