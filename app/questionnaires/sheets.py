@@ -10,10 +10,11 @@ from typing import Any
 
 import sqlalchemy as sa
 import structlog
+from sqlalchemy.dialects.postgresql import JSONB
 
 from app import audit, clock, ids
 from app.db import Tx
-from app.db.prepared import Prepared
+from app.db.prepared import Prepared, in_one
 from app.groups import Refused
 from app.keyring import Place
 from app.logs import place_of
@@ -138,12 +139,10 @@ def record(tx: Tx, known: Known, assignments: Sequence[AssignmentView], effect: 
     for given in effect.given:
         _check(assignment, sheet, given)
     versions = dict(sheet.versions)
-    rows = [_answer(known, sheet, given, versions, effect.road, now) for given in effect.given]
-    values = {**sheet.answers, **{given.item: given.value for given in effect.given}}
-    stored = {str(item): [value, versions[item]] for item, value in values.items()}
-    for row in rows:
+    *before, last = (_answer(known, sheet, given, versions, effect.road, now) for given in effect.given)
+    for row in before:
         _INSERT.run(tx, **row)
-    _REMEMBER.run(tx, sheet=sheet.id, answers=stored, now=now)
+    _RECORD.run(tx, **last, answers={str(given.item): [given.value, versions[given.item]] for given in effect.given})
     if assignment.state not in _STAYS:
         standing.move(tx, assignment.id, Asked.PARTIAL, "answered", now)
 
@@ -250,7 +249,7 @@ def _value(table: Any, column: str, name: str | None = None) -> Any:
 
 
 _ANSWER_COLUMNS = ("id", "sheet_id", "item", "version", "value", "missing", "raw", "text_sealed", "road", "at")
-_INSERT = Prepared(lambda _: [sa.insert(GivenAnswer).values({name: _value(GivenAnswer, name) for name in _ANSWER_COLUMNS})])
+_ANSWER = sa.insert(GivenAnswer).values({name: _value(GivenAnswer, name) for name in _ANSWER_COLUMNS})
 _HAND_IN = Prepared(
     lambda _: [
         sa.update(Sheet)
@@ -258,10 +257,17 @@ _HAND_IN = Prepared(
         .values(handed_in_at=_value(Sheet, "handed_in_at", "now"), changed_at=_value(Sheet, "changed_at", "now"))
     ]
 )
-_REMEMBER = Prepared(
-    lambda _: [
-        sa.update(Sheet)
-        .where(Sheet.id == _value(Sheet, "id", "sheet"))
-        .values(answers=_value(Sheet, "answers"), changed_at=_value(Sheet, "changed_at", "now"))
-    ]
-)
+
+
+def _remembered(dialect: str) -> Any:
+    """These answers beside, or in place of, those that their sheet holds."""
+    if dialect == "sqlite":
+        answers: Any = sa.func.json_patch(Sheet.answers, _value(Sheet, "answers"))
+    else:
+        answers = sa.cast(sa.cast(Sheet.answers, JSONB).concat(sa.bindparam("answers", type_=JSONB)), sa.JSON)
+    changed = {"answers": answers, "changed_at": _value(Sheet, "changed_at", "at")}
+    return sa.update(Sheet).where(Sheet.id == _value(Sheet, "id", "sheet_id")).values(changed)
+
+
+_INSERT = Prepared(lambda _: [_ANSWER])
+_RECORD = in_one(_ANSWER, _remembered)
