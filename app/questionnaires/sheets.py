@@ -4,7 +4,7 @@ All of it happens while the person is held (app/inbox/rows.py), in the chat as o
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -43,11 +43,12 @@ def open_of(dialect: str, person_id: Any, account_id: Any) -> "sa.Select[Any]":
 
 def _listed(dialect: str) -> "sa.Select[Any]":
     lite = dialect == "sqlite"
+    # What was handed in is only counted any more: on the way to the last item that would be most of what a push reads.
+    needed = sa.case((Sheet.asked.is_(None), Sheet.answers))
     columns = (
         *(Assignment.id, Assignment.state, Wave.id, Wave.closes_at),
         *(Sheet.id, Sheet.place, Sheet.instrument, Sheet.version, Sheet.wording_id, Sheet.frame),
-        sa.func.json(Sheet.answers) if lite else Sheet.answers,
-        Sheet.handed_in_at.is_not(None),
+        *(sa.func.json(needed) if lite else needed, Sheet.handed_in_at.is_not(None), Sheet.asked),
     )
     as_list: Any = (
         sa.func.json_group_array(sa.func.json_array(*columns), type_=sa.Text())
@@ -98,10 +99,7 @@ def closed_since(tx: Tx, shelf: Shelf, known: Known, account_id: int, moment: da
 def _view(tx: Tx, shelf: Shelf, rows: Sequence[Any], language: str) -> AssignmentView:
     id_, state, wave_id, closes_at = rows[0][:4]
     wave = shelf.wave(tx, wave_id)
-    sheets = [
-        SheetView(sheet, shelf.instrument(tx, code, version, wording), frame, _values(answers), bool(handed_in), _versions(answers))
-        for sheet, _, code, version, wording, frame, answers, handed_in in sorted((row[4:] for row in rows), key=lambda row: row[1])
-    ]
+    sheets = [_sheet(tx, shelf, *row[4:]) for row in sorted(rows, key=lambda row: row[5])]
     return AssignmentView(
         id=id_,
         wave_id=wave_id,
@@ -122,12 +120,14 @@ def _moment(text: str) -> datetime:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def _values(answers: Mapping[str, Sequence[int | None]]) -> dict[int, int | None]:
-    return {int(item): given[0] for item, given in answers.items()}
-
-
-def _versions(answers: Mapping[str, Sequence[Any]]) -> dict[int, int]:
-    return {int(item): int(given[1]) for item, given in answers.items()}
+def _sheet(tx: Tx, shelf: Shelf, id_: int, _place: int, code: str, version: int, wording: int | None, *rest: Any) -> SheetView:
+    frame, stored, handed_in, total = rest
+    answers: dict[int, int | None] = {}
+    versions: dict[int, int] = {}
+    for item, (value, times) in (stored or {}).items():
+        number = int(item)
+        answers[number], versions[number] = value, times
+    return SheetView(id_, shelf.instrument(tx, code, version, wording), frame, answers, bool(handed_in), versions, total)
 
 
 # Answers ------------------------------------------------------------------------------------------------------------------------------
@@ -196,7 +196,7 @@ def hand_in(tx: Tx, assignments: Sequence[AssignmentView], effect: HandIn, now: 
     assignment, sheet = _mine(assignments, effect.sheet, now)
     if sheet.open_item() is not None:
         raise Refused("open", "A question is still open.")
-    _HAND_IN.run(tx, sheet=sheet.id, now=now)
+    _HAND_IN.run(tx, sheet=sheet.id, now=now, asked=sheet.size())
     if _is_last(assignment, sheet.id):
         standing.end(tx, assignment.id, Asked.COMPLETE, "handed_in", now)
     elif assignment.state not in _STAYS:
@@ -254,7 +254,9 @@ _HAND_IN = Prepared(
     lambda _: [
         sa.update(Sheet)
         .where(Sheet.id == _value(Sheet, "id", "sheet"))
-        .values(handed_in_at=_value(Sheet, "handed_in_at", "now"), changed_at=_value(Sheet, "changed_at", "now"))
+        .values(
+            handed_in_at=_value(Sheet, "handed_in_at", "now"), changed_at=_value(Sheet, "changed_at", "now"), asked=_value(Sheet, "asked")
+        )
     ]
 )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+import migrations
 from app import ids
 from app.db import Tx
 from app.models import Screening, Wave, Wording
@@ -300,11 +301,11 @@ def test_notes_say_what_was_prorated_and_that_demonstration_wording_measures_not
         "测不出任何东西",
         "(swls)、情绪与压力 (dass21)",
         "默认的 total",
-        "0003",
+        migrations.head(),
         "2027-02-01T19:00:00+08:00",
     ):
         assert words in chinese
-    for words in ("prorated: 2.", "it measures nothing", "the default, total", "- baseline, dass21, depression: 1", "0003"):
+    for words in ("prorated: 2.", "it measures nothing", "the default, total", "- baseline, dass21, depression: 1", migrations.head()):
         assert words in english
     assert LATER.isoformat(timespec="seconds") == "2027-02-01T11:00:00+00:00"
 
