@@ -80,6 +80,8 @@ def _apply(tx: Tx, tools: Tools, situation: Situation, effect: Effect) -> Messag
     match effect:
         case Say(message=message):
             return message
+        case Record():  # by far the most that is done
+            sheets.record(tx, situation.known, situation.assignments, effect, now)
         case SetLanguage(language=language):
             people.set_language(tx, person_id, language if language in LANGUAGES else LANGUAGES[0])
         case NamePerson(name=name):
@@ -112,8 +114,6 @@ def _apply(tx: Tx, tools: Tools, situation: Situation, effect: Effect) -> Messag
             follow_ups.follow_up(tx, tools.keyring, schedule_id, person_id, text, now)
         case ClosePoll(announcement=schedule_id):
             polls.close(tx, schedule_id, person_id, now)
-        case Record():
-            sheets.record(tx, situation.known, situation.assignments, effect, now)
         case BeginAssignment():
             sheets.begin(tx, situation.assignments, effect, now)
         case HandIn():

@@ -68,7 +68,10 @@ class Texts:
         rest = split[1:]
         if not rest:
             return first
-        return Words("".join([first, *[f"{_fill(key, name, kind, gaps, language, zone)}{words}" for name, kind, words in rest]]))
+        filled: list[str] = [first]
+        for name, kind, words in rest:
+            filled += (_fill(key, name, kind, gaps, language, zone), words)
+        return Words("".join(filled))
 
 
 def _parts(words: str) -> tuple[Any, ...]:

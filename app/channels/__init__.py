@@ -224,10 +224,11 @@ class TokenKeeper(Protocol):
 
 def render(message: Message, link: "LinkMaker") -> str:
     """The wire text of a message: its words, then one line per choice."""
-    marks = [str(place) if choice.mark is None else choice.mark for place, choice in enumerate(message.choices, start=1)]
-    shown = [f"{mark}. {choice.label}" if mark else choice.label for mark, choice in zip(marks, message.choices, strict=True)]
-    lines = [link(choice.id, words, choice.label) for words, choice in zip(shown, message.choices, strict=True)]
-    return "\n".join([message.text, *lines])
+    lines = [message.text]
+    for place, choice in enumerate(message.choices, start=1):
+        mark = str(place) if choice.mark is None else choice.mark
+        lines.append(link(choice.id, f"{mark}. {choice.label}" if mark else choice.label, choice.label))
+    return "\n".join(lines)
 
 
 class LinkMaker(Protocol):

@@ -97,6 +97,19 @@ class Prepared:
         return only
 
 
+def in_one(*steps: Any) -> Prepared:
+    """These steps in order, which touch different rows; on PostgreSQL in one statement, and so in one round trip.
+
+    A step that is not the same on both databases is a function of the dialect.
+    """
+
+    def build(dialect: str) -> list[Any]:
+        *first, last = (step(dialect) if callable(step) else step for step in steps)
+        return [*first, last] if dialect == "sqlite" else [last.add_cte(*(step.cte(f"step_{place}") for place, step in enumerate(first)))]
+
+    return Prepared(build)
+
+
 def _compile(statement: Any, dialect: sa.Dialect) -> Compiled:
     compiled: Any = statement.compile(dialect=dialect)
     text, names = _numbered(str(compiled)) if dialect.name == "postgresql" else (str(compiled), list(compiled.positiontup))

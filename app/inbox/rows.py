@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from app import people, polls
 from app.channels import PushKind
 from app.db import Look, Tx
-from app.db.prepared import Prepared
+from app.db.prepared import Prepared, in_one
 from app.keyring import Keyring, Place
 from app.models import Allowance, Conversation, Course, Delivery, Group, Identity, InboxItem, Membership, Participant, Person
 from app.models import DataKey as DataKeyRow
@@ -298,21 +298,11 @@ def _remembered(known: bool) -> Any:
     return sa.insert(Conversation).values(values | {name: _value(talk[name], given) for name, given in _BEGUN.items()})
 
 
-def _steps(*steps: Any) -> Prepared:
-    """These steps in order; on PostgreSQL in one statement, and so in one round trip."""
-
-    def build(dialect: str) -> list[Any]:
-        *first, last = steps
-        return [*steps] if dialect == "sqlite" else [last.add_cte(*(step.cte(f"step_{place}") for place, step in enumerate(first)))]
-
-    return Prepared(build)
-
-
 _LOCK, _LOOK = Prepared(_lock, ahead=_lock_unless_held), Prepared(_look)
-_KEEP = {action: _steps(_noted(*_NOTED), _lifted(action)) for action in Action}
-_ANSWER = {known: _steps(_answered(), _remembered(known)) for known in (False, True)}
+_KEEP = {action: in_one(_noted(*_NOTED), _lifted(action)) for action in Action}
+_ANSWER = {known: in_one(_answered(), _remembered(known)) for known in (False, True)}
 _WHOLE = {
-    (action, known): _steps(_noted(*_NOTED, *_ANSWERED), _lifted(action), _remembered(known))
+    (action, known): in_one(_noted(*_NOTED, *_ANSWERED), _lifted(action), _remembered(known))
     for action in Action
     for known in (False, True)
 }

@@ -87,6 +87,7 @@ class Sheet(Table):
     answers: Mapped[dict[str, Any]]
     changed_at: Mapped[datetime]
     handed_in_at: Mapped[datetime | None]
+    asked: Mapped[int | None]  # how many items this person was asked, once it is handed in
 
 
 class GivenAnswer(Table):

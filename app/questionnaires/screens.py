@@ -248,7 +248,7 @@ class Screens:
 
     def _progress(self, assignment: Assignment, sheet: Sheet, place: int) -> Progress:
         before = assignment.sheets[: assignment.sheets.index(sheet)]
-        overall = sum(len(each.asked()) for each in before) + place
+        overall = sum(each.size() for each in before) + place
         answered, total = assignment.counts()
         words = self.say(
             "progress",

@@ -4,16 +4,17 @@ All of it happens while the person is held (app/inbox/rows.py), in the chat as o
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 import structlog
+from sqlalchemy.dialects.postgresql import JSONB
 
 from app import audit, clock, ids
 from app.db import Tx
-from app.db.prepared import Prepared
+from app.db.prepared import Prepared, in_one
 from app.groups import Refused
 from app.keyring import Place
 from app.logs import place_of
@@ -42,11 +43,12 @@ def open_of(dialect: str, person_id: Any, account_id: Any) -> "sa.Select[Any]":
 
 def _listed(dialect: str) -> "sa.Select[Any]":
     lite = dialect == "sqlite"
+    # What was handed in is only counted any more: on the way to the last item that would be most of what a push reads.
+    needed = sa.case((Sheet.asked.is_(None), Sheet.answers))
     columns = (
         *(Assignment.id, Assignment.state, Wave.id, Wave.closes_at),
         *(Sheet.id, Sheet.place, Sheet.instrument, Sheet.version, Sheet.wording_id, Sheet.frame),
-        sa.func.json(Sheet.answers) if lite else Sheet.answers,
-        Sheet.handed_in_at.is_not(None),
+        *(sa.func.json(needed) if lite else needed, Sheet.handed_in_at.is_not(None), Sheet.asked),
     )
     as_list: Any = (
         sa.func.json_group_array(sa.func.json_array(*columns), type_=sa.Text())
@@ -97,10 +99,7 @@ def closed_since(tx: Tx, shelf: Shelf, known: Known, account_id: int, moment: da
 def _view(tx: Tx, shelf: Shelf, rows: Sequence[Any], language: str) -> AssignmentView:
     id_, state, wave_id, closes_at = rows[0][:4]
     wave = shelf.wave(tx, wave_id)
-    sheets = [
-        SheetView(sheet, shelf.instrument(tx, code, version, wording), frame, _values(answers), bool(handed_in), _versions(answers))
-        for sheet, _, code, version, wording, frame, answers, handed_in in sorted((row[4:] for row in rows), key=lambda row: row[1])
-    ]
+    sheets = [_sheet(tx, shelf, *row[4:]) for row in sorted(rows, key=lambda row: row[5])]
     return AssignmentView(
         id=id_,
         wave_id=wave_id,
@@ -121,12 +120,14 @@ def _moment(text: str) -> datetime:
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def _values(answers: Mapping[str, Sequence[int | None]]) -> dict[int, int | None]:
-    return {int(item): given[0] for item, given in answers.items()}
-
-
-def _versions(answers: Mapping[str, Sequence[Any]]) -> dict[int, int]:
-    return {int(item): int(given[1]) for item, given in answers.items()}
+def _sheet(tx: Tx, shelf: Shelf, id_: int, _place: int, code: str, version: int, wording: int | None, *rest: Any) -> SheetView:
+    frame, stored, handed_in, total = rest
+    answers: dict[int, int | None] = {}
+    versions: dict[int, int] = {}
+    for item, (value, times) in (stored or {}).items():
+        number = int(item)
+        answers[number], versions[number] = value, times
+    return SheetView(id_, shelf.instrument(tx, code, version, wording), frame, answers, bool(handed_in), versions, total)
 
 
 # Answers ------------------------------------------------------------------------------------------------------------------------------
@@ -138,12 +139,10 @@ def record(tx: Tx, known: Known, assignments: Sequence[AssignmentView], effect: 
     for given in effect.given:
         _check(assignment, sheet, given)
     versions = dict(sheet.versions)
-    rows = [_answer(known, sheet, given, versions, effect.road, now) for given in effect.given]
-    values = {**sheet.answers, **{given.item: given.value for given in effect.given}}
-    stored = {str(item): [value, versions[item]] for item, value in values.items()}
-    for row in rows:
+    *before, last = (_answer(known, sheet, given, versions, effect.road, now) for given in effect.given)
+    for row in before:
         _INSERT.run(tx, **row)
-    _REMEMBER.run(tx, sheet=sheet.id, answers=stored, now=now)
+    _RECORD.run(tx, **last, answers={str(given.item): [given.value, versions[given.item]] for given in effect.given})
     if assignment.state not in _STAYS:
         standing.move(tx, assignment.id, Asked.PARTIAL, "answered", now)
 
@@ -197,7 +196,7 @@ def hand_in(tx: Tx, assignments: Sequence[AssignmentView], effect: HandIn, now: 
     assignment, sheet = _mine(assignments, effect.sheet, now)
     if sheet.open_item() is not None:
         raise Refused("open", "A question is still open.")
-    _HAND_IN.run(tx, sheet=sheet.id, now=now)
+    _HAND_IN.run(tx, sheet=sheet.id, now=now, asked=sheet.size())
     if _is_last(assignment, sheet.id):
         standing.end(tx, assignment.id, Asked.COMPLETE, "handed_in", now)
     elif assignment.state not in _STAYS:
@@ -255,18 +254,27 @@ def _value(table: Any, column: str, name: str | None = None) -> Any:
 
 
 _ANSWER_COLUMNS = ("id", "sheet_id", "item", "version", "value", "missing", "raw", "text_sealed", "road", "at")
-_INSERT = Prepared(lambda _: [sa.insert(GivenAnswer).values({name: _value(GivenAnswer, name) for name in _ANSWER_COLUMNS})])
+_ANSWER = sa.insert(GivenAnswer).values({name: _value(GivenAnswer, name) for name in _ANSWER_COLUMNS})
 _HAND_IN = Prepared(
     lambda _: [
         sa.update(Sheet)
         .where(Sheet.id == _value(Sheet, "id", "sheet"))
-        .values(handed_in_at=_value(Sheet, "handed_in_at", "now"), changed_at=_value(Sheet, "changed_at", "now"))
+        .values(
+            handed_in_at=_value(Sheet, "handed_in_at", "now"), changed_at=_value(Sheet, "changed_at", "now"), asked=_value(Sheet, "asked")
+        )
     ]
 )
-_REMEMBER = Prepared(
-    lambda _: [
-        sa.update(Sheet)
-        .where(Sheet.id == _value(Sheet, "id", "sheet"))
-        .values(answers=_value(Sheet, "answers"), changed_at=_value(Sheet, "changed_at", "now"))
-    ]
-)
+
+
+def _remembered(dialect: str) -> Any:
+    """These answers beside, or in place of, those that their sheet holds."""
+    if dialect == "sqlite":
+        answers: Any = sa.func.json_patch(Sheet.answers, _value(Sheet, "answers"))
+    else:
+        answers = sa.cast(sa.cast(Sheet.answers, JSONB).concat(sa.bindparam("answers", type_=JSONB)), sa.JSON)
+    changed = {"answers": answers, "changed_at": _value(Sheet, "changed_at", "at")}
+    return sa.update(Sheet).where(Sheet.id == _value(Sheet, "id", "sheet_id")).values(changed)
+
+
+_INSERT = Prepared(lambda _: [_ANSWER])
+_RECORD = in_one(_ANSWER, _remembered)

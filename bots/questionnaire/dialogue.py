@@ -129,7 +129,7 @@ def put(
     here: Here, assignment: Assignment, sheet: Sheet, item: Item, before: Sequence[Words], *effects: Effect, mode: Mode = Mode.ASK
 ) -> Answer:
     """Put this very question."""
-    first = not any(each.answers for each in assignment.sheets)
+    first = not any(each.answers or each.handed_in for each in assignment.sheets)
     message = voice.question(here.voice, assignment, sheet, item, before, first=first)
     return here.say(message, Place(assignment.wave_id, sheet.id, item.number, mode=mode), *effects)
 
@@ -169,8 +169,8 @@ def take(here: Here, assignment: Assignment, sheet: Sheet, given: Sequence[Given
     rule = here.thresholds.by_answers(sheet.instrument, sheet.answers, after)
     if rule is not None and here.turn.facts.get(CourseResources()) is None:
         return Need(CourseResources())
-    now = replace(sheet, answers=after)
-    view = _with(assignment, now)
+    now = sheet.with_answers(after)
+    view = assignment.with_sheet(now)
     echo = road != "tapped" and now.open_item() is not None  # the review that follows shows every answer
     told = [*voice.noted(here.voice, sheet, given, echo=echo), *more]
     flag = () if rule is None else (RaiseFlag(rule),)
@@ -181,10 +181,6 @@ def take(here: Here, assignment: Assignment, sheet: Sheet, given: Sequence[Given
 def _help(here: Here) -> Words:
     own = here.turn.facts.get(CourseResources()) or ""
     return voice.help_lines(here.voice, own, here.lines[here.voice.language])
-
-
-def _with(assignment: Assignment, sheet: Sheet) -> Assignment:
-    return replace(assignment, sheets=tuple(sheet if each.id == sheet.id else each for each in assignment.sheets))
 
 
 def wrote(here: Here, text: str) -> Answer | Need | None:
@@ -359,7 +355,7 @@ def hand_in(here: Here, sheet_id: int) -> Answer | Need:
         return Need(CourseResources())
     effects: tuple[Effect, ...] = (HandIn(sheet.id), *(() if rule is None else (RaiseFlag(rule),)))
     help_ = [] if rule is None else [_help(here)]
-    view = _with(assignment, replace(sheet, handed_in=True))
+    view = assignment.with_sheet(replace(sheet, handed_in=True))
     left = [each for each in view.sheets if not each.handed_in]
     if not left:
         return _all_done(here, view, help_, effects)

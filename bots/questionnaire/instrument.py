@@ -73,6 +73,11 @@ class Item:
         """Every value that it takes."""
         return range(self.lowest, self.highest + 1)
 
+    @cached_property
+    def labelled(self) -> Mapping[str, tuple[tuple[str, str], ...]]:
+        """Every value that it takes as it is typed, and its label; by language, where there are labels."""
+        return {language: tuple(zip(map(str, self.points), labels, strict=True)) for language, labels in self.anchors.items()}
+
 
 @dataclass(frozen=True)
 class Band:

@@ -18,6 +18,9 @@ class Mode(StrEnum):
     WHICH = "which"
 
 
+_MODES = frozenset(Mode)
+
+
 @dataclass(frozen=True)
 class Place:
     """The wave, the sheet and the item that were asked last; `asked`: when, in seconds by the clock of whoever brought the words."""
@@ -36,8 +39,6 @@ class Place:
 def read_place(memory: Mapping[str, Any] | None) -> Place | None:
     """The place that was remembered; None where there is none, or none that can be read."""
     match memory:
-        case {"v": 1, "wave": int(wave), "sheet": int(sheet), "item": int(item), "asked": int(asked), "mode": str(mode)} if mode in set(
-            Mode
-        ):
+        case {"v": 1, "wave": int(wave), "sheet": int(sheet), "item": int(item), "asked": int(asked), "mode": str(mode)} if mode in _MODES:
             return Place(wave, sheet, item, asked, Mode(mode))
     return None

@@ -120,10 +120,8 @@ def change(text: str) -> Change | None:
     return None if found is None else Change(int(found[1]), found[2].strip())
 
 
-def label(item: Item, value: int | None, language: str, left_out: str) -> str:
+def label(item: Item, value: int, language: str) -> str:
     """An answer as people read it; words of their own are not kept where this could see them."""
-    if value is None:
-        return left_out
     if item.kind in LABELLED:
         return item.anchors[language][value - item.lowest]
     if item.kind is Kind.DATE:

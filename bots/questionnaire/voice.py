@@ -1,7 +1,8 @@
 """Hides how questions are put into words so that they fit into one message: progress, options, review, what was heard."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from bots.choices import short
@@ -38,7 +39,7 @@ class Voice:
 
     def title(self, sheet: Sheet) -> Words:
         """What a questionnaire is called."""
-        return named(sheet.instrument.title[self.language])
+        return _titled(sheet.instrument.title[self.language])
 
     def names(self, sheets: Sequence[Sheet]) -> Words:
         """Several questionnaires in a row."""
@@ -46,7 +47,11 @@ class Voice:
 
     def label(self, item: Item, value: int | None) -> str:
         """An answer as people read it."""
-        return reading.label(item, value, self.language, self("heard.left_out"))
+        return self("heard.left_out") if value is None else reading.label(item, value, self.language)
+
+
+#: The titles of instruments: a few that come with every question.
+_titled = lru_cache(maxsize=64)(named)
 
 
 def voice_for(texts: Texts, turn: Turn) -> Voice:
@@ -56,11 +61,11 @@ def voice_for(texts: Texts, turn: Turn) -> Voice:
 
 def progress(voice: Voice, assignment: Assignment, sheet: Sheet, item: Item) -> Words:
     """How far somebody is: in this questionnaire, and in all of them."""
-    asked = sheet.asked()
-    before = sum(len(each.asked()) for each in assignment.sheets[: assignment.sheets.index(sheet)])
-    place = next((place for place, each in enumerate(asked, start=1) if each.number == item.number), len(asked))
-    total = sum(len(each.asked()) for each in assignment.sheets)
-    return voice("ask.progress", title=voice.title(sheet), number=place, of=len(asked), done=before + place, all=total)
+    numbers = [each.number for each in sheet.asked()]
+    place = numbers.index(item.number) + 1 if item.number in numbers else len(numbers)
+    sizes = [each.size() for each in assignment.sheets]
+    done = sum(sizes[: assignment.sheets.index(sheet)]) + place
+    return voice("ask.progress", title=voice.title(sheet), number=place, of=len(numbers), done=done, all=sum(sizes))
 
 
 def question(
@@ -73,18 +78,20 @@ def question(
     bare = Words(f"{words}\n{hint}") if (hint := _hint(voice, item)) else words
     options = _options(voice, assignment, sheet, item)
     message = Message(bare, options)
-    if room(message) < 0:  # what cannot be tapped can still be typed
+    left = room(message)
+    if left < 0:  # what cannot be tapped can still be typed
         lines = [voice("ask.plain_option", mark=each.mark or "", label=Words(each.label)) for each in options if each.mark]
         message = Message(Words("\n".join([bare, *lines])), tuple(each for each in options if not each.mark))
-    return _with(message, [*before, *opening, *told])
+        left = room(message)
+    return _with(message, left, [*before, *opening, *told])
 
 
-def _with(message: Message, above: Sequence[Words]) -> Message:
-    """The message below these words; those that do not fit any more are left out, the last ones first."""
+def _with(message: Message, left: int, above: Sequence[Words]) -> Message:
+    """The message, which leaves so many bytes, below these words; those that do not fit any more are left out, the last ones first."""
     for count in range(len(above), 0, -1):
-        whole = Message(Words("\n\n".join([*above[:count], message.text])), message.choices)
-        if room(whole) >= 0:
-            return whole
+        words = "".join(f"{each}\n\n" for each in above[:count])
+        if size(words) <= left:
+            return Message(Words(words + message.text), message.choices)
     return message
 
 
@@ -105,8 +112,7 @@ def _options(voice: Voice, assignment: Assignment, sheet: Sheet, item: Item) -> 
     skip = (voice.choice("skip", f"skip.{at}"),) if assignment.skips else ()
     if item.kind not in LABELLED:
         return skip
-    labels = zip(item.points, item.anchors[voice.language], strict=True)
-    return (*(Choice(f"questionnaire.v.{at}.{value}", label, mark=str(value)) for value, label in labels), *skip)
+    return (*[Choice(f"questionnaire.v.{at}.{value}", label, mark=value) for value, label in item.labelled[voice.language]], *skip)
 
 
 def review(voice: Voice, sheet: Sheet, before: Sequence[Words] = ()) -> Message:
@@ -117,7 +123,8 @@ def review(voice: Voice, sheet: Sheet, before: Sequence[Words] = ()) -> Message:
     answers = (_short_answer(voice, item, sheet.answers[item.number], cells=cells) for item in asked)
     listed = between.join(voice(key, item=item.number, answer=answer) for item, answer in zip(asked, answers, strict=True))
     parts = (voice("review.head", title=voice.title(sheet)), listed, voice("review.how"))
-    return _with(Message(Words("\n".join(parts)), (voice.choice("hand_in", f"in.{short(sheet.id)}"),)), before)
+    message = Message(Words("\n".join(parts)), (voice.choice("hand_in", f"in.{short(sheet.id)}"),))
+    return _with(message, room(message), before)
 
 
 def _short_answer(voice: Voice, item: Item, value: int | None, *, cells: bool) -> str:
@@ -126,29 +133,29 @@ def _short_answer(voice: Voice, item: Item, value: int | None, *, cells: bool) -
 
 def noted(voice: Voice, sheet: Sheet, given: Sequence[Given], *, echo: bool) -> list[Words]:
     """What was heard: new answers where they shall be echoed, and what changed or was left out in any case."""
-    items = {item.number: item for item in sheet.instrument.items}
     new = [each for each in given if each.item not in sheet.answers]
-    told = [_changed(voice, items[each.item], sheet.answers[each.item], each.value) for each in given if each.item in sheet.answers]
+    told = [_changed(voice, sheet, each) for each in given if each.item in sheet.answers]
     if len(new) > 1:
-        return [*told, _many(voice, items, new)] if echo else told
+        return [*told, _many(voice, sheet, new)] if echo else told
     skipped = [voice("heard.skipped", item=each.item) for each in new if each.value is None]
-    one = [voice("heard.one", item=each.item, answer=_said(voice, items, each)) for each in new if each.value is not None]
-    return [*told, *skipped, *(one if echo else [])]
+    one = [voice("heard.one", item=each.item, answer=_said(voice, sheet, each)) for each in new if echo and each.value is not None]
+    return [*told, *skipped, *one]
 
 
-def _many(voice: Voice, items: Mapping[int, Item], new: Sequence[Given]) -> Words:
+def _many(voice: Voice, sheet: Sheet, new: Sequence[Given]) -> Words:
     if len(new) > _MOST_LABELS:
         cells = [voice("review.cell", item=each.item, answer=str(each.value)) for each in new]
         return voice("heard.many", answers=Words("  ".join(cells)))
-    cells = [voice("heard.each", item=each.item, answer=_said(voice, items, each)) for each in new]
+    cells = [voice("heard.each", item=each.item, answer=_said(voice, sheet, each)) for each in new]
     return voice("heard.many", answers=Words(voice("heard.comma").join(cells)))
 
 
-def _said(voice: Voice, items: Mapping[int, Item], given: Given) -> str:
-    return given.text or voice.label(items[given.item], given.value)
+def _said(voice: Voice, sheet: Sheet, given: Given) -> str:
+    return given.text or voice.label(sheet.instrument.items[given.item - 1], given.value)
 
 
-def _changed(voice: Voice, item: Item, before: int | None, now: int | None) -> Words:
+def _changed(voice: Voice, sheet: Sheet, given: Given) -> Words:
+    item, before, now = sheet.instrument.items[given.item - 1], sheet.answers[given.item], given.value
     if before == now and item.kind is not Kind.TEXT:
         return voice("heard.same", item=item.number, answer=voice.label(item, now))
     return voice("heard.changed", item=item.number, answer=voice.label(item, now), before=voice.label(item, before))

@@ -452,8 +452,14 @@ def upgrade() -> None:
     with op.batch_alter_table("schedules", schema=None) as batch_op:
         batch_op.add_column(sa.Column("by_mass", sa.Boolean(), server_default="0", nullable=False))
 
+    with op.batch_alter_table("sheets", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("asked", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True))
+
 
 def downgrade() -> None:
+    with op.batch_alter_table("sheets", schema=None) as batch_op:
+        batch_op.drop_column("asked")
+
     with op.batch_alter_table("schedules", schema=None) as batch_op:
         batch_op.drop_column("by_mass")
 

@@ -21,6 +21,8 @@ _ANCHOR = re.compile(r"<a\s[^>]*>(.*?)</a>", re.DOTALL)
 _GRAPHEME = regex.compile(r"\X")
 _SENTENCE_ENDS = frozenset("。！？；…!?;")
 _INERT = str.maketrans({"<": "＜", ">": "＞"})
+#: What an address takes as it is.
+_PLAIN = re.compile(r"[A-Za-z0-9_.~-]*")
 
 
 def text_reply(push: Push, credentials: Credentials, text: str, now: datetime) -> bytes:
@@ -49,13 +51,17 @@ def wrap(credentials: Credentials, push: Push, plain: bytes, now: datetime, nonc
 
 def tap_link(choice: str, shown: str, bubble: str) -> str:
     """Something to tap: shows `shown`, sends `bubble` as the person's words, and reports `choice` (platform reference 3.1)."""
-    return f'<a href="weixin://bizmsgmenu?msgmenucontent={_sent(bubble)}&msgmenuid={_percent(choice)}">{shown.translate(_INERT)}</a>'
+    before, after = _around(shown, bubble)
+    return f"{before}{choice if _PLAIN.fullmatch(choice) else _percent(choice)}{after}"
 
 
 @lru_cache(maxsize=512)
-def _sent(bubble: str) -> str:
-    """A label as it stands in an address; the same few come all the time."""
-    return _percent(clean_text(bubble)[0])
+def _around(shown: str, bubble: str) -> tuple[str, str]:
+    """What stands before and after the choice in a link; the same few labels come all the time."""
+    return (
+        f'<a href="weixin://bizmsgmenu?msgmenucontent={_percent(clean_text(bubble)[0])}&msgmenuid=',
+        f'">{shown.translate(_INERT)}</a>',
+    )
 
 
 def split_text(text: str, most_bytes: int) -> list[str]:
