@@ -6,6 +6,7 @@ from typing import assert_never
 import sqlalchemy as sa
 
 from app import audit, flags, groups, people, schedules
+from app.console import scans
 from app.db import Tx
 from app.groups import Refused
 from app.models import Course, Screening
@@ -16,6 +17,7 @@ from bots.effects import (
     Announce,
     BeginAssignment,
     CancelAnnouncement,
+    ConfirmSignIn,
     Consent,
     CountGuess,
     Decline,
@@ -27,6 +29,7 @@ from bots.effects import (
     Pause,
     RaiseFlag,
     Record,
+    RefuseSignIn,
     RemindLater,
     Resume,
     Say,
@@ -92,6 +95,10 @@ def _apply(tx: Tx, tools: Tools, situation: Situation, effect: Effect) -> Messag
             sheets.decline(tx, situation.assignments, effect, now)
         case RemindLater():
             sheets.remind_later(tx, situation.assignments, effect, now)
+        case ConfirmSignIn(code=code, number=number):
+            scans.confirm(tx, tools.keyring.vault, person_id, code, number, now)
+        case RefuseSignIn(code=code):
+            scans.refuse(tx, tools.keyring.vault, person_id, code, now)
         case _:
             assert_never(effect)
     return None

@@ -5,6 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from app import access, forecast, groups, ids, schedules
+from app.console import scans
 from app.db import Tx
 from app.errors import NotFound
 from app.models import Course
@@ -22,6 +23,7 @@ from bots.facts import (
     ProgressOf,
     Reach,
     ReachForecast,
+    SignIn,
 )
 from bots.questionnaire.sheets import AnswerPage, OpenAssignments
 
@@ -33,7 +35,7 @@ def load(tx: Tx, tools: Tools, situation: Situation, known: Facts, requests: tup
     return Facts({**known.loaded, **{request: _load(tx, tools, situation, request) for request in requests}})
 
 
-def _load(tx: Tx, tools: Tools, situation: Situation, request: Fact[Any]) -> Any:  # noqa: PLR0911 - one line per kind of fact
+def _load(tx: Tx, tools: Tools, situation: Situation, request: Fact[Any]) -> Any:  # noqa: C901, PLR0911 - one line per kind of fact
     now, person_id = situation.now, situation.known.id
     reader = Reader(situation.person.language, person_id)
     match request:
@@ -53,6 +55,8 @@ def _load(tx: Tx, tools: Tools, situation: Situation, request: Fact[Any]) -> Any
             return situation.assignments
         case AnswerPage(assignment=assignment):
             return _page(tools, situation, assignment)
+        case SignIn(code=code):
+            return scans.seen(tx, tools.keyring.vault, person_id, code)
         case CourseResources():
             return _resources(tx, situation)
         case _:

@@ -45,6 +45,19 @@ def forecast(tx: Tx, rules: Rules, group_id: int, author_id: int | None, at: dat
     )
 
 
+def ways(tx: Tx, rules: Rules, group_id: int, now: datetime) -> dict[int, str]:
+    """How each member of a group would be reached by a message that left now: now, notice, later or never."""
+    notices = tx.execute(
+        sa.select(Account.notice_id)
+        .join(Course, Course.account_id == Account.id)
+        .join(Group, Group.course_id == Course.id)
+        .where(Group.id == group_id)
+    ).scalar_one()
+    words = {_NEVER: "never", _CLOSED: "later" if notices is None else "notice", _NOW: "now"}
+    people = _people(group_id, None, now, rules).subquery()
+    return {row.person_id: words[row.way] for row in tx.execute(sa.select(people.c.person_id, people.c.way))}
+
+
 def _people(group_id: int, author_id: int | None, moment: datetime, rules: Rules) -> "sa.Select[*tuple[Any, ...]]":
     """Each member once, with the way that a message would go."""
     safe = moment + rules.window_margin

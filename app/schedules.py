@@ -110,6 +110,12 @@ def _store(
     return schedule_id
 
 
+def words_of(tx: Tx, keyring: Keyring, schedule_id: int) -> str:
+    """The words of an announcement."""
+    row = tx.execute(sa.select(*Schedule.__table__.columns).where(Schedule.id == schedule_id)).one()
+    return str(_details(tx, keyring, row)["text"])
+
+
 def number_of(tx: Tx, schedule_id: int) -> int:
     """The short number of an announcement."""
     return tx.execute(sa.select(Schedule.number).where(Schedule.id == schedule_id)).scalar_one()

@@ -197,6 +197,21 @@ class RemindLater:
     at: datetime
 
 
+@dataclass(frozen=True)
+class ConfirmSignIn:
+    """Let the browser in that shows this code and this number. Refused with "over" or "stranger"."""
+
+    code: str
+    number: int
+
+
+@dataclass(frozen=True)
+class RefuseSignIn:
+    """Let the browser that shows this code in no more, whoever confirms."""
+
+    code: str
+
+
 Effect = (
     Say
     | SetLanguage
@@ -217,6 +232,8 @@ Effect = (
     | HandIn
     | Decline
     | RemindLater
+    | ConfirmSignIn
+    | RefuseSignIn
 )
 
 

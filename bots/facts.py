@@ -166,3 +166,23 @@ class NewCode(Fact[int]):
 @dataclass(frozen=True)
 class CourseResources(Fact[str]):
     """The help lines that the person's course named, in their language; empty where it named none."""
+
+
+@dataclass(frozen=True)
+class SignInFound:
+    """A browser that waits. `state`: "open", "over", or "stranger" for whoever may not sign in; the rest is empty unless it is open.
+
+    `number` stands beside the QR code; `others` do not. `binds`: it does not sign in, but names this person's WeChat for a login.
+    """
+
+    state: str
+    number: int = 0
+    others: tuple[int, ...] = ()
+    binds: bool = False
+
+
+@dataclass(frozen=True)
+class SignIn(Fact[SignInFound]):
+    """The browser that shows this code."""
+
+    code: str

@@ -7,6 +7,7 @@ Ids of rows with sealed columns are issued by `app/ids.py` before the insert. Mo
 
 from app.models.accounts import AccessToken, Account, Alarm, Audit, Chore, DataKey, Erasure, Heartbeat, Pace
 from app.models.columns import Id, Moment, Table
+from app.models.console import ConsoleSession, Login, Pass, Scan, SigninTry
 from app.models.courses import ConsentGiven, Course, Group, Invitation, Membership, Participant, Screening
 from app.models.deliveries import Attempt, Broadcast, Delivery, Firing, Receipt, Schedule, stands
 from app.models.flags import Alert, Contact, Flag, OnCall
@@ -26,6 +27,7 @@ __all__ = [
     "Broadcast",
     "Chore",
     "ConsentGiven",
+    "ConsoleSession",
     "Contact",
     "Conversation",
     "Course",
@@ -42,17 +44,21 @@ __all__ = [
     "Identity",
     "InboxItem",
     "Invitation",
+    "Login",
     "Membership",
     "Moment",
     "OnCall",
     "Pace",
     "Participant",
+    "Pass",
     "Person",
     "Quarantined",
     "Receipt",
+    "Scan",
     "Schedule",
     "Screening",
     "Sheet",
+    "SigninTry",
     "Table",
     "Wave",
     "Wording",

@@ -15,6 +15,7 @@ from bots.effects import (
     Answer,
     BeginAssignment,
     CancelAnnouncement,
+    ConfirmSignIn,
     Consent,
     CountGuess,
     Decline,
@@ -26,6 +27,7 @@ from bots.effects import (
     Pause,
     RaiseFlag,
     Record,
+    RefuseSignIn,
     RemindLater,
     Resume,
     Say,
@@ -274,6 +276,8 @@ class World:
                 self._cancel(person, id_)
             case Record() | BeginAssignment() | HandIn() | Decline() | RemindLater():
                 questionnaires.apply(self._is, person, effect)
+            case ConfirmSignIn() | RefuseSignIn():
+                raise Refused("over")  # no transcript has a browser that waits
             case _:
                 assert_never(effect)
         return None
