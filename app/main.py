@@ -67,8 +67,8 @@ def create_app(assembly: Assembly, *, worker: bool) -> Tongban:
     app.include_router(metrics.routes(assembly, hooks.tally))
     app.include_router(read.routes(assembly))
     app.include_router(answering.routes(assembly))
-    console.mount(app, assembly)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "web" / "static"))
+    console.mount(app, assembly)
     return app
 
 

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from app import audit, broadcasts, people, schedules
 from app.db import Tx
 from app.keyring import Keyring
-from app.models import AccessToken, Alert, Broadcast, Delivery, Erasure, Flag, Person
+from app.models import AccessToken, Alert, Broadcast, ConsoleSession, Delivery, Erasure, Flag, Pass, Person, Scan
 from app.questionnaires import waves
 from app.states import STOPPABLE, Route, State
 
@@ -41,6 +41,7 @@ def hold_everything(tx: Tx, keyring: Keyring, erasures: Sequence[dict[str, Any]]
     unknown, held = _hold_deliveries(tx, now)
     flags = _hold_calls(tx, now)
     tx.execute(sa.update(AccessToken).values(token_sealed=None, expires_at=None, lease_owner=None, lease_until=None))
+    _sign_everybody_out(tx, now)
     missed = schedules.miss_passed(tx, keyring, now)
     done = Aftermath(held, unknown, missed, waves.rest(tx, now), flags, erased)
     audit.record(tx, now, "operator", "restore", f"backup:{taken_at.isoformat()}", **vars(done))
@@ -71,6 +72,13 @@ def _finish_audiences(tx: Tx, keyring: Keyring, now: datetime) -> None:
         while not broadcasts.expand(tx, broadcast_id, now):
             pass
     waves.finish_inviting(tx, keyring, now)
+
+
+def _sign_everybody_out(tx: Tx, now: datetime) -> None:
+    """Sessions that had ended since are open again in the copy, and links that were used work again: none of them does from now on."""
+    tx.execute(sa.update(ConsoleSession).where(ConsoleSession.ended_at.is_(None)).values(ended_at=now, why_ended="restored"))
+    tx.execute(sa.update(Pass).where(Pass.used_at.is_(None)).values(used_at=now))
+    tx.execute(sa.delete(Scan))
 
 
 def _hold_deliveries(tx: Tx, now: datetime) -> tuple[int, int]:
