@@ -100,6 +100,7 @@ def test_a_leader_scans_taps_the_number_and_is_in(stage: Stage) -> None:
             assert stage.read(lambda tx: [each.how for each in sessions.living(tx, _login(stage, leader), sessions.moment())]) == ["wechat"]
             await tab.post(f"{HOME}/signin/scan/go")
             assert len(stage.read(lambda tx: sessions.living(tx, _login(stage, leader), sessions.moment()))) == 1, "used once"
+            await stage.advance(timedelta(seconds=3))  # a second scan within the second would be the first one again
             again = await stage.does("李老师", "scan", scene=scene)
             assert "用过或者过期了" in again.text
 
@@ -117,6 +118,7 @@ def test_a_wrong_number_a_no_and_a_late_tap_let_nobody_in(stage: Stage) -> None:
             await stage.member("李老师", group, Role.LEADER)
             for reply in ("wrong", "no", "typed"):
                 async with Tab(stage) as tab:
+                    await stage.advance(timedelta(seconds=3))
                     scene = await tab.shows_code()
                     asked = await stage.does("李老师", "scan", scene=scene)
                     numbers = [each for each in re.findall(r">(\d\d)</a>", asked.text) if each != tab.number]
@@ -130,6 +132,7 @@ def test_a_wrong_number_a_no_and_a_late_tap_let_nobody_in(stage: Stage) -> None:
                     assert "作废" in (await tab.post(f"{HOME}/signin/scan/go")).text
                     assert not tab.is_in()
             async with Tab(stage) as tab:
+                await stage.advance(timedelta(seconds=3))
                 scene = await tab.shows_code()
                 await stage.does("李老师", "scan", scene=scene)
                 await stage.advance(timedelta(minutes=1))
