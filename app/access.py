@@ -1,5 +1,7 @@
 """Who may do what to whom: the only doors to other people's things. Roles are read in the caller's transaction."""
 
+from collections.abc import Iterable
+
 import sqlalchemy as sa
 
 from app.db import Tx
@@ -8,6 +10,11 @@ from bots.turns import ANNOUNCERS, Role
 
 #: Who may take the answers of a course away, under numbers.
 EXPORTERS = frozenset({Role.RESEARCHER, Role.ADMINISTRATOR})
+#: Who holds these holds them in every group of the course.
+COURSE_WIDE = frozenset({Role.ADMINISTRATOR, Role.RESEARCHER})
+#: Who may see the console at all, and who of them sees names or may address people: these sign in with a second factor.
+STAFF = frozenset(Role) - {Role.PARTICIPANT}
+GUARDED = STAFF - {Role.RESEARCHER}
 
 
 def roles_in_group(tx: Tx, person_id: int, group_id: int) -> frozenset[Role]:
@@ -157,3 +164,31 @@ def answered_groups(tx: Tx, person_id: int) -> tuple[int, ...]:
         )
     )
     return tuple(tx.execute(mine).scalars())
+
+
+# Where the console's queries begin: what is not in one of these does not exist for whoever asks ---------------------------------------
+
+
+def groups_of(person_id: int, roles: Iterable[Role]) -> "sa.Select[int]":
+    """The ids of the groups in which this person holds one of these roles: staff their small groups, administrators their whole course."""
+    wanted = frozenset(roles)
+    own = (
+        sa.select(Membership.group_id)
+        .join(Group, Group.id == Membership.group_id)
+        .where(
+            Membership.person_id == person_id,
+            Membership.ended_at.is_(None),
+            Membership.role.in_([role.value for role in wanted - COURSE_WIDE]),
+            ~Group.large,
+        )
+    )
+    return sa.select(Group.id).where(sa.or_(Group.id.in_(own), Group.course_id.in_(courses_of(person_id, wanted & COURSE_WIDE))))
+
+
+def courses_of(person_id: int, roles: Iterable[Role]) -> "sa.Select[int]":
+    """The ids of the courses in any group of which this person holds one of these roles."""
+    return (
+        sa.select(Group.course_id)
+        .join(Membership, Membership.group_id == Group.id)
+        .where(Membership.person_id == person_id, Membership.ended_at.is_(None), Membership.role.in_([role.value for role in roles]))
+    )

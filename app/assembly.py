@@ -148,3 +148,14 @@ class Channels:
     async def close(self) -> None:
         """Close every connection."""
         await asyncio.gather(*(http.aclose() for http in self._http.values()))
+
+
+async def make_qr(assembly: Assembly, account_id: int, code: str, seconds: int | None) -> str:
+    """The address that a QR code for `code` holds, made by the platform: for so long, None for ever. Raises `SendError`."""
+    channels = Channels(assembly)
+    try:
+        channel = (await channels.all())[account_id]
+        assert isinstance(channel, WeChat)  # noqa: S101 - the only channel with QR codes
+        return (await channel.create_qr_link(code, seconds))[1]
+    finally:
+        await channels.close()

@@ -13,6 +13,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from app import accounts, courses, flags, groups, overview, people
+from app.console import logins, sessions
 from app.db import Tx
 from app.errors import Conflict, Invalid
 from app.keyring import Keyring
@@ -235,3 +236,21 @@ def talkers(seeded: list[Somebody]) -> Iterator[Somebody]:
     participants = [each for each in seeded if each.role is Role.PARTICIPANT and each.name not in (UNFOLLOWED, PAUSED)]
     quiet = {each.openid for each in participants[2::3]}
     return (each for each in seeded if each.openid not in quiet and each.name not in (UNFOLLOWED, PAUSED, MENTOR))
+
+
+#: Whom the demo gives a link into the console, and the researcher whom it makes for that.
+RESEARCHER = "小研"
+
+
+def doors(tx: Tx, keyring: Keyring, now: datetime) -> dict[Role, tuple[str, str]]:
+    """Name, and the token of a link that works once, for a leader, the administrator and a researcher; new ones at each start."""
+    at, found = sessions.moment(), {}
+    names = {Role.LEADER: _STAFF[next(iter(GROUPS))][0], Role.ADMINISTRATOR: ADMINISTRATOR, Role.RESEARCHER: RESEARCHER}
+    there = {each.name: each.person_id for each in logins.every(tx, keyring) if any(seat.course_title == TITLE for seat in each.seats)}
+    for role, name in names.items():
+        if name in there:
+            found[role] = (name, logins.let_in(tx, keyring.vault, there[name], at, now))
+        elif role is Role.RESEARCHER:  # nobody of the sixty: whoever follows the link becomes one
+            code = groups.invite(tx, keyring, groups.by_code(tx, f"{COURSE}-all"), now, role=role, once=True, name=name)
+            found[role] = (name, logins.invite(tx, keyring.vault, code, at))
+    return found

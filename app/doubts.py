@@ -5,7 +5,7 @@ A chunk a call, so that nobody waits behind a million rows; each decision is aud
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,8 +13,9 @@ import sqlalchemy as sa
 from app import audit, flags
 from app.channels import Verdict
 from app.db import Tx
-from app.models import Attempt, Broadcast, Course, Delivery, Flag, Group, Schedule, stands
+from app.models import Attempt, Broadcast, Course, Delivery, Flag, Group, Identity, Schedule, stands
 from app.states import IN_DOUBT, WRITTEN_OFF, State
+from bots.turns import OccasionKind
 
 #: Deliveries that one call decides.
 CHUNK = 2_000
@@ -99,7 +100,7 @@ def release(tx: Tx, chosen: Chosen, now: datetime) -> int:
     return _noted(tx, "deliveries.release", chosen, len(released), now)
 
 
-def send_again(tx: Tx, chosen: Chosen, now: datetime) -> int:
+def send_again(tx: Tx, chosen: Chosen, now: datetime, *, actor: str = "operator") -> int:
     """Send deliveries once more whose first answer was lost: a person takes it upon themself that they may arrive twice.
 
     Not what is past its use or was taken back. Returns how many; 0 when none is left.
@@ -111,7 +112,37 @@ def send_again(tx: Tx, chosen: Chosen, now: datetime) -> int:
     # Decided: an attempt in doubt no longer keeps a notice from being sent under the same id (app/outbox/claims.py).
     tx.execute(sa.update(Attempt).where(Attempt.delivery_id.in_(again), lost).values(outcome=WRITTEN_OFF))
     _make_due(tx, again, now)
-    return _noted(tx, "deliveries.send_again", chosen, len(again), now)
+    return _noted(tx, "deliveries.send_again", chosen, len(again), now, actor=actor)
+
+
+def revivable(schedule_id: int) -> "sa.ColumnElement[bool]":
+    """Deliveries of an announcement that ended without arriving and may be tried once more: past their use, given up, or closed then.
+
+    Not what WeChat refused for its words, nor what was taken back, nor who has left.
+    """
+    live = sa.select(Broadcast.id).where(
+        Broadcast.schedule_id == schedule_id, Broadcast.kind == OccasionKind.ANNOUNCEMENT.value, Broadcast.state != "cancelled"
+    )
+    open_now = sa.select(Identity.id).where(
+        Identity.person_id == Delivery.person_id,
+        Identity.account_id == Delivery.account_id,
+        Identity.unfollowed_at.is_(None),
+        Identity.unreachable_code.is_(None),
+    )
+    ended = sa.or_(
+        Delivery.state == State.EXPIRED,
+        sa.and_(Delivery.state == State.FAILED, Delivery.reason == "gave_up"),
+        Delivery.state == State.UNREACHABLE,
+    )
+    return sa.and_(Delivery.broadcast_id.in_(live), ended, open_now.exists())
+
+
+def revive(tx: Tx, schedule_id: int, now: datetime, *, useful: timedelta, actor: str) -> int:
+    """Try these once more, for as long as is `useful`; the claim rechecks each. Returns how many, of a chunk."""
+    again = _some(tx, (revivable(schedule_id),))
+    _make_due(tx, again, now)
+    tx.execute(sa.update(Delivery).where(Delivery.id.in_(again)).values(stale_at=now + useful))
+    return _noted(tx, "deliveries.revive", Chosen(schedule_id=schedule_id), len(again), now, actor=actor)
 
 
 def write_off(tx: Tx, chosen: Chosen, states: Sequence[State], now: datetime) -> int:
@@ -163,8 +194,8 @@ def _make_due(tx: Tx, delivery_ids: list[int], now: datetime) -> None:
     )
 
 
-def _noted(tx: Tx, action: str, chosen: Chosen, count: int, now: datetime) -> int:
+def _noted(tx: Tx, action: str, chosen: Chosen, count: int, now: datetime, *, actor: str = "operator") -> int:
     if count:
         subject = "all" if chosen.schedule_id is None else f"schedule:{chosen.schedule_id}"
-        audit.record(tx, now, "operator", action, subject, count=count, ids=list(chosen.ids), course=chosen.course_id)
+        audit.record(tx, now, actor, action, subject, count=count, ids=list(chosen.ids), course=chosen.course_id)
     return count

@@ -6,6 +6,7 @@ from typing import assert_never
 import sqlalchemy as sa
 
 from app import audit, encouragement, flags, follow_ups, groups, people, polls, schedules, staffing
+from app.console import scans
 from app.db import Tx
 from app.groups import Refused
 from app.models import Course, Screening
@@ -28,6 +29,7 @@ from bots.effects import (
     ClaimQuestion,
     ClosePoll,
     ComeBack,
+    ConfirmSignIn,
     Consent,
     CountGuess,
     Decline,
@@ -45,6 +47,7 @@ from bots.effects import (
     ProposeWords,
     RaiseFlag,
     Record,
+    RefuseSignIn,
     ReleaseQuestion,
     RemindLater,
     Resume,
@@ -144,6 +147,10 @@ def _apply(tx: Tx, tools: Tools, situation: Situation, effect: Effect) -> Messag
             staffing.be_away(tx, tools.keyring, person_id, group, cover, starts, ends, now)
         case ComeBack():
             staffing.come_back(tx, person_id, now)
+        case ConfirmSignIn(code=code, number=number):
+            scans.confirm(tx, tools.keyring.vault, person_id, code, number, now)
+        case RefuseSignIn(code=code):
+            scans.refuse(tx, tools.keyring.vault, person_id, code, now)
         case _:
             assert_never(effect)
     return None

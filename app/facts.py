@@ -6,6 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from app import access, encouragement, forecast, groups, ids, polls, schedules, staffing
+from app.console import scans
 from app.courses import occasions
 from app.db import Tx
 from app.errors import NotFound
@@ -30,6 +31,7 @@ from bots.facts import (
     ProgressOf,
     Reach,
     ReachForecast,
+    SignIn,
 )
 from bots.prompt.plans import Calendars, Prompts
 from bots.question.views import Listeners, MyQuestions, OpenQuestions, QuestionShown
@@ -76,6 +78,8 @@ def _load(tx: Tx, tools: Tools, situation: Situation, request: Fact[Any]) -> Any
             return planning.calendars(tx, sorted({each.course for each in situation.person.announces_to()}))
         case Prompts(limit=limit):
             return lists.every(tx, tools.keyring, person_id, min(limit, 50))
+        case SignIn(code=code):
+            return scans.seen(tx, tools.keyring.vault, person_id, code)
         case CourseResources():
             return _resources(tx, situation)
         case GivenWord(word=word):

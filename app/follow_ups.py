@@ -50,7 +50,7 @@ def _check_words(text: str, options: tuple[str, ...]) -> None:
 
 
 def _draft(tx: Tx, keyring: Keyring, row: Any, actor_id: int | None, text: str) -> Draft:
-    said = schedules.words_of(tx, keyring, row.schedule_id)
+    said = schedules.details_of(tx, keyring, row.schedule_id)
     speaker = schedules.speaker(tx, keyring, actor_id, row.group_id)
     own = {"text": text, "own_words": True, "about": said["text"]} if text.strip() else {}
     return Draft(

@@ -91,6 +91,19 @@ def _held(moment: datetime, course: Any) -> tuple[datetime | None, datetime | No
         moment = quiet = held
 
 
+def ways(tx: Tx, rules: Rules, group_id: int, now: datetime) -> dict[int, str]:
+    """How each member of a group would be reached by a message that left now: now, notice, later or never."""
+    notices = tx.execute(
+        sa.select(Account.notice_id)
+        .join(Course, Course.account_id == Account.id)
+        .join(Group, Group.course_id == Course.id)
+        .where(Group.id == group_id)
+    ).scalar_one()
+    words = {_NEVER: "never", _CLOSED: "later" if notices is None else "notice", _NOW: "now"}
+    people = _people(group_id, None, now, rules, sa.false(), notices=notices is not None).subquery()
+    return {row.person_id: words[row.way] for row in tx.execute(sa.select(people.c.person_id, people.c.way))}
+
+
 def _people(
     group_id: int, author_id: int | None, moment: datetime, rules: Rules, full: Any, *, notices: bool
 ) -> "sa.Select[*tuple[Any, ...]]":

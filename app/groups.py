@@ -174,7 +174,7 @@ def enter(tx: Tx, group_id: int, person_id: int, role: Role, now: datetime) -> N
         tx.execute(sa.insert(Membership).values(group_id=group_id, person_id=person_id, role=role.value, started_at=now))
 
 
-def end_membership(tx: Tx, group_id: int, person_id: int, role: Role, now: datetime, why: str) -> None:
+def end_membership(tx: Tx, group_id: int, person_id: int, role: Role, now: datetime, why: str, *, actor: str = "operator") -> None:
     """Close a membership; what it allowed is refused from now on, and nothing more goes to this person from this group."""
     tx.execute(
         sa.update(Membership)
@@ -185,7 +185,7 @@ def end_membership(tx: Tx, group_id: int, person_id: int, role: Role, now: datet
     )
     if role in (Role.LEADER, Role.ASSISTANT) and not roles_of_staff(tx, group_id, person_id):
         standing.lose_role(tx, group_id, person_id, now)
-    audit.record(tx, now, "operator", "membership.end", f"group:{group_id}", role=role.value)
+    audit.record(tx, now, actor, "membership.end", f"group:{group_id}", role=role.value)
 
 
 def roles_of_staff(tx: Tx, group_id: int, person_id: int) -> tuple[Role, ...]:
@@ -199,7 +199,7 @@ def roles_of_staff(tx: Tx, group_id: int, person_id: int) -> tuple[Role, ...]:
     return tuple(Role(row.role) for row in rows)
 
 
-def move(tx: Tx, person_id: int, group_id: int, now: datetime) -> None:
+def move(tx: Tx, person_id: int, group_id: int, now: datetime, *, actor: str = "operator") -> None:
     """Seat a participant in another small group of the same course; history stays. Raises `NotFound` where they have no seat there yet."""
     course_id = tx.execute(sa.select(Group.course_id).where(Group.id == group_id, ~Group.large)).scalar_one_or_none()
     seats = tx.execute(
@@ -217,9 +217,9 @@ def move(tx: Tx, person_id: int, group_id: int, now: datetime) -> None:
     if not left:
         raise NotFound("seat", "This person takes part in no small group of that course; give them its code: `tongban group code`.")
     for former in left:
-        end_membership(tx, former, person_id, Role.PARTICIPANT, now, "moved")
+        end_membership(tx, former, person_id, Role.PARTICIPANT, now, "moved", actor=actor)
     enter(tx, group_id, person_id, Role.PARTICIPANT, now)
-    audit.record(tx, now, "operator", "membership.move", f"group:{group_id}")
+    audit.record(tx, now, actor, "membership.move", f"group:{group_id}")
 
 
 def number_participant(tx: Tx, course_id: int, person_id: int, now: datetime) -> str:

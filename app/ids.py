@@ -50,3 +50,13 @@ def new_number() -> str:
 def new_seed() -> int:
     """A seed of 31 random bits. It is exported, so unlike an id it tells nothing of the moment or the order of its making."""
     return secrets.randbits(31)
+
+
+def new_secret() -> str:
+    """A secret of 256 random bits for a link or a cookie, URL-safe. Only a keyed hash of it is stored."""
+    return secrets.token_urlsafe(32)
+
+
+def new_pairs(count: int) -> list[int]:
+    """So many different numbers of two digits, for somebody to tell one of them from the others."""
+    return [10 + each for each in secrets.SystemRandom().sample(range(90), count)]

@@ -28,6 +28,7 @@ from app.models import (
     Identity,
     InboxItem,
     Invitation,
+    Login,
     Membership,
     OnCall,
     Participant,
@@ -98,6 +99,21 @@ def meet(tx: Tx, keyring: Keyring, account_id: int, openid: str, now: datetime) 
     )
     tx.execute(sa.insert(Allowance).values(identity_id=identity_id, account_id=account_id, typed_left=0, tapped_left=0))
     return Known(person_id, identity_id, key, None, "zh", "Asia/Shanghai", paused=False, following=True)
+
+
+def make(tx: Tx, keyring: Keyring, name: str, now: datetime) -> int:
+    """A person whom no account knows yet, such as a researcher who only uses the console; returns their id."""
+    key, person_id = keyring.create(tx), ids.new_id()
+    sealed = key.seal(Place("persons", "name_sealed", person_id), name)
+    values = {"data_key_id": key.id, "name_sealed": sealed, "language": "zh", "zone": "Asia/Shanghai", "created_at": now}
+    tx.execute(sa.insert(Person).values(id=person_id, **values))
+    return person_id
+
+
+def is_followed(tx: Tx, person_id: int) -> bool:
+    """Whether this person follows an account of ours, and may thus say in the chat who they are."""
+    mine = sa.select(Identity.id).where(Identity.person_id == person_id, Identity.unfollowed_at.is_(None))
+    return tx.execute(mine.limit(1)).first() is not None
 
 
 def known_by_id(tx: Tx, keyring: Keyring, person_id: int, account_id: int) -> Known | None:
@@ -320,6 +336,7 @@ def erase(tx: Tx, keyring: Keyring, person_id: int, now: datetime, *, actor: str
     tx.execute(sa.update(Invitation).where(Invitation.used_by == person_id).values(name_sealed=None, phone_sealed=None))
     tx.execute(sa.delete(Quarantined).where(Quarantined.person_id == person_id))
     tx.execute(sa.delete(WarmGiven).where(WarmGiven.person_id == person_id))
+    tx.execute(sa.delete(Login).where(Login.person_id == person_id))  # and with it every session
     _empty_flags(tx, person_id)
     _relieve(tx, person_id, now, actor)
     _unname(tx, keyring, person_id)

@@ -17,7 +17,24 @@ import structlog
 
 from app import clock
 from app.db import Database, Tx, upsert
-from app.models import Alarm, Attempt, Audit, Broadcast, Chore, Course, Delivery, Guess, InboxItem, PollAnswer, Quarantined, Receipt
+from app.models import (
+    Alarm,
+    Attempt,
+    Audit,
+    Broadcast,
+    Chore,
+    ConsoleSession,
+    Course,
+    Delivery,
+    Guess,
+    InboxItem,
+    Pass,
+    PollAnswer,
+    Quarantined,
+    Receipt,
+    Scan,
+    SigninTry,
+)
 from app.questions import standing
 from app.settings import Settings
 from bots.turns import OccasionKind
@@ -32,7 +49,7 @@ _PAUSE_SECONDS = 0.02
 _LEASE_SECONDS = 120.0
 #: Replies are served for a minute; a push that came while the database was away may still need its own a little later.
 _REPLIES = timedelta(minutes=15)
-#: Wrong codes count for an hour.
+#: Wrong codes count for an hour, failed sign-ins for a quarter of one.
 _GUESSES = timedelta(days=1)
 _DAY = timedelta(days=1)
 
@@ -162,6 +179,22 @@ def _guesses(tx: Tx, _kept: Keep, now: datetime, after: tuple[int, ...]) -> Chun
     return _walk(tx, Guess, Guess.at, now - _GUESSES, after)
 
 
+def _tries(tx: Tx, _kept: Keep, now: datetime, after: tuple[int, ...]) -> Chunk:
+    return _walk(tx, SigninTry, SigninTry.at, now - _GUESSES, after)
+
+
+def _scans(tx: Tx, _kept: Keep, now: datetime, after: tuple[int, ...]) -> Chunk:
+    return _walk(tx, Scan, Scan.created_at, now - _GUESSES, after)
+
+
+def _sessions(tx: Tx, kept: Keep, now: datetime, after: tuple[int, ...]) -> Chunk:
+    return _walk(tx, ConsoleSession, ConsoleSession.began_at, now - kept.pushes, after)
+
+
+def _passes(tx: Tx, kept: Keep, now: datetime, after: tuple[int, ...]) -> Chunk:
+    return _walk(tx, Pass, Pass.created_at, now - kept.pushes, after)
+
+
 def _quarantined(tx: Tx, kept: Keep, now: datetime, after: tuple[int, ...]) -> Chunk:
     before = now - kept.quarantine
     return _walk(tx, Quarantined, Quarantined.received_at, before, after, only=Quarantined.settled_at < before)
@@ -261,6 +294,10 @@ CHORES: Mapping[str, tuple[timedelta, Mapping[str, Step]]] = {
             "pushes": _pushes,
             "receipts": _receipts,
             "guesses": _guesses,
+            "tries": _tries,
+            "scans": _scans,
+            "sessions": _sessions,
+            "links": _passes,
             "quarantine": _quarantined,
             "answers": _answers,
             "poll_answers": _poll_answers,
@@ -289,6 +326,10 @@ def _counts(kept: Keep, now: datetime) -> dict[str, Any]:
         "pushes": of(InboxItem, InboxItem.received_at < now - kept.pushes),
         "receipts": of(Receipt, Receipt.received_at < now - kept.pushes),
         "guesses": of(Guess, Guess.at < now - _GUESSES),
+        "tries": of(SigninTry, SigninTry.at < now - _GUESSES),
+        "scans": of(Scan, Scan.created_at < now - _GUESSES),
+        "sessions": of(ConsoleSession, ConsoleSession.began_at < now - kept.pushes),
+        "links": of(Pass, Pass.created_at < now - kept.pushes),
         "quarantine": of(Quarantined, Quarantined.received_at < now - kept.quarantine, settled),
         "answers": of(Broadcast, Broadcast.created_at < now - kept.details, _passed()),
         "poll_answers": of(PollAnswer, PollAnswer.at < now - kept.details),

@@ -145,6 +145,11 @@ def speaker(tx: Tx, keyring: Keyring, author_id: int | None, group_id: int) -> d
     return {"author_name": author, "author_role": next((role.value for role in _SPEAKS_AS if role in held), "operator")}
 
 
+def words_of(tx: Tx, keyring: Keyring, schedule_id: int) -> str:
+    """The words of an announcement."""
+    return str(details_of(tx, keyring, schedule_id)["text"])
+
+
 def number_of(tx: Tx, schedule_id: int) -> int:
     """The short number of an announcement."""
     return tx.execute(sa.select(Schedule.number).where(Schedule.id == schedule_id)).scalar_one()
@@ -317,7 +322,7 @@ def _details(tx: Tx, keyring: Keyring, row: Any) -> dict[str, Any]:
     return broadcasts.thaw(keyring.open(tx, key_id).unseal(Place("schedules", "details_sealed", row.id), row.details_sealed))
 
 
-def words_of(tx: Tx, keyring: Keyring, schedule_id: int) -> dict[str, Any]:
+def details_of(tx: Tx, keyring: Keyring, schedule_id: int) -> dict[str, Any]:
     """The values of an announcement's gaps: what was said, to which group, by whom."""
     row = tx.execute(sa.select(Schedule.id, Schedule.course_id, Schedule.details_sealed).where(Schedule.id == schedule_id)).one()
     return _details(tx, keyring, row)

@@ -405,6 +405,21 @@ class ComeBack:
     """A leader is there again, before the time that was said, for every group. Refused with "gone" (was not away)."""
 
 
+@dataclass(frozen=True)
+class ConfirmSignIn:
+    """Let the browser in that shows this code and this number. Refused with "over" or "stranger"."""
+
+    code: str
+    number: int
+
+
+@dataclass(frozen=True)
+class RefuseSignIn:
+    """Let the browser that shows this code in no more, whoever confirms."""
+
+    code: str
+
+
 Effect = (
     Say
     | SetLanguage
@@ -446,6 +461,8 @@ Effect = (
     | AnswerQuestion
     | BeAway
     | ComeBack
+    | ConfirmSignIn
+    | RefuseSignIn
 )
 
 

@@ -253,3 +253,23 @@ class Planned:
 @dataclass(frozen=True)
 class Calendar(Fact[tuple[Planned, ...]]):
     """What is still to come for this person, in the order of its moments."""
+
+
+@dataclass(frozen=True)
+class SignInFound:
+    """A browser that waits. `state`: "open", "over", or "stranger" for whoever may not sign in; the rest is empty unless it is open.
+
+    `number` stands beside the QR code; `others` do not. `binds`: it does not sign in, but names this person's WeChat for a login.
+    """
+
+    state: str
+    number: int = 0
+    others: tuple[int, ...] = ()
+    binds: bool = False
+
+
+@dataclass(frozen=True)
+class SignIn(Fact[SignInFound]):
+    """The browser that shows this code."""
+
+    code: str

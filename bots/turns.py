@@ -112,6 +112,16 @@ class Person:
         return tuple(found.values())
 
 
+#: What stands before the code of a browser that waits to be let in; every other code that is scanned is an invitation.
+BROWSER = "console."
+
+
+def browser_code(event: Event) -> str | None:
+    """The code that a browser shows and that was scanned, or None where something else happened."""
+    scanned = event.code or "" if isinstance(event, Scanned | Followed) else ""
+    return scanned.removeprefix(BROWSER) if scanned.startswith(BROWSER) else None
+
+
 @dataclass(frozen=True)
 class Turn:
     """One event as one bot sees it.

@@ -15,7 +15,7 @@ from app import audit, broadcasts, encouragement, people, polls, schedules
 from app.courses import occasions
 from app.db import Tx
 from app.keyring import Keyring
-from app.models import AccessToken, Alert, Broadcast, Delivery, Erasure, Flag, Mass, Person
+from app.models import AccessToken, Alert, Broadcast, ConsoleSession, Delivery, Erasure, Flag, Mass, Pass, Person, Scan
 from app.outbox import tags
 from app.prompts import firing as prompts
 from app.questionnaires import waves
@@ -50,6 +50,7 @@ def hold_everything(tx: Tx, keyring: Keyring, erasures: Sequence[dict[str, Any]]
     _let_masses_rest(tx, now)
     flags = _hold_calls(tx, now)
     tx.execute(sa.update(AccessToken).values(token_sealed=None, expires_at=None, lease_owner=None, lease_until=None))
+    _sign_everybody_out(tx, now)
     missed = schedules.miss_passed(tx, keyring, now)
     polls.rest(tx, now)
     done = Aftermath(
@@ -93,6 +94,13 @@ def _finish_audiences(tx: Tx, keyring: Keyring, now: datetime) -> None:
             pass
     waves.finish_inviting(tx, keyring, now)
     encouragement.finish(tx, keyring, now)
+
+
+def _sign_everybody_out(tx: Tx, now: datetime) -> None:
+    """Sessions that had ended since are open again in the copy, and links that were used work again: none of them does from now on."""
+    tx.execute(sa.update(ConsoleSession).where(ConsoleSession.ended_at.is_(None)).values(ended_at=now, why_ended="restored"))
+    tx.execute(sa.update(Pass).where(Pass.used_at.is_(None)).values(used_at=now))
+    tx.execute(sa.delete(Scan))
 
 
 def _hold_deliveries(tx: Tx, now: datetime) -> tuple[int, int]:

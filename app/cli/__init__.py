@@ -51,7 +51,7 @@ _GROUPS = {
     "account": "accounts:commands",
     "course": "courses:commands",
     "group": "groups:commands",
-    "staff": "groups:staff_commands",
+    "staff": "staff:commands",
     "roster": "rosters:commands",
     "person": "people:commands",
     "oncall": "courses:on_call_commands",

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote
@@ -15,11 +15,11 @@ from pydantic import BaseModel
 
 from app import clock, logs, menu, overview
 from app import demo as fiction
-from app.assembly import Assembly
+from app.assembly import Assembly, make_qr
 from app.channels import Credentials
 from app.cli import desk, keys, listening, migrating
 from app.cli.accounts import card, push_menu
-from app.cli.groups import make_qr
+from app.cli.staff import address
 from app.cli.stopping import stop_signal
 from app.demo import PAUSED, UNFOLLOWED, Addresses, Somebody
 from app.errors import Invalid
@@ -30,6 +30,7 @@ from bots.turns import Role
 
 _AT_ONCE = 12
 _FIRST_WORDS = "好"
+_DOORS = {Role.LEADER: "组长 / leader", Role.ADMINISTRATOR: "管理员 / admin", Role.RESEARCHER: "研究助理 / researcher"}
 
 
 def demo(
@@ -127,7 +128,8 @@ class _Preparation:
         await self._make_people(http, known, seeded)
         if not await database.read(lambda tx: overview.pushes(tx, self._account_id)):
             await self._let_talk(http, seeded)
-        return welcome(self._at, seeded, codes)
+        doors = await database.write(lambda tx: fiction.doors(tx, keyring, clock.now()))
+        return welcome(self._at, seeded, codes, doors)
 
     async def _introduce(self, http: httpx.AsyncClient, known: Credentials) -> None:
         account = card(self._assembly, known) | {"name": fiction.TITLE, "mode": known.mode}
@@ -171,16 +173,21 @@ def _taken(answer: httpx.Response) -> httpx.Response:
     return answer
 
 
-def welcome(at: Addresses, seeded: list[Somebody], codes: dict[str, str]) -> str:
+def welcome(at: Addresses, seeded: list[Somebody], codes: dict[str, str], doors: Mapping[Role, tuple[str, str]]) -> str:
     """Where everything is, who is who, and what to try first, in both languages."""
     of = {role: "、".join(each.name for each in seeded if each.role is role) for role in Role}
     leader = next((each.name for each in seeded if each.role is Role.LEADER), "")
     members = [each.name for each in seeded if each.role is Role.PARTICIPANT][:2]
     me = sys.argv[0] if Path(sys.argv[0]).name == "tongban" else "tongban"
     phones = f"{at.sandbox}/phones?names={','.join(map(quote, [leader, *members, '新朋友甲']))}"
+    ways = "\n".join(f"    {_DOORS[role]} {name}  {address(at.service, token)}" for role, (name, token) in doors.items())
     return f"""
   手机 / phones        {phones}
   服务 / service       {at.service}
+  工作台 / console     {at.service}/console
+    扫码登录：在手机页面里打开「{leader}」，扫工作台上的码。 / Sign in by a scan: on {leader}'s phone, scan the console's QR code.
+    或者用一次性链接设密码（30 分钟内）： / Or set a password by a link that works once, for half an hour:
+{ways}
   小组码 / group codes {"   ".join(f"{name} {code}" for name, code in codes.items())}
 
   组长 / leaders       {of[Role.LEADER]}

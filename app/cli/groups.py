@@ -1,4 +1,4 @@
-"""`tongban group … | staff …`: groups, their QR codes, and the one-time codes that make somebody staff."""
+"""`tongban group …`: groups and their QR codes."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,10 +9,10 @@ import segno
 import typer
 
 from app import clock, courses, groups, overview
-from app.assembly import Assembly, Channels
+from app.assembly import Assembly, make_qr
 from app.channels import SendError
-from app.channels.wechat.client import LONGEST_QR, WeChat
-from app.cli import desk, staffing, threshold
+from app.channels.wechat.client import LONGEST_QR
+from app.cli import desk, threshold
 from app.cli.courses import InCourse, check_code
 from app.courses import running
 from app.db import Tx
@@ -26,22 +26,6 @@ def commands() -> typer.Typer:
     """The group `group`."""
     tree = typer.Typer(name="group", help="Groups: create, list, code, QR code.", no_args_is_help=True)
     named: dict[str, Callable[..., None]] = {"create": create, "list": list_groups, "code": code, "qr": qr, "close": close}
-    for name, command in named.items():
-        tree.command(name)(command)
-    return tree
-
-
-def staff_commands() -> typer.Typer:
-    """The group `staff`."""
-    tree = typer.Typer(name="staff", help="Leaders, assistants, mentors, administrators.", no_args_is_help=True)
-    named: dict[str, Callable[..., None]] = {
-        "invite": invite,
-        "hand-over": staffing.hand_over,
-        "end": staffing.end,
-        "absent": staffing.absent,
-        "back": staffing.back,
-        "absences": staffing.absences,
-    }
     for name, command in named.items():
         tree.command(name)(command)
     return tree
@@ -122,40 +106,6 @@ def qr(
     else:
         _save(picture, png)
     typer.echo(f"{address}\n{'For ever.' if permanent else 'Valid for 30 days.'}")
-
-
-def invite(
-    role: Annotated[Role, typer.Argument(help="What they become.", show_default=False)],
-    name: Annotated[str, typer.Argument(help="Whom you mean; they may change it when they come.", show_default=False)],
-    group: Annotated[str, typer.Option(help="The group's code; mentors and administrators go into the large group.", show_default=False)],
-    *,
-    course: InCourse = None,
-) -> None:
-    """Print a one-time code that makes one person staff of a group.
-
-    Example: tongban staff invite leader 李老师 --group dawn
-    """
-    if role is Role.PARTICIPANT:
-        raise Invalid(
-            "role", "Participants come by `tongban group qr` or `tongban roster import`; staff are leader, assistant, mentor and so on."
-        )
-    with desk.at_work() as assembly:
-        keyring = assembly.tools.keyring
-        made = assembly.database.write_now(
-            lambda tx: groups.invite(tx, keyring, _group(tx, group, course), clock.now(), role=role, once=True, name=name)
-        )
-    typer.echo(f"{made}\n{name} follows the account and sends this code once.")
-
-
-async def make_qr(assembly: Assembly, account_id: int, joining: str, seconds: int | None) -> str:
-    """The address that a QR code for `joining` holds, made by the platform. Raises `SendError`."""
-    channels = Channels(assembly)
-    try:
-        channel = (await channels.all())[account_id]
-        assert isinstance(channel, WeChat)  # noqa: S101 - the only channel with QR codes
-        return (await channel.create_qr_link(joining, seconds))[1]
-    finally:
-        await channels.close()
 
 
 def _group(tx: Tx, group: str, course: str | None) -> int:

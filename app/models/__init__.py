@@ -8,6 +8,7 @@ Ids of rows with sealed columns are issued by `app/ids.py` before the insert. Mo
 from app.models.accounts import AccessToken, Account, Alarm, Audit, Chore, DataKey, Erasure, Heartbeat, Pace
 from app.models.calendar import Attendance, Gathering, Occasion
 from app.models.columns import Id, Moment, Table
+from app.models.console import ConsoleSession, Login, Pass, Scan, SigninTry
 from app.models.courses import ConsentGiven, Course, Group, Invitation, Membership, Participant, Screening
 from app.models.deliveries import Attempt, Broadcast, Delivery, Firing, Receipt, Schedule, stands
 from app.models.encouragement import WarmFiring, WarmGiven, WarmPlan, WarmWord
@@ -34,6 +35,7 @@ __all__ = [
     "Broadcast",
     "Chore",
     "ConsentGiven",
+    "ConsoleSession",
     "Contact",
     "Conversation",
     "Course",
@@ -51,6 +53,7 @@ __all__ = [
     "Identity",
     "InboxItem",
     "Invitation",
+    "Login",
     "Mass",
     "Membership",
     "Moment",
@@ -58,6 +61,7 @@ __all__ = [
     "OnCall",
     "Pace",
     "Participant",
+    "Pass",
     "Person",
     "Poll",
     "PollAnswer",
@@ -69,9 +73,11 @@ __all__ = [
     "QuestionCall",
     "QuestionWords",
     "Receipt",
+    "Scan",
     "Schedule",
     "Screening",
     "Sheet",
+    "SigninTry",
     "Table",
     "Tag",
     "TagMember",

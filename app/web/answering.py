@@ -2,10 +2,8 @@
 
 import asyncio
 from collections.abc import Mapping
-from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Request, Response
-from starlette.requests import ClientDisconnect
 
 from app import clock
 from app.assembly import Assembly
@@ -14,13 +12,12 @@ from app.errors import Unavailable
 from app.questionnaires import pages
 from app.questionnaires.pages import Go
 from app.questionnaires.screens import Link, Page
+from app.web import forms
 from app.web.paper import Paper
 from bots.texts import LANGUAGES
 
 #: Our longest form has 200 characters of words in it, at nine bytes each.
 _MOST_BYTES, _MOST_FIELDS = 8 * 1024, 12
-#: A phone in the metro may take this long for a form.
-_BODY_SECONDS = 20.0
 
 
 def routes(assembly: Assembly) -> APIRouter:
@@ -66,13 +63,12 @@ class _Answering:
         if assignment is None:
             return self._sentence("nothing", 404)
         try:
-            async with asyncio.timeout(_BODY_SECONDS):
-                body = await _body(request)
-        except (TimeoutError, ClientDisconnect):
+            body = await forms.body(request, _MOST_BYTES)
+        except forms.TooSlow:
             return self._sentence("away", 408)
         if body is None:
             return self._sentence("too_large", 413)
-        fields = _fields(body)
+        fields = forms.fields(body, _MOST_FIELDS)
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 taken = await self._assembly.database.write(lambda tx: pages.submit(tx, tools, assignment, fields, now))
@@ -93,23 +89,3 @@ class _Answering:
         both = tuple((Link(words.fill(f"answer.{key}", language)),) for language in LANGUAGES)
         title = words.fill("sender.system", LANGUAGES[0])
         return self._paper.page(status, page=Page(LANGUAGES[0], title, title, both), token="")
-
-
-async def _body(request: Request) -> bytes | None:
-    """What was sent, or None where it is more than any form of ours."""
-    read = b""
-    async for chunk in request.stream():
-        read += chunk
-        if len(read) > _MOST_BYTES:
-            return None
-    return read
-
-
-def _fields(body: bytes) -> dict[str, str]:
-    """The fields of a form; none where it is no form of ours: not UTF-8, too many, one of them twice."""
-    try:
-        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS)
-    except ValueError:
-        return {}
-    fields = dict(pairs)
-    return fields if len(fields) == len(pairs) else {}

@@ -9,19 +9,29 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
+def guarded(*, forms: bool, more: str = "", referrer: str = "no-referrer") -> dict[str, str]:
+    """The headers of every page: nothing of others' is loaded, runs or frames it; `more` of its own sources, `forms` to us alone."""
+    sends = "'self'" if forms else "'none'"
+    return {
+        "Content-Security-Policy": f"default-src 'none'; style-src 'self'; {more}frame-ancestors 'none'; base-uri 'none'; "
+        f"form-action {sends}",
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": referrer,
+        "Cache-Control": "no-store",
+    }
+
+
+def environment() -> Environment:
+    """Where templates are: everything that is filled in is escaped."""
+    return Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=select_autoescape(), trim_blocks=True, lstrip_blocks=True)
+
+
 class Paper:
     """Pages of one template; `forms`: they may send what somebody answers, to us alone."""
 
     def __init__(self, template: str, *, forms: bool = False) -> None:
         self._template = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=select_autoescape()).get_template(template)
-        sends = "'self'" if forms else "'none'"
-        self._headers = {
-            "Content-Security-Policy": "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; "
-            f"form-action {sends}",
-            "X-Content-Type-Options": "nosniff",
-            "Referrer-Policy": "no-referrer",
-            "Cache-Control": "no-store",
-        }
+        self._headers = guarded(forms=forms)
 
     def page(self, status: int, **gaps: Any) -> Response:
         """A page with these gaps filled."""

@@ -13,7 +13,7 @@ from bots.onboarding.names import course_name
 from bots.onboarding.steps import Place
 from bots.onboarding.voice import Voice
 from bots.texts import LANGUAGES, Texts, Words
-from bots.turns import Followed, Occasion, Pressed, Scanned, Sent, Tapped, Turn, Wrote
+from bots.turns import Followed, Occasion, Pressed, Scanned, Sent, Tapped, Turn, Wrote, browser_code
 
 _LANGUAGES = {"english": "en", "in english": "en", "英文": "en", "英语": "en", "切换英文": "en"} | dict.fromkeys(
     ("中文", "汉语", "chinese", "in chinese", "切换中文", "简体中文"), "zh"
@@ -49,7 +49,7 @@ class Onboarding:
         """Whether this is a follow, a scan, a code, a wish to join or to change the language, or a tap or menu entry of ours."""
         match turn.event:
             case Followed() | Scanned():
-                return True
+                return browser_code(turn.event) is None
             case Tapped(choice=key) | Pressed(key=key):
                 return key.partition(".")[0] == self.name
             case Wrote(text=text):

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ import sqlalchemy as sa
 from app import accounts, demo, overview
 from app.cli.demo import welcome
 from app.cli.keys import new_key
+from app.console import logins, sessions
 from app.db import Database, Tx
 from app.demo import Addresses
 from app.keyring import Keyring
@@ -57,6 +59,28 @@ def test_the_groups_hold_whom_the_study_had(database_url: str, keyring: Keyring,
     assert groups["chenguang"].members == groups["qingfeng"].members == small
     assert groups["chenguang"].capacity == 30
     assert sum(groups["msc-demo-all"].members.values()) == 60
+
+
+def _lets_in(tx: Tx, keyring: Keyring, doors: dict[Role, tuple[str, str]]) -> dict[Role, object]:
+    return {role: logins.admission(tx, keyring, token, sessions.moment()) for role, (_, token) in doors.items()}
+
+
+def test_three_have_a_way_into_the_console_that_works_once_and_is_made_anew_at_each_start(
+    database_url: str, keyring: Keyring, tmp_path: Path
+) -> None:
+    with Database(database_url) as database:
+        database.write_now(lambda tx: demo.seed(tx, keyring, Addresses(tmp_path, 8000, 8001), NOW))
+        seeded = database.read_now(counts)
+        first, second = (database.write_now(lambda tx: demo.doors(tx, keyring, NOW)) for _ in range(2))
+        assert {role: name for role, (name, _) in second.items()} == {
+            Role.LEADER: "李老师",
+            Role.ADMINISTRATOR: demo.ADMINISTRATOR,
+            Role.RESEARCHER: demo.RESEARCHER,
+        }
+        works = [database.read_now(partial(_lets_in, keyring=keyring, doors=doors)) for doors in (first, second)]
+        assert all(works[1].values())
+        assert works[0][Role.LEADER] is None, "of two only the newest works"
+        assert database.read_now(counts)["persons"] == seeded["persons"], "a researcher is made by following the link"
 
 
 def test_another_port_is_followed_by_the_account_and_by_the_alerts(database_url: str, keyring: Keyring, tmp_path: Path) -> None:
@@ -184,6 +208,8 @@ def test_the_demo_lives(running: Running, tongban: Tongban, monkeypatch: pytest.
 
 
 def test_the_welcome_names_addresses_people_and_codes(tmp_path: Path) -> None:
-    said = welcome(Addresses(tmp_path, 8000, 8001), [demo.Somebody("李老师", "o1", Role.LEADER)], {"晨光组": "ABCDEFGH23"})
+    people, doors = [demo.Somebody("李老师", "o1", Role.LEADER)], {Role.ADMINISTRATOR: ("林管理员", "TOKEN")}
+    said = welcome(Addresses(tmp_path, 8000, 8001), people, {"晨光组": "ABCDEFGH23"}, doors)
+    assert "林管理员  http://127.0.0.1:8000/console/join/TOKEN" in said
     for part in ("http://127.0.0.1:8001/phones?names=", "http://127.0.0.1:8000", "ABCDEFGH23", "李老师", "demo.env"):
         assert part in said

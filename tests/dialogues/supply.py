@@ -25,6 +25,8 @@ from bots.facts import (
     ProgressOf,
     Reach,
     ReachForecast,
+    SignIn,
+    SignInFound,
     Unreached,
 )
 from bots.prompt.plans import Calendars, Prompts
@@ -73,6 +75,8 @@ def load(state: State, person: str, request: Fact[Any]) -> object:  # noqa: C901
             return prompts.views(state, person)
         case Listeners() | QuestionShown() | MyQuestions() | OpenQuestions() | Covers() | MyAbsences():
             return questions.load(state, person, request)
+        case SignIn():
+            return SignInFound("over")  # no transcript has a browser that waits (tests/console/test_scanning.py has)
         case CourseResources():
             own = state.people[person].memberships
             return own[0][0].course.help if own else ""

@@ -25,6 +25,7 @@ from bots.effects import (
     ClaimQuestion,
     ClosePoll,
     ComeBack,
+    ConfirmSignIn,
     Consent,
     CountGuess,
     Decline,
@@ -42,6 +43,7 @@ from bots.effects import (
     ProposeWords,
     RaiseFlag,
     Record,
+    RefuseSignIn,
     ReleaseQuestion,
     RemindLater,
     Resume,
@@ -331,6 +333,8 @@ class World:
                 questions.apply(self._is, person, effect)
             case BeAway() | ComeBack():
                 questions.apply(self._is, person, effect)
+            case ConfirmSignIn() | RefuseSignIn():
+                raise Refused("over")  # no transcript has a browser that waits
             case _:
                 assert_never(effect)
         return None

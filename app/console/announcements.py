@@ -1,0 +1,218 @@
+"""Hides what the pages of announcements show and do: whom one may address, the promise before a send, how far it went, what is undone."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+
+from app import access, doubts, forecast, ids, schedules
+from app.console.actors import Actor
+from app.db import Tx
+from app.doubts import Chosen
+from app.errors import Invalid, NotFound
+from app.groups import Refused
+from app.models import Broadcast, Course, Delivery, Group, Schedule
+from app.people import names
+from app.schedules import Reader
+from app.situation import Tools
+from app.states import REACHED, STOPPABLE, UNDER_WAY, WRITTEN_OFF, State
+from bots.facts import AnnouncementSummary, Progress, ReachForecast
+from bots.texts import inert
+from bots.turns import OccasionKind, Role
+
+_LISTED = 30
+#: As what somebody with several roles speaks.
+_SPEAKS_AS = (Role.LEADER, Role.ASSISTANT, Role.ADMINISTRATOR)
+#: A draft's id, as a form carries it.
+_GREATEST = 2**63 - 1
+_MOST_DAYS = 366
+
+
+@dataclass(frozen=True)
+class Audience:
+    """A group that somebody may address, with the zone in which its moments are meant."""
+
+    id: int
+    name: str
+    course: str
+    zone: str
+    large: bool
+
+
+def audiences(tx: Tx, actor: Actor) -> list[Audience]:
+    """Whom this person may address, small groups first."""
+    rows = tx.execute(
+        sa.select(Group.id, Group.name, Course.title, Course.zone, Group.large)
+        .join(Course, Course.id == Group.course_id)
+        .where(Group.id.in_(access.announced_groups(tx, actor.person_id)), Course.ended_at.is_(None))
+        .order_by(Course.id.desc(), Group.large, Group.code)
+    )
+    return [Audience(*row) for row in rows]
+
+
+@dataclass(frozen=True)
+class Written:
+    """What stands in the form: words, a group's id, a moment as `datetime-local` gives it ("" for now), and the draft's id."""
+
+    text: str = field(repr=False)
+    group: str
+    when: str
+    draft: str
+
+    @property
+    def size(self) -> int:
+        """Bytes of UTF-8, as it goes out."""
+        return len(inert(self.text).encode())
+
+
+@dataclass(frozen=True)
+class Preview:
+    """The promise before a send: how it looks in the chat, who gets it how, and whether the same was said just now."""
+
+    audience: Audience
+    at: datetime | None
+    bubble: str = field(repr=False)
+    forecast: ReachForecast
+    again: bool
+
+
+def new_draft() -> str:
+    """The id of a draft: sent twice, it is one announcement."""
+    return str(ids.new_id())
+
+
+def preview(tx: Tx, tools: Tools, actor: Actor, written: Written, language: str, now: datetime) -> Preview:
+    """What would happen. Raises `Invalid` with "empty", "long", "moment", "past", `NotFound` for a group that is not theirs."""
+    audience, at = _meant(tx, actor, written, now)
+    held = access.roles_in_group(tx, actor.person_id, audience.id)
+    details = {
+        "text": written.text,
+        "group_name": audience.name,
+        "author_name": names(tx, tools.keyring, [actor.person_id]).get(actor.person_id, ""),
+        "author_role": next((role.value for role in _SPEAKS_AS if role in held), "operator"),
+        "course_title": audience.course,
+    }
+    message = tools.composer.compose("announcement", OccasionKind.ANNOUNCEMENT.value, language, audience.zone, details)
+    found = forecast.forecast(tx, tools.rules, audience.id, actor.person_id, at, now)
+    return Preview(audience, at, message.text, found, schedules.said_before(tx, tools.keyring, audience.id, written.text, now))
+
+
+def send(tx: Tx, tools: Tools, actor: Actor, written: Written, now: datetime) -> int:
+    """Announce, now or later; returns the announcement's id, the same one for the same draft. Raises as `preview`."""
+    audience, at = _meant(tx, actor, written, now)
+    draft = int(written.draft) if written.draft.isascii() and written.draft.isdigit() and len(written.draft) < 20 else 0
+    if not 0 < draft <= _GREATEST:
+        raise Invalid("draft", "This form is too old; write the announcement again.")
+    try:
+        return schedules.plan_announcement(
+            tx, tools.keyring, author_id=actor.person_id, group_id=audience.id, text=written.text, at=at, draft=draft, now=now
+        )
+    except Refused as refused:
+        raise Invalid(refused.code, refused.sentence) from None
+
+
+def _meant(tx: Tx, actor: Actor, written: Written, now: datetime) -> tuple[Audience, datetime | None]:
+    audience = next((each for each in audiences(tx, actor) if str(each.id) == written.group), None)
+    if audience is None:
+        raise NotFound("group", "There is no such group.")
+    if not written.text.strip():
+        raise Invalid("empty", "An announcement needs words.")
+    if written.size > schedules.MOST_BYTES:
+        raise Invalid("long", f"An announcement holds at most {schedules.MOST_BYTES} bytes.")
+    at = _moment(written.when, audience.zone)
+    if at is not None and at < now:
+        raise Invalid("past", "This moment is over; choose a later one.")
+    if at is not None and (at - now).days > _MOST_DAYS:
+        raise Invalid("moment", "This moment is more than a year ahead.")
+    return audience, at
+
+
+def _moment(typed: str, zone: str) -> datetime | None:
+    if not typed:
+        return None
+    try:
+        return datetime.fromisoformat(typed[:16]).replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise Invalid("moment", "The calendar or the clock has no such moment.") from None
+
+
+def listed(tx: Tx, tools: Tools, actor: Actor, language: str) -> tuple[AnnouncementSummary, ...]:
+    """The announcements of their groups: planned ones first, then newest first."""
+    return schedules.announcements(tx, tools.keyring, Reader(language, actor.person_id), _LISTED)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far an announcement went. `stoppable` have not left, `again` may be tried once more, `doubtful` may have arrived already."""
+
+    progress: Progress
+    state: str
+    at: datetime
+    zone: str
+    text: str = field(repr=False)
+    counts: Mapping[State, int]
+    stoppable: int
+    again: int
+    doubtful: int
+
+    @property
+    def going(self) -> bool:
+        """Whether the next seconds change it."""
+        return self.state == "fired" and any(self.counts.get(state) for state in UNDER_WAY)
+
+    @property
+    def reached(self) -> int:
+        """Whom it has reached, as far as can be known."""
+        return sum(number for state, number in self.counts.items() if state in REACHED)
+
+
+def standing(tx: Tx, tools: Tools, actor: Actor, schedule_id: int, language: str) -> Standing:
+    """How far an announcement of theirs went. Raises `NotFound`."""
+    progress = schedules.progress(tx, tools.keyring, tools.words, schedule_id, Reader(language, actor.person_id))
+    row = tx.execute(
+        sa.select(Schedule.state, Schedule.fire_at, Course.zone)
+        .join(Course, Course.id == Schedule.course_id)
+        .where(Schedule.id == schedule_id)
+    ).one()
+    counts = _counts(tx, schedule_id)
+    return Standing(
+        progress=progress,
+        state=row.state,
+        at=row.fire_at,
+        zone=row.zone,
+        text=schedules.words_of(tx, tools.keyring, schedule_id),
+        counts=counts,
+        stoppable=sum(number for state, number in counts.items() if state in STOPPABLE),
+        again=_number(tx, doubts.revivable(schedule_id)),
+        doubtful=_number(tx, _of(schedule_id), Delivery.state == State.UNKNOWN, Delivery.reason != WRITTEN_OFF),
+    )
+
+
+def _of(schedule_id: int) -> "sa.ColumnElement[bool]":
+    ours = sa.select(Broadcast.id).where(Broadcast.schedule_id == schedule_id, Broadcast.kind == OccasionKind.ANNOUNCEMENT.value)
+    return Delivery.broadcast_id.in_(ours)
+
+
+def _counts(tx: Tx, schedule_id: int) -> dict[State, int]:
+    rows: Any = tx.execute(sa.select(Delivery.state, sa.func.count()).where(_of(schedule_id)).group_by(Delivery.state)).all()
+    found = {State(state): number for state, number in rows}
+    return {state: found[state] for state in State if state in found}
+
+
+def _number(tx: Tx, *which: "sa.ColumnElement[bool]") -> int:
+    return tx.execute(sa.select(sa.func.count()).select_from(Delivery).where(*which)).scalar_one()
+
+
+def cancel(tx: Tx, actor: Actor, schedule_id: int, now: datetime) -> int:
+    """Take back what has not left; returns how many messages that were. Raises `Refused` ("gone")."""
+    return schedules.cancel(tx, schedule_id, actor.person_id, now)
+
+
+def resend(tx: Tx, actor: Actor, schedule_id: int, now: datetime, *, doubtful: bool) -> int:
+    """Try once more whom it has not reached; with `doubtful` whom it may have reached already. Returns how many."""
+    if doubtful:
+        return doubts.send_again(tx, Chosen(schedule_id=schedule_id), now, actor=actor.word)
+    return doubts.revive(tx, schedule_id, now, useful=schedules.USEFUL, actor=actor.word)

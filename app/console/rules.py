@@ -1,0 +1,76 @@
+"""Hides who may do what in the console: a rule names roles and a kind of thing, and says whether this very thing is theirs.
+
+What is not theirs is looked for among what is, so it is missing, as a thing that never existed is.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+
+from app import access
+from app.console.actors import Actor
+from app.db import Tx
+from app.models import ConsoleSession, Course, Schedule, Wave
+from bots.turns import ANNOUNCERS, Role
+
+
+class Of(StrEnum):
+    """The kind of thing that a path names by its id."""
+
+    NOTHING = "nothing"
+    COURSE = "course"
+    GROUP = "group"
+    ANNOUNCEMENT = "announcement"
+    WAVE = "wave"
+    SESSION = "session"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`roles`: one of them is needed, in the thing where there is one, else anywhere; None: whoever is signed in. `door`: everybody."""
+
+    roles: frozenset[Role] | None
+    of: Of = Of.NOTHING
+    door: bool = False
+
+
+#: The pages by which one comes in: they look at nothing that is anybody's.
+DOOR = Rule(None, door=True)
+#: One's own things.
+SIGNED_IN = Rule(None)
+OWN_SESSION = Rule(None, Of.SESSION)
+#: Who looks after a group, and who sees it; who addresses people; who sees how far questionnaires are, and who reminds; who runs a course.
+SEES_GROUPS = frozenset({Role.LEADER, Role.ASSISTANT, Role.MENTOR, Role.ADMINISTRATOR})
+ANNOUNCES = ANNOUNCERS
+SEES_WAVES = frozenset({Role.ADMINISTRATOR, Role.RESEARCHER, Role.LEADER, Role.ASSISTANT})
+RUNS = frozenset({Role.ADMINISTRATOR})
+
+
+def may(actor: Actor, rule: Rule) -> bool:
+    """Whether this person may come here at all, whatever thing they name."""
+    return rule.roles is None or bool(actor.roles & rule.roles)
+
+
+def theirs(tx: Tx, actor: Actor, rule: Rule, thing: int) -> bool:
+    """Whether the thing with this id is among those that the rule gives to this person."""
+    if rule.of is Of.NOTHING:
+        return True
+    mine = _things(actor, rule).subquery()
+    return tx.execute(sa.select(mine.c.id).where(mine.c.id == thing).limit(1)).first() is not None
+
+
+def _things(actor: Actor, rule: Rule) -> "sa.Select[Any]":
+    roles = frozenset() if rule.roles is None else rule.roles
+    match rule.of:
+        case Of.SESSION:
+            return sa.select(ConsoleSession.id).where(ConsoleSession.login_id == actor.login_id, ConsoleSession.ended_at.is_(None))
+        case Of.GROUP:
+            return access.groups_of(actor.person_id, roles)
+        case Of.ANNOUNCEMENT:
+            return sa.select(Schedule.id).where(Schedule.group_id.in_(access.groups_of(actor.person_id, roles)))
+        case Of.WAVE:
+            return sa.select(Wave.id).where(Wave.course_id.in_(access.courses_of(actor.person_id, roles)))
+        case _:
+            return sa.select(Course.id).where(Course.id.in_(access.courses_of(actor.person_id, roles)))

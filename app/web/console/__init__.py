@@ -1,0 +1,49 @@
+"""The console's pages: a route is a line with its rule, a page is one function and one template. No queries.
+
+To add a page: a function `(Tx, Visit) -> Answer` and its `Route`s in a module here, listed in `_PAGES`; a template under
+`templates/console`; its words in both files of `app/console`; and for its menu entry a key `nav.<name>` among them.
+"""
+
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import iter_route_contexts
+
+from app.assembly import Assembly
+from app.console.rules import Rule
+from app.web.console import announcing, joining, mine, questionnaires, scanning, seating, signing, things
+from app.web.console.gate import Gate
+from app.web.console.routing import HOME, Route, nothing
+
+__all__ = ["ROUTES", "mount", "refuse_without_rule"]
+
+_PAGES = (signing, scanning, joining, seating, announcing, questionnaires, mine)
+_FILES = f"{HOME}/static"
+#: Every route of the console.
+ROUTES: tuple[Route, ...] = tuple(route for page in _PAGES for route in page.ROUTES)
+
+
+def mount(app: FastAPI, assembly: Assembly) -> None:
+    """Put the console under `/console`; the last thing that an application is given. Raises `LookupError` as below."""
+    app.mount(_FILES, things.files())
+    gate = Gate(assembly, ROUTES)
+    router = APIRouter()
+    for route in (*ROUTES, *nothing()):
+        router.add_api_route(route.path, gate.endpoint(route), methods=[route.method], response_model=None)
+    app.include_router(router)
+    refuse_without_rule(app)
+
+
+def refuse_without_rule(app: FastAPI) -> None:
+    """Raise `LookupError` where a route under `/console` does not say who may come there: the application does not start.
+
+    Or where there are fewer than we know of: then they are hidden from this look, and it says nothing.
+    """
+    ruled = 0
+    for context in iter_route_contexts(app.routes):
+        path = context.path or ""
+        if path == _FILES or not f"{path}/".casefold().startswith(f"{HOME}/"):
+            continue
+        if not isinstance(getattr(context.endpoint, "rule", None), Rule):
+            raise LookupError(f"The route {path} says nothing of who may come there; give it a rule (app/console/rules.py).")  # noqa: TRY004 - what is missing is the rule, not a type
+        ruled += 1
+    if ruled < len(ROUTES):
+        raise LookupError(f"Of {len(ROUTES)} routes of the console only {ruled} are found; look how the framework lists them now.")

@@ -1,0 +1,50 @@
+"""Groups: who sits where, how each is reached, what is odd about it; and moving somebody."""
+
+from app.console import members
+from app.console.rules import RUNS, SEES_GROUPS, Of, Rule
+from app.db import Tx
+from app.errors import AppError, Conflict
+from app.web.console.numbers import id_of, page_of
+from app.web.console.routing import HOME, THING, Answer, Go, Route, Shown, Visit
+
+_PAGE = f"{HOME}/groups"
+
+
+def every(tx: Tx, visit: Visit) -> Answer:
+    """The groups that one looks after; who has a single one sees that."""
+    lines = members.lines(tx, visit.who)
+    small = [line for line in lines if not line.large]
+    if len(lines) == 1:
+        return Go(f"{_PAGE}/{lines[0].id}")
+    return Shown("groups", {"lines": lines, "small": small})
+
+
+def one(tx: Tx, visit: Visit) -> Answer:
+    """A group."""
+    return _shown(tx, visit)
+
+
+def _shown(tx: Tx, visit: Visit, problem: str = "", status: int = 200) -> Shown:
+    number = page_of(visit)
+    page = members.page(tx, visit.tools.keyring, visit.tools.rules, visit.who, visit.thing, number, visit.now)
+    moves = bool(visit.who.roles & RUNS) and not page.line.large
+    destinations = members.destinations(tx, visit.thing) if moves else []
+    return Shown("group", {"page": page, "destinations": destinations, "number": number, "problem": problem}, status)
+
+
+def move(tx: Tx, visit: Visit) -> Answer:
+    """Move a participant of this group to another one."""
+    try:
+        members.move(tx, visit.who, visit.thing, id_of(visit.field("person")), id_of(visit.field("to")), visit.now)
+    except AppError as refused:
+        if not isinstance(refused, Conflict):
+            raise
+        return _shown(tx, visit, refused.code, 409)
+    return Go(f"{_PAGE}/{visit.thing}")
+
+
+ROUTES = (
+    Route("GET", _PAGE, Rule(SEES_GROUPS), every, menu="groups"),
+    Route("GET", f"{_PAGE}/{THING}", Rule(SEES_GROUPS, Of.GROUP), one),
+    Route("POST", f"{_PAGE}/{THING}/move", Rule(RUNS, Of.GROUP), move, takes=("person", "to")),
+)

@@ -1,0 +1,205 @@
+"""The console in a real browser: on a phone and at a desk, light and dark, with and without script, with the keyboard alone."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import psutil
+import pytest
+import uvicorn
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from app.main import create_app
+from bots.turns import Role
+from tests.browser.test_phones import ARGUMENTS, CHROMIUM, overflow
+from tests.console.visiting import HOME, PASSWORD, one_time_code, staff
+from tests.delivery.scene import Desk
+
+LONG = "名字很长的人" * 12 + "x" * 60
+#: What a finger hits without looking: 44 CSS pixels (WCAG 2.5.5).
+FINGER = 44
+#: What one fills in.
+FIELDS = "input:not([type=hidden]):not([hidden]), select, textarea:not([hidden])"
+WIDTHS = [(390, "zh", False), (390, "en", True), (1280, "zh", True), (1280, "en", False)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_process_stays_behind() -> Iterator[None]:
+    """In place of the check after each test: a browser starts and ends processes as it likes, but all go when it goes."""
+    before = set(psutil.Process().children(recursive=True))
+    yield
+    left = set(psutil.Process().children(recursive=True)) - before
+    _, alive = psutil.wait_procs(left, timeout=30)
+    assert not alive, f"processes stayed behind: {alive}"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine: the console is not tried in a browser")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def desk(sqlite_url: str) -> Iterator[Desk]:
+    with Desk(sqlite_url) as desk:
+        yield desk
+
+
+@pytest.fixture
+def address(desk: Desk) -> Iterator[str]:
+    """The application on a port of loopback, which knows its own address."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    found = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    object.__setattr__(desk.assembly.settings, "public_url", found)
+    server = uvicorn.Server(uvicorn.Config(create_app(desk.assembly, worker=False), log_config=None, lifespan="off"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    while not server.started:
+        time.sleep(0.005)
+    yield found
+    server.should_exit = True
+    thread.join()
+    listener.close()
+
+
+@contextmanager
+def tab(browser: Browser, width: int, *, dark: bool = False, script: bool = True, language: str = "zh") -> Iterator[Page]:
+    """A tab of this width; what the browser complains about (a policy that was broken, an error) fails the test."""
+    context = browser.new_context(
+        viewport={"width": width, "height": 740},
+        java_script_enabled=script,
+        color_scheme="dark" if dark else "light",
+        locale="zh-CN" if language == "zh" else "en-US",
+    )
+    page, complaints = context.new_page(), list[str]()
+    page.set_default_timeout(15_000)
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    yield page
+    context.close()
+    assert [each for each in complaints if "status of 4" not in each] == []
+
+
+def sign_in(page: Page, address: str, name: str) -> None:
+    page.goto(f"{address}{HOME}/signin")
+    page.locator("#name").fill(name)
+    page.locator("#password").fill(PASSWORD)
+    page.locator("#code").fill(one_time_code())
+    page.locator("#code").press("Enter")
+    page.wait_for_url(f"{address}{HOME}/groups/*")
+
+
+def looked_at(page: Page) -> None:
+    """No page scrolls sideways, everything to press is large enough and has a name, and the words stand out from their ground."""
+    page.wait_for_load_state()
+    assert overflow(page) == 0, page.url
+    for each in page.locator(f"button, {FIELDS}, nav a").all():
+        box = each.bounding_box()
+        assert box is not None, page.url
+        assert box["height"] >= FINGER, (page.url, each.evaluate("e => e.outerHTML"))
+    unnamed = page.evaluate(
+        "fields => [...document.querySelectorAll(fields)].filter(e => !e.labels.length && !e.ariaLabel).map(e => e.outerHTML)", FIELDS
+    )
+    assert unnamed == []
+    assert page.locator("h1").count() == 1
+    assert page.evaluate(FAINT) == [], page.url
+
+
+#: Words whose contrast with their ground is below 4.5 (WCAG 1.4.3), for plain colours.
+FAINT = """() => {
+  const part = v => (v /= 255) <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;
+  const light = c => .2126 * part(c[0]) + .7152 * part(c[1]) + .0722 * part(c[2]);
+  const read = s => {  // rgb(…) in 255ths, color(srgb …) in ones
+    const n = (s.match(/[\\d.]+/g) || []).map(Number), whole = s.startsWith("color") ? 255 : 1;
+    return [n.slice(0, 3).map(v => v * whole), n.length > 3 ? n[3] : 1];
+  };
+  const ground = e => {
+    for (; e; e = e.parentElement) { const [c, a] = read(getComputedStyle(e).backgroundColor); if (a === 1) return c; }
+    return [255, 255, 255];
+  };
+  const found = [], walker = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const e = walker.currentNode.parentElement;
+    if (!walker.currentNode.textContent.trim() || !e.getClientRects().length || e.closest("svg, option, [hidden]")) continue;
+    const [c, a] = read(getComputedStyle(e).color), [x, y] = [light(c), light(ground(e))].sort((p, q) => q - p);
+    if (a === 1 && (x + .05) / (y + .05) < 4.5) found.push(`${e.outerHTML.slice(0, 80)} | ${getComputedStyle(e).color} | ${ground(e)}`);
+  }
+  return found;
+}"""
+
+
+@pytest.mark.parametrize(("width", "language", "dark"), WIDTHS)
+def test_one_signs_in_and_looks_at_every_page(desk: Desk, address: str, browser: Browser, width: int, language: str, dark: bool) -> None:
+    leader = staff(desk, "李老师", Role.LEADER)
+    now = datetime.now(UTC)
+    for name in ("小雨", LONG, "<b>阿宁</b>"):
+        desk.person(name, typed=now)
+    desk.person("很久没写", typed=None)
+    schedule = desk.announced("今晚八点见。" * 20, author=leader.known, now=now)
+    with tab(browser, width, dark=dark, language=language) as page:
+        page.goto(f"{address}{HOME}")
+        expect(page).to_have_url(f"{address}{HOME}/signin")
+        looked_at(page)
+        sign_in(page, address, "李老师")
+        expect(page.get_by_text(LONG).first).to_be_visible()
+        looked_at(page)
+        for path in ("announcements", "announcements/new", f"announcements/{schedule}", "waves", "sessions", "nothing"):
+            page.goto(f"{address}{HOME}/{path}")
+            looked_at(page)
+
+
+def test_what_one_writes_is_counted_while_one_writes_and_sent_without_script_too(desk: Desk, address: str, browser: Browser) -> None:
+    staff(desk, "李老师", Role.LEADER)
+    desk.person("小雨", typed=datetime.now(UTC))
+    with tab(browser, 390) as page:
+        sign_in(page, address, "李老师")
+        page.goto(f"{address}{HOME}/announcements/new")
+        page.locator("#text").press_sequentially("今晚八点见")
+        expect(page.locator("#size")).to_contain_text("15 / 1500 字节")
+        expect(page.locator("#size .bubble")).to_contain_text("今晚八点见")
+        expect(page.locator("#size")).to_contain_text("1 人马上收到")
+        looked_at(page)
+        cookies = page.context.cookies()
+    with tab(browser, 390, script=False) as page:
+        page.context.add_cookies(cookies)  # type: ignore[arg-type]  # as they were given
+        page.goto(f"{address}{HOME}/announcements/new")
+        page.locator("#text").fill("明天见")
+        page.get_by_role("button", name="看看会怎样").click()
+        expect(page.locator(".bubble")).to_contain_text("明天见")
+        looked_at(page)
+        page.get_by_role("button", name="现在发").click()
+        expect(page.get_by_role("heading", level=1)).to_contain_text("第 1 号")
+        page.get_by_role("button", name="English").click()
+        expect(page.get_by_role("link", name="Announcements")).to_be_visible()
+        page.get_by_role("button", name="Sign out").click()
+        expect(page).to_have_url(f"{address}{HOME}/signin")
+        page.go_back()
+        expect(page.locator("#password")).to_be_visible()
+
+
+def test_one_signs_in_with_the_keyboard_alone(desk: Desk, address: str, browser: Browser) -> None:
+    staff(desk, "李老师", Role.LEADER)
+    with tab(browser, 1280) as page:
+        page.goto(f"{address}{HOME}/signin")
+        page.keyboard.press("Tab")
+        expect(page.locator(".skip")).to_be_focused()
+        for _ in range(30):
+            page.keyboard.press("Tab")
+            if page.evaluate("document.activeElement.id") == "name":
+                break
+        page.keyboard.type("李老师")
+        page.keyboard.press("Tab")
+        page.keyboard.type(PASSWORD)
+        page.keyboard.press("Tab")
+        page.keyboard.type(one_time_code())
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("button", name="登录", exact=True)).to_be_focused()
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"{address}{HOME}/groups/*")
