@@ -11,7 +11,7 @@ import pytest
 import regex
 import sqlalchemy as sa
 
-from app import broadcasts, clock, groups
+from app import broadcasts, clock, courses, groups
 from app.models import Alert, Audit, Broadcast, Delivery, Flag, Guess, InboxItem, Person, Schedule
 from app.people import names
 from bots.turns import OccasionKind, Role
@@ -88,6 +88,7 @@ def test_d1_d2_d5_d6_d7_d8_d9_a_leaders_hostile_announcement_arrives_literally_a
 async def _announced(database_url: str, tmp_path: Path, logged: Logged) -> None:
     async with Stage(database_url, tmp_path) as stage:
         await a_group(stage, "小雨")
+        stage.write(lambda tx: courses.set_cap(tx, stage.course_id, None, clock.now()))  # all of them on one day
         wire = Wire(stage)
         for name, text in (AS_IT_IS | MADE_INERT).items():
             preview = await announce(stage, wire, text)
