@@ -5,7 +5,7 @@ from typing import assert_never
 
 import sqlalchemy as sa
 
-from app import audit, encouragement, flags, groups, people, schedules
+from app import attendance, audit, encouragement, flags, groups, people, schedules
 from app.db import Tx
 from app.groups import Refused
 from app.models import Course, Screening
@@ -16,6 +16,7 @@ from bots.effects import (
     Announce,
     BeginAssignment,
     CancelAnnouncement,
+    ClaimMakeUp,
     Consent,
     CountGuess,
     Decline,
@@ -23,6 +24,7 @@ from bots.effects import (
     HandIn,
     Join,
     KeepWarmPlan,
+    MarkAttendance,
     Message,
     NamePerson,
     Pause,
@@ -34,7 +36,9 @@ from bots.effects import (
     Say,
     Screen,
     SetLanguage,
+    SettleMakeUp,
     SettleWords,
+    SignIn,
     Thank,
     Withdraw,
 )
@@ -56,7 +60,7 @@ def apply(tx: Tx, tools: Tools, situation: Situation, effects: tuple[Effect, ...
     return said
 
 
-def _apply(tx: Tx, tools: Tools, situation: Situation, effect: Effect) -> Message | None:  # noqa: C901, PLR0912 - one branch per effect
+def _apply(tx: Tx, tools: Tools, situation: Situation, effect: Effect) -> Message | None:  # noqa: C901, PLR0912, PLR0915 - one branch per effect
     person_id, now = situation.known.id, situation.now
     match effect:
         case Say(message=message):
@@ -105,6 +109,8 @@ def _apply(tx: Tx, tools: Tools, situation: Situation, effect: Effect) -> Messag
             (encouragement.approve if approved else encouragement.pause)(tx, word, now, actor_id=person_id)
         case KeepWarmPlan(course=course, going=going):
             encouragement.keep_plan(tx, course, now, going=going, actor_id=person_id)
+        case SignIn() | MarkAttendance() | ClaimMakeUp() | SettleMakeUp():
+            attendance.apply(tx, tools.keyring, person_id, effect, now)
         case _:
             assert_never(effect)
     return None

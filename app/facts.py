@@ -4,13 +4,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app import access, encouragement, forecast, groups, ids, schedules
+from app import access, attendance, encouragement, forecast, groups, ids, schedules
 from app.courses import occasions
 from app.db import Tx
 from app.errors import NotFound
 from app.models import Course
 from app.schedules import Reader
 from app.situation import Situation, Tools
+from bots.attendance.register import MyAttendance, RegisterOf
 from bots.encouragement.shelf import GivenWord, WarmShelf, WarmWords
 from bots.facts import (
     Announcements,
@@ -60,6 +61,10 @@ def _load(tx: Tx, tools: Tools, situation: Situation, request: Fact[Any]) -> Any
             return occasions.planned(tx, person_id, now)
         case CourseResources():
             return _resources(tx, situation)
+        case MyAttendance():
+            return attendance.mine(tx, person_id)
+        case RegisterOf(group=group):
+            return attendance.register(tx, tools.keyring, person_id, group)
         case GivenWord(word=word):
             return encouragement.given_to(tx, person_id, word)
         case WarmWords(course=course):

@@ -15,6 +15,7 @@ from app.models import (
     Alert,
     Allowance,
     Assignment,
+    Attendance,
     Broadcast,
     ConsentGiven,
     Contact,
@@ -23,11 +24,13 @@ from app.models import (
     Delivery,
     Erasure,
     Flag,
+    Gathering,
     GivenAnswer,
     Group,
     Identity,
     InboxItem,
     Invitation,
+    MakeUp,
     Membership,
     OnCall,
     Participant,
@@ -290,6 +293,9 @@ def withdraw(tx: Tx, person_id: int, now: datetime, *, erase_answers: bool, acto
         .values(withdrawn_at=now, erase_answers=erase_answers)
     )
     standing.withdraw(tx, person_id, now, erase_answers=erase_answers)
+    tx.execute(sa.delete(MakeUp).where(MakeUp.person_id == person_id))
+    if erase_answers:
+        tx.execute(sa.delete(Attendance).where(Attendance.person_id == person_id))
     stop_deliveries(tx, person_id, "cancelled", "withdrew", now)
     audit.record(tx, now, actor, "withdraw", f"person:{person_id}", erase_answers=erase_answers)
 
@@ -399,6 +405,13 @@ def export(tx: Tx, keyring: Keyring, person_id: int) -> dict[str, Any]:
         "warm_words": _rows(
             tx,
             sa.select(WarmGiven.after, WarmGiven.at, WarmGiven.thanked_at).where(WarmGiven.person_id == person_id).order_by(WarmGiven.at),
+        ),
+        "attendance": _rows(
+            tx,
+            sa.select(Gathering.kind, Gathering.number, Attendance.how, Attendance.city, Attendance.at)
+            .join(Gathering, Gathering.id == Attendance.gathering_id)
+            .where(Attendance.person_id == person_id)
+            .order_by(Attendance.at, Attendance.id),
         ),
         "deliveries": _rows(
             tx,

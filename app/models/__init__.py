@@ -6,7 +6,7 @@ Ids of rows with sealed columns are issued by `app/ids.py` before the insert. Mo
 """
 
 from app.models.accounts import AccessToken, Account, Alarm, Audit, Chore, DataKey, Erasure, Heartbeat, Pace
-from app.models.calendar import Attendance, Gathering, Occasion
+from app.models.calendar import Attendance, Gathering, MakeUp, Occasion
 from app.models.columns import Id, Moment, Table
 from app.models.courses import ConsentGiven, Course, Group, Invitation, Membership, Participant, Screening
 from app.models.deliveries import Attempt, Broadcast, Delivery, Firing, Receipt, Schedule, stands
@@ -46,6 +46,7 @@ __all__ = [
     "Identity",
     "InboxItem",
     "Invitation",
+    "MakeUp",
     "Membership",
     "Moment",
     "Occasion",
