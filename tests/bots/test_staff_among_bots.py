@@ -17,6 +17,7 @@ announcement|announce see you tonight|announce 7p|公告 列表|who got it|who g
 MORNING234|morning 234|MRNNG23456|加入|我要加入|join|邀请码|绑定|同意|不同意|1
 2|一|是|否|好|ok|English|中文|英文|language|我的名字|改名|我在哪|where am i|你好
 hello|hi|老师好|谢谢|今天有点累|累死了|笑死|想死|我不想活了|现在|今晚|明天20:00|确认|开始|重新开始
+签到|sign in|点名|点名 第3课|出勤|我的出勤|my attendance|who came|补课|补课 第3课|made up class 3|attendance|3 5 没到|都到了
 退课|删除我的数据|withdraw|delete my data|unsubscribe|提问|分享|打卡|问卷|练习|作业
 菜单|menu|help me|救命|？|?|…|😀|12345
 """
@@ -25,8 +26,8 @@ EVENTS: list[Event] = [
     *map(Wrote, WORDS),
     *map(Sent, ["image", "voice", "video", "location", "link", "file", "other", "empty"]),
     *map(Pressed, ["staff.announce", "staff.list", "safety.help", "safety.stop", "onboarding.start", "nobody.knows"]),
-    *map(Scanned, ["MORNING234", "X", ""]),
-    *map(Followed, [None, "MORNING234"]),
+    *map(Scanned, ["MORNING234", "attend.x1", "attend.", "X", ""]),
+    *map(Followed, [None, "MORNING234", "attend.x1"]),
     Tapped("nobody.1", "公告"),
 ]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from tests.dialogues.rows import Announcement, Assigned, Paper, Someone, State
+from tests.dialogues.rows import Announcement, Assigned, Marked, Paper, Someone, State
 from tests.dialogues.script import Fact
 
 
@@ -114,6 +114,19 @@ def _is_words(state: State, fact: Fact) -> bool:
     return found == (0 if fact["count"] == "no" else int(fact["count"]))
 
 
+def _is_was_at(state: State, fact: Fact) -> bool:
+    return [(each.mark.how, each.mark.city) for each in _at(state, fact)] == [(fact["how"], fact["city"])]
+
+
+def _is_was_not_at(state: State, fact: Fact) -> bool:
+    return not _at(state, fact)
+
+
+def _at(state: State, fact: Fact) -> list[Marked]:
+    meant = (fact["kind"], int(fact["number"]))
+    return [each for each in state.marked if each.person == fact["person"] and (each.held.sitting.kind, each.held.sitting.number) == meant]
+
+
 def _assigned(state: State, fact: Fact) -> list[Assigned]:
     return [each for each in state.assigned if each.person == fact["person"] and each.wave.title == fact["wave"]]
 
@@ -146,6 +159,8 @@ _CHECKS: Mapping[str, Callable[[State, Fact], bool]] = {
     "answered": _is_answered,
     "thanked": _is_thanked,
     "words": _is_words,
+    "was_at": _is_was_at,
+    "was_not_at": _is_was_not_at,
 }
 
 

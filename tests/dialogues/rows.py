@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
+from bots.attendance.register import Mark, Sitting
 from bots.effects import Message
 from bots.turns import ANNOUNCERS, Occasion, Role
 from tests.dialogues.playing import TEN_SECONDS, Shown
@@ -174,6 +175,33 @@ class GivenOnce:
     thanked: bool = False
 
 
+@dataclass(frozen=True)
+class Held:
+    """A gathering of a course, and the group that comes to it."""
+
+    sitting: Sitting
+    course: Course
+    group: Group
+
+
+@dataclass
+class Marked:
+    """Somebody was at a gathering, or made it up."""
+
+    person: str
+    held: Held
+    mark: Mark
+
+
+@dataclass
+class Claim:
+    """Somebody says that they made up a class."""
+
+    id: int
+    person: str
+    held: Held
+
+
 @dataclass
 class Someone:
     name: str | None = None
@@ -217,6 +245,9 @@ class State:
     words: list[Word] = field(default_factory=list)
     warm_plans: list[WarmPlan] = field(default_factory=list)
     given: list[GivenOnce] = field(default_factory=list)
+    held: list[Held] = field(default_factory=list)
+    marked: list[Marked] = field(default_factory=list)
+    claims: list[Claim] = field(default_factory=list)
     issued: int = 1_000_000_000_000
 
     def new_id(self) -> int:

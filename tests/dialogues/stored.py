@@ -11,10 +11,12 @@ from app.db import Tx
 from app.keyring import Keyring
 from app.models import (
     Assignment,
+    Attendance,
     ConsentGiven,
     Course,
     Delivery,
     Flag,
+    Gathering,
     Group,
     Identity,
     Invitation,
@@ -210,6 +212,20 @@ def _is_words(rows: Rows, fact: Fact) -> bool:
     return len(found) == (0 if fact["count"] == "no" else int(fact["count"]))
 
 
+def _is_was_at(rows: Rows, fact: Fact) -> bool:
+    return [(row.how, row.city or "") for row in rows.tx.execute(_at(rows, fact))] == [(fact["how"], fact["city"])]
+
+
+def _is_was_not_at(rows: Rows, fact: Fact) -> bool:
+    return not rows.tx.execute(_at(rows, fact)).all()
+
+
+def _at(rows: Rows, fact: Fact) -> "sa.Select[Any]":
+    query = sa.select(Attendance.how, Attendance.city).join(Gathering, Gathering.id == Attendance.gathering_id)
+    mine = query.where(Attendance.person_id == rows.person(fact))
+    return mine.where(Gathering.kind == fact["kind"], Gathering.number == int(fact["number"]))
+
+
 CHECKS: Mapping[str, Callable[[Rows, Fact], bool]] = {
     "member": _is_member,
     "not_member": _is_not_member,
@@ -234,4 +250,6 @@ CHECKS: Mapping[str, Callable[[Rows, Fact], bool]] = {
     "answered": _is_answered,
     "thanked": _is_thanked,
     "words": _is_words,
+    "was_at": _is_was_at,
+    "was_not_at": _is_was_not_at,
 }

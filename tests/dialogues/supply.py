@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from app.courses import calendar, file
+from bots.attendance.register import MyAttendance, RegisterOf
 from bots.encouragement.shelf import GivenWord, WarmWords
 from bots.facts import (
     Announcements,
@@ -27,7 +28,7 @@ from bots.facts import (
 from bots.questionnaire.sheets import AnswerPage
 from bots.texts import load_texts
 from bots.turns import Role
-from tests.dialogues import encouraging
+from tests.dialogues import attending, encouraging
 from tests.dialogues.rows import Announcement, Code, Delivery, Someone, State, quiet_until
 
 #: What the application says of deliveries: states and reasons.
@@ -60,6 +61,8 @@ def load(state: State, person: str, request: Fact[Any]) -> object:  # noqa: C901
             return own[0][0].course.help if own else ""
         case GivenWord() | WarmWords():
             return encouraging.load(state, person, request)
+        case MyAttendance() | RegisterOf():
+            return attending.load(state, person, request)
         case _:
             raise AssertionError(f"nobody can load {request!r}")
 

@@ -15,6 +15,7 @@ from bots.effects import (
     Answer,
     BeginAssignment,
     CancelAnnouncement,
+    ClaimMakeUp,
     Consent,
     CountGuess,
     Decline,
@@ -22,6 +23,7 @@ from bots.effects import (
     HandIn,
     Join,
     KeepWarmPlan,
+    MarkAttendance,
     Message,
     NamePerson,
     Pause,
@@ -33,7 +35,9 @@ from bots.effects import (
     Say,
     Screen,
     SetLanguage,
+    SettleMakeUp,
     SettleWords,
+    SignIn,
     Thank,
     Withdraw,
 )
@@ -61,7 +65,7 @@ from bots.turns import (
     Turn,
     Wrote,
 )
-from tests.dialogues import encouraging, holding, questionnaires, script, supply
+from tests.dialogues import attending, encouraging, holding, questionnaires, script, supply
 from tests.dialogues.playing import TEN_SECONDS, Shown
 from tests.dialogues.rows import Announcement, Code, Course, Delivery, Flag, Group, Memory, Refused, Someone, State, quiet_until
 from tests.dialogues.script import Beginning, Taps
@@ -112,6 +116,7 @@ class World:
         is_.on_call = list(beginning.on_call)
         questionnaires.declare(is_, beginning)
         encouraging.declare(is_, beginning)
+        attending.declare(is_)
 
     def advance(self, to: datetime) -> None:
         self._forget_reached()
@@ -148,9 +153,9 @@ class World:
             case Taps():
                 return self._tapped(someone, act)
             case script.Scans(code=code):
-                return Scanned(code)
+                return Scanned(attending.poster(self._is, code))
             case script.Follows(code=code):
-                return Followed(code)
+                return Followed(code and attending.poster(self._is, code))
             case script.Leaves():
                 return Left()
             case script.Sends(kind=kind):
@@ -270,6 +275,7 @@ class World:
                 someone.consents.clear()
                 someone.withdrew = "go" if erase else "stay"
                 questionnaires.withdraw(self._is, person, erase=erase)
+                attending.withdraw(self._is, person, erase=erase)
                 self._stop_deliveries(person, "cancelled", "withdrew")
             case RaiseFlag(rule=rule):
                 self._raise_flag(person, rule)
@@ -284,6 +290,10 @@ class World:
                 self._post(encouraging.after(self._is, person, effect) if isinstance(effect, HandIn) else ())
             case Thank() | ProposeWords() | SettleWords() | KeepWarmPlan():
                 self._post(encouraging.apply(self._is, person, effect))
+            case SignIn() | MarkAttendance() | ClaimMakeUp() | SettleMakeUp():
+                for letter in attending.apply(self._is, person, effect):
+                    stale = self._is.now + timedelta(days=7)
+                    self._deliver(letter.person, OccasionKind.REPORT, "attendance", letter.details, stale_at=stale)
             case _:
                 assert_never(effect)
         return None
