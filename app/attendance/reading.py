@@ -14,6 +14,7 @@ from app.courses import calendar
 from app.courses import file as course_file
 from app.courses.file import CourseFile
 from app.db import Tx
+from app.errors import Invalid, NotFound
 from app.keyring import Keyring
 from app.models import Attendance, Course, Group, MakeUp, Membership
 from app.models import Gathering as GatheringRow
@@ -70,6 +71,18 @@ def register_for(tx: Tx, keyring: Keyring, group_id: int) -> Register:
     marks, claims = _by_person(tx, group.course_id, people, ids), _claims(tx, group.course_id, people, ids)
     seats = tuple(Seat(each, known.get(each, "?"), marks.get(each, {}), claims.get(each, {})) for each in people)
     return Register(True, group.id, group.name, _needed(file, sittings), sittings, seats)
+
+
+def gathering_of(tx: Tx, course_id: int, kind: str, number: int, group_id: int | None = None) -> tuple[int, int]:
+    """The gathering of a course and the course's account. Raises `NotFound`, and `Invalid` where several groups have one of their own."""
+    query = sa.select(GatheringRow.id, Course.account_id).join(Course, Course.id == GatheringRow.course_id)
+    mine = query.where(GatheringRow.course_id == course_id, GatheringRow.kind == kind, GatheringRow.number == number, GatheringRow.held)
+    rows = tx.execute(mine if group_id is None else mine.where(GatheringRow.group_id == group_id)).all()
+    if not rows:
+        raise NotFound("gathering", f"There is no {kind} {number} here; `tongban course calendar` shows what there is.")
+    if len(rows) > 1:
+        raise Invalid("group", f"Each group has a {kind} {number} of its own; say which with --group.")
+    return rows[0].id, rows[0].account_id
 
 
 def participants(tx: Tx, group_id: int) -> list[int]:

@@ -61,6 +61,7 @@ _GROUPS = {
     "instrument": "instruments:commands",
     "wave": "waves:commands",
     "encouragement": "encouraging:commands",
+    "attendance": "attending:commands",
 }
 
 

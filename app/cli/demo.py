@@ -19,7 +19,7 @@ from app.assembly import Assembly
 from app.channels import Credentials
 from app.cli import desk, keys, listening, migrating
 from app.cli.accounts import card, push_menu
-from app.cli.groups import make_qr
+from app.cli.pictures import make_qr
 from app.cli.stopping import stop_signal
 from app.demo import PAUSED, UNFOLLOWED, Addresses, Somebody
 from app.errors import Invalid

@@ -1,22 +1,18 @@
 """`tongban group … | staff …`: groups, their QR codes, and the one-time codes that make somebody staff."""
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
-import segno
 import typer
 
 from app import clock, courses, groups, overview
-from app.assembly import Assembly, Channels
-from app.channels import SendError
-from app.channels.wechat.client import LONGEST_QR, WeChat
-from app.cli import desk, threshold
+from app.assembly import Assembly
+from app.cli import desk, pictures
 from app.cli.courses import InCourse, check_code
 from app.courses import running
 from app.db import Tx
-from app.errors import Conflict, Invalid
+from app.errors import Invalid
 from bots.turns import Role
 
 Group = Annotated[str, typer.Argument(help="The group's code.", show_default=False)]
@@ -104,16 +100,7 @@ def qr(
     with desk.at_work() as assembly:
         account_id, joining = _code(assembly, group, course)
         typer.echo(f"Code to type: {joining}")
-        try:
-            address = asyncio.run(make_qr(assembly, account_id, joining, None if permanent else LONGEST_QR))
-        except SendError as refused:
-            raise Conflict("qr", f"No QR code, but the code above works in the chat. {threshold.platform_says(refused)}") from None
-    picture = segno.make(address, error="m")
-    if png is None:
-        picture.terminal(compact=True)
-    else:
-        _save(picture, png)
-    typer.echo(f"{address}\n{'For ever.' if permanent else 'Valid for 30 days.'}")
+        pictures.show_qr(assembly, account_id, joining, png, permanent=permanent, instead="the code above works in the chat")
 
 
 def invite(
@@ -139,17 +126,6 @@ def invite(
     typer.echo(f"{made}\n{name} follows the account and sends this code once.")
 
 
-async def make_qr(assembly: Assembly, account_id: int, joining: str, seconds: int | None) -> str:
-    """The address that a QR code for `joining` holds, made by the platform. Raises `SendError`."""
-    channels = Channels(assembly)
-    try:
-        channel = (await channels.all())[account_id]
-        assert isinstance(channel, WeChat)  # noqa: S101 - the only channel with QR codes
-        return (await channel.create_qr_link(joining, seconds))[1]
-    finally:
-        await channels.close()
-
-
 def _group(tx: Tx, group: str, course: str | None) -> int:
     return groups.by_code(tx, group, None if course is None else courses.by_code(tx, course))
 
@@ -165,10 +141,3 @@ def _code(assembly: Assembly, group: str, course: str | None) -> tuple[int, str]
         return overview.course_of_group(tx, group_id)[0], groups.group_code(tx, keyring, group_id, clock.now())
 
     return assembly.database.write_now(work)
-
-
-def _save(picture: segno.QRCode, png: Path) -> None:
-    try:
-        picture.save(str(png), kind="png", scale=10, border=4)
-    except OSError as refused:
-        raise Invalid("file", f"Cannot write {png} ({refused.strerror}); choose another place with --png.") from None
