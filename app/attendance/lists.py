@@ -257,7 +257,7 @@ def plan(
     least = minutes // 2 if least is None else least
     people = _people(tx, keyring, course_id, ids, group_id)
     whose: dict[int, list[Row]] = defaultdict(list)
-    unknown, ambiguous = [], []
+    unknown, ambiguous = list[Row](), list[Row]()
     for row in got.rows:
         meant = _meant(row.name, people)
         if len(meant) == 1:

@@ -150,8 +150,8 @@ def test_every_page_of_the_list_and_of_the_grid_fits(language: str, name: str) -
     assert len(shown) == 30, "everybody can be tapped"
     everybody = answer(Wrote("都到了"), who, facts, given.memory)
     assert room(said(everybody)) >= 0
-    for page in range(4):
-        grid = answer(Tapped(f"attendance.grid.5.{page}", ""), who, facts)
+    for place in range(4):
+        grid = answer(Tapped(f"attendance.grid.5.{place}", ""), who, facts)
         assert room(said(grid)) >= 0
 
 

@@ -8,11 +8,13 @@ import pytest
 import sqlalchemy as sa
 
 from app import attendance, broadcasts, groups, people
-from app.courses import file, running
+from app.attendance import lists
+from app.courses import file, occasions, running
 from app.courses.calendar import Evening
 from app.courses.running import CallOff
+from app.errors import Invalid
 from app.groups import Refused
-from app.models import Attendance, Audit, Delivery, Gathering, Group, MakeUp
+from app.models import Attendance, Audit, Delivery, Gathering, Group, MakeUp, Occasion
 from app.people import Known
 from bots.attendance.register import Register
 from bots.effects import ClaimMakeUp, MarkAttendance, SettleMakeUp, SignIn
@@ -362,3 +364,36 @@ def test_an_erasure_leaves_no_row_and_a_withdrawal_no_claim(school: School) -> N
     ids = school.desk.read(lambda tx: tx.execute(query).scalars().all())
     kept = school.desk.read(lambda tx: broadcasts.details_of(tx, school.desk.keyring, ids))
     assert [each.get("author_name") for each in kept.values() if each.get("reason") == "claim"].count("小雨") == 0
+
+
+def test_nobody_is_missed_in_a_group_whose_roll_was_not_taken(school: School) -> None:
+    rain, wind, other = school.person(), school.person("王芳"), school.person("路路", group=school.dusk)
+    class_1, starts, _ = school.gathering("class", 1)
+    school.signs(wind, class_1, starts)
+    query = sa.select(Occasion.fire_at).where(Occasion.code == "class.1.missed")
+    moment = school.desk.read(lambda tx: tx.execute(query).scalar_one())
+    while school.desk.write(lambda tx: occasions.go_on(tx, school.desk.tools, moment)):
+        pass
+    missed = sa.select(Delivery.person_id).join(Occasion, Occasion.broadcast_id == Delivery.broadcast_id)
+    found = school.desk.read(lambda tx: tx.execute(missed.where(Occasion.code == "class.1.missed")).scalars().all())
+    assert list(found) == [rain.id]
+    assert other.id not in found
+
+
+def test_a_list_marks_all_or_none_and_twice_is_once(evenings: School) -> None:
+    rain, wind = evenings.person(), evenings.person("王芳", group=evenings.dusk)
+    got = lists.parse(".csv", "姓名,时长\n小雨,100\n王芳,100\n".encode())
+    wrong = lists.parse(".csv", "姓名,时长\n小雨,100\n王芳,x\n".encode())
+    _, starts, _ = evenings.gathering("class", 1, evenings.dusk)
+    keyring, course_id, key = evenings.desk.keyring, evenings.desk.course_id, ("class", 1)
+    with pytest.raises(Invalid):
+        evenings.desk.write(lambda tx: lists.commit(tx, keyring, course_id, key, wrong, starts + DAY))
+    assert evenings.rows() == []
+    for new in (2, 0):
+        done = evenings.desk.write(lambda tx: lists.commit(tx, keyring, course_id, key, got, starts + DAY))
+        assert done.count("new") == new
+    assert (evenings.rows(rain), evenings.rows(wind)) == ([("list", None)], [("list", None)])
+    for group, known in ((evenings.desk.group, rain), (evenings.dusk, wind)):
+        gathering, _, _ = evenings.gathering("class", 1, group)
+        at = sa.select(Attendance.person_id).where(Attendance.gathering_id == gathering)
+        assert evenings.desk.read(lambda tx, at=at: list(tx.execute(at).scalars())) == [known.id], "each at the evening of their group"  # type: ignore[misc]  # bound here

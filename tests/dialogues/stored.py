@@ -221,7 +221,8 @@ def _is_was_not_at(rows: Rows, fact: Fact) -> bool:
 
 
 def _at(rows: Rows, fact: Fact) -> "sa.Select[Any]":
-    query = sa.select(Attendance.how, Attendance.city).join(Gathering, Gathering.id == Attendance.gathering_id)
+    columns: tuple[Any, ...] = (Attendance.how, Attendance.city)
+    query = sa.select(*columns).join(Gathering, Gathering.id == Attendance.gathering_id)
     mine = query.where(Attendance.person_id == rows.person(fact))
     return mine.where(Gathering.kind == fact["kind"], Gathering.number == int(fact["number"]))
 
