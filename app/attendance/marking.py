@@ -89,13 +89,14 @@ def mark(tx: Tx, person_id: int, effect: MarkAttendance, now: datetime) -> None:
 
 def _let_be(tx: Tx, gathering_id: int, alike: "sa.Select[int]", people: Iterable[int], how: str, now: datetime) -> None:
     """Ticked or made up, whatever was before; who signed in themself stays signed in when they are ticked too."""
+    # Claims before marks, as `settle` has it: two who meet here wait for each other and do not lock each other out.
+    tx.execute(sa.delete(MakeUp).where(MakeUp.gathering_id.in_(alike), MakeUp.person_id.in_(people)))
     marked = sa.select(Attendance.person_id).where(Attendance.gathering_id.in_(alike), Attendance.person_id.in_(people))
     there = set(tx.execute(marked).scalars())
     put(tx, gathering_id, [each for each in people if each not in there], how, now)
     former = (Attendance.gathering_id.in_(alike), Attendance.person_id.in_(there))
     changes = Attendance.how == "made_up" if how == "tick" else Attendance.how != "made_up"
     tx.execute(sa.update(Attendance).where(*former, changes).values(how=how, at=now))
-    tx.execute(sa.delete(MakeUp).where(MakeUp.gathering_id.in_(alike), MakeUp.person_id.in_(people)))
 
 
 # Make-ups -------------------------------------------------------------------------------------------------------------------------------

@@ -206,7 +206,7 @@ def _ask_city(say: Voice, sitting: Sitting, how: str, lead: Words | None = None,
 def _make_up(turn: Turn, say: Voice, courses: Sequence[MyCourse], number: int) -> Answer:
     """Somebody made up a class, or asks which ones they can. In several courses the one where it is missing is meant."""
     if not courses:
-        return _only(say("mine.nowhere"))
+        return _only(say("sign_in.no_calendar"))
     missing = [(course, each) for course in courses for each in course.classes() if _is_missing(course, each, turn.now)]
     if not number:
         choices = voice.make_up_choices(say, [each for course, each in missing if each.id not in course.asked])
