@@ -80,9 +80,10 @@ def typed(turn: Turn, say: Voice) -> Answer | Need:
     if memory.get("v") != _VERSION or normal(turn.words()) in _LEAVING:
         return _only(say("sign_in.dropped"))
     how = str(memory.get("how", "word"))
-    sittings = [each for each in (_find(courses, id_) for id_ in memory.get("sittings", ())) if each is not None and each.is_on(turn.now)]
+    asked = [each for each in (_find(courses, id_) for id_ in memory.get("sittings", ())) if each is not None]
+    sittings = [each for each in asked if each.is_on(turn.now)]
     if not sittings:
-        return _sign_in(turn, say, courses)
+        return _off(turn, say, courses, asked[-1]) if asked else _sign_in(turn, say, courses)
     return _city(turn, say, courses, sittings[0], how) if memory.get("ask") == "city" else _which(turn, say, courses, sittings, how)
 
 
@@ -190,14 +191,14 @@ def _there(say: Voice, courses: Sequence[MyCourse], sitting: Sitting, how: str, 
 
 def _ask_which(say: Voice, sittings: Sequence[Sitting], how: str) -> Answer:
     memory = {"v": _VERSION, "ask": "which", "sittings": [each.id for each in sittings], "how": how}
-    return Answer((Say(voice.which(say, sittings, how)),), memory)
+    return Answer((Say(voice.which(say, sittings, how)),), memory, rests=True)
 
 
 def _ask_city(say: Voice, sitting: Sitting, how: str, lead: Words | None = None, instead: Words | None = None) -> Answer:
     memory = {"v": _VERSION, "ask": "city", "sittings": [sitting.id], "how": how}
     asked = voice.cities(say, sitting, how)
     words = instead or (asked.text if lead is None else Words(f"{lead}\n{asked.text}"))
-    return Answer((Say(Message(words, asked.choices)),), memory)
+    return Answer((Say(Message(words, asked.choices)),), memory, rests=True)
 
 
 # Making up ------------------------------------------------------------------------------------------------------------------------------

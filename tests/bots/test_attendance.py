@@ -213,6 +213,16 @@ def test_two_at_once_are_asked_and_a_number_answers() -> None:
     assert answer(Sent("image"), who, facts, asked.memory).memory is not None
 
 
+def test_who_never_said_the_city_is_told_later_that_it_is_over() -> None:
+    retreat = sitting(11, 1, kind="retreat", cities=({"zh": "北京", "en": "Beijing"}, {"zh": "郑州", "en": "Zhengzhou"}))
+    who, facts = person(Role.PARTICIPANT), {MyAttendance(): (MyCourse(1, "静心", 6, (retreat,)),)}
+    asked = answer(Wrote("签到"), who, facts)
+    assert asked.rests, "what waits for them may come along"
+    late = answer(Wrote("你好"), who, facts, asked.memory, NOW + timedelta(days=2))
+    assert "已经结束" in said(late).text
+    assert late.memory is None
+
+
 def test_with_a_course_over_or_unplanned_it_is_said() -> None:
     who, over = person(Role.PARTICIPANT), sitting(11, at=NOW - timedelta(days=3))
     assert "没有" in said(answer(Wrote("签到"), who, {MyAttendance(): (MyCourse(1, "静心", 6, (over,)),)})).text
