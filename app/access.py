@@ -77,6 +77,15 @@ def _sits(tx: Tx, person_id: int, group_id: int, roles: tuple[Role, ...]) -> boo
     return tx.execute(there.limit(1)).first() is not None
 
 
+def may_take_attendance(tx: Tx, person_id: int, group_id: int) -> bool:
+    """Whether this person sees and marks who came: leader or assistant of this small group, or an administrator of its course.
+
+    The large group has no register of its own: each small group keeps the one of its people.
+    """
+    large = tx.execute(sa.select(Group.large).where(Group.id == group_id)).scalar_one_or_none()
+    return large is False and bool(roles_in_group(tx, person_id, group_id) & ANNOUNCERS)
+
+
 def may_take_flag(tx: Tx, person_id: int, course_id: int | None) -> bool:
     """Whether this person is on call for the course (None: for any course)."""
     query = sa.select(OnCall.id).where(OnCall.person_id == person_id)

@@ -5,7 +5,7 @@ from typing import assert_never
 
 import sqlalchemy as sa
 
-from app import audit, encouragement, flags, follow_ups, groups, people, polls, schedules, staffing
+from app import attendance, audit, encouragement, flags, follow_ups, groups, people, polls, schedules, staffing
 from app.console import scans
 from app.db import Tx
 from app.groups import Refused
@@ -21,11 +21,13 @@ from bots.effects import (
     AnswerQuestion,
     AskLeader,
     AskOn,
+    Attend,
     BeAway,
     BeginAssignment,
     CancelAnnouncement,
     CancelPrompt,
     ChangePrompt,
+    ClaimMakeUp,
     ClaimQuestion,
     ClosePoll,
     ComeBack,
@@ -39,6 +41,7 @@ from bots.effects import (
     HandIn,
     Join,
     KeepWarmPlan,
+    MarkAttendance,
     Message,
     NamePerson,
     Pause,
@@ -55,6 +58,7 @@ from bots.effects import (
     Say,
     Screen,
     SetLanguage,
+    SettleMakeUp,
     SettleWords,
     TakeBackQuestion,
     Thank,
@@ -151,6 +155,8 @@ def _apply(tx: Tx, tools: Tools, situation: Situation, effect: Effect) -> Messag
             scans.confirm(tx, tools.keyring.vault, person_id, code, number, now)
         case RefuseSignIn(code=code):
             scans.refuse(tx, tools.keyring.vault, person_id, code, now)
+        case Attend() | MarkAttendance() | ClaimMakeUp() | SettleMakeUp():
+            attendance.apply(tx, tools.keyring, person_id, effect, now)
         case _:
             assert_never(effect)
     return None

@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app import access, encouragement, forecast, groups, ids, polls, schedules, staffing
+from app import access, attendance, encouragement, forecast, groups, ids, polls, schedules, staffing
 from app.console import scans
 from app.courses import occasions
 from app.db import Tx
@@ -15,6 +15,7 @@ from app.prompts import lists, planning
 from app.questions import views
 from app.schedules import Reader
 from app.situation import Situation, Tools
+from bots.attendance.register import MyAttendance, RegisterOf
 from bots.encouragement.shelf import GivenWord, WarmShelf, WarmWords
 from bots.facts import (
     Announcements,
@@ -82,6 +83,10 @@ def _load(tx: Tx, tools: Tools, situation: Situation, request: Fact[Any]) -> Any
             return scans.seen(tx, tools.keyring.vault, person_id, code)
         case CourseResources():
             return _resources(tx, situation)
+        case MyAttendance():
+            return attendance.mine(tx, person_id)
+        case RegisterOf(group=group):
+            return attendance.register(tx, tools.keyring, person_id, group)
         case GivenWord(word=word):
             return encouragement.given_to(tx, person_id, word)
         case WarmWords(course=course):

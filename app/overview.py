@@ -178,6 +178,12 @@ def person(tx: Tx, keyring: Keyring, words: str) -> PersonLine:
     return found[0]
 
 
+def numbers(tx: Tx, course_id: int) -> dict[int, str]:
+    """The participant numbers of a course by person."""
+    rows = tx.execute(sa.select(Participant.person_id, Participant.number).where(Participant.course_id == course_id))
+    return {row.person_id: row.number for row in rows if row.person_id is not None}
+
+
 def pushes(tx: Tx, account_id: int) -> int:
     """How many pushes an account has brought so far."""
     return tx.execute(sa.select(sa.func.count()).select_from(InboxItem).where(InboxItem.account_id == account_id)).scalar_one()

@@ -15,6 +15,7 @@ from app.models import (
     Alert,
     Allowance,
     Assignment,
+    Attendance,
     Broadcast,
     ConsentGiven,
     Contact,
@@ -23,12 +24,14 @@ from app.models import (
     Delivery,
     Erasure,
     Flag,
+    Gathering,
     GivenAnswer,
     Group,
     Identity,
     InboxItem,
     Invitation,
     Login,
+    MakeUp,
     Membership,
     OnCall,
     Participant,
@@ -314,6 +317,9 @@ def withdraw(tx: Tx, person_id: int, now: datetime, *, erase_answers: bool, acto
     _stop_prompts(tx, person_id)
     tx.execute(sa.delete(PollAnswer).where(PollAnswer.person_id == person_id))  # they come nowhere any more
     questions.leave(tx, person_id, now)
+    tx.execute(sa.delete(MakeUp).where(MakeUp.person_id == person_id))
+    if erase_answers:
+        tx.execute(sa.delete(Attendance).where(Attendance.person_id == person_id))
     stop_deliveries(tx, person_id, "cancelled", "withdrew", now)
     audit.record(tx, now, actor, "withdraw", f"person:{person_id}", erase_answers=erase_answers)
 
@@ -442,6 +448,13 @@ def export(tx: Tx, keyring: Keyring, person_id: int) -> dict[str, Any]:
             .order_by(PollAnswer.at, PollAnswer.id),
         ),
         "questions": _questions(tx, keyring, person_id, person.data_key_id),
+        "attendance": _rows(
+            tx,
+            sa.select(Gathering.kind, Gathering.number, Attendance.how, Attendance.city, Attendance.at)
+            .join(Gathering, Gathering.id == Attendance.gathering_id)
+            .where(Attendance.person_id == person_id)
+            .order_by(Attendance.at, Attendance.id),
+        ),
         "deliveries": _rows(
             tx,
             sa.select(Delivery.id, Delivery.state, Delivery.reason, Delivery.changed_at)

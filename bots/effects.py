@@ -420,6 +420,46 @@ class RefuseSignIn:
     code: str
 
 
+@dataclass(frozen=True)
+class Attend:
+    """The person is at a gathering of a group of theirs; `how`: word, qr. `city`: of a retreat, by its Chinese name. Twice is once.
+
+    Refused with "foreign" (not of their groups), "closed" (too early, or too late) and "city" (the retreat is not there).
+    """
+
+    gathering: int
+    how: str
+    city: str = ""
+
+
+@dataclass(frozen=True)
+class MarkAttendance:
+    """Staff mark these participants of their group: `how` tick, made_up, or empty where they were not there.
+
+    Refused with "role", "foreign" (somebody is not of the group, or the gathering is not) and "early" (it has not begun).
+    """
+
+    group: int
+    gathering: int
+    people: tuple[int, ...]
+    how: str
+
+
+@dataclass(frozen=True)
+class ClaimMakeUp:
+    """The person says that they made up a class; their leaders are asked. Refused with "foreign", "early", "there" and "asked"."""
+
+    gathering: int
+
+
+@dataclass(frozen=True)
+class SettleMakeUp:
+    """Staff of the group say whether a class was made up, by the id of the claim. Refused with "role" and "gone"."""
+
+    claim: int
+    accepted: bool
+
+
 Effect = (
     Say
     | SetLanguage
@@ -463,6 +503,10 @@ Effect = (
     | ComeBack
     | ConfirmSignIn
     | RefuseSignIn
+    | Attend
+    | MarkAttendance
+    | ClaimMakeUp
+    | SettleMakeUp
 )
 
 

@@ -65,6 +65,7 @@ _GROUPS = {
     "encouragement": "encouraging:commands",
     "prompt": "prompting:commands",
     "question": "questions:commands",
+    "attendance": "attending:commands",
 }
 
 

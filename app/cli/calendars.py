@@ -1,4 +1,4 @@
-"""`tongban course plan | start | calendar | move | call-off | link | end`: the calendar of a course, from its file and a first day.
+"""`tongban course plan | start | calendar | move | call-off | link | qr | end`: the calendar of a course, from its file and a first day.
 
 Every change is shown before it is made.
 """
@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import typer
 
 from app import clock, courses, groups, overview
-from app.cli import desk
+from app.cli import attending, desk
 from app.cli.moments import any_time, shown
 from app.courses import agenda, anchors, calendar, occasions, running
 from app.courses import file as course_file
@@ -50,6 +50,7 @@ def named() -> dict[str, Any]:
         "move": move,
         "call-off": call_off,
         "link": link,
+        "qr": attending.qr,
         "end": end,
     }
 

@@ -1,22 +1,18 @@
 """`tongban group …`: groups and their QR codes."""
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
-import segno
 import typer
 
 from app import clock, courses, groups, overview
-from app.assembly import Assembly, make_qr
-from app.channels import SendError
-from app.channels.wechat.client import LONGEST_QR
-from app.cli import desk, threshold
+from app.assembly import Assembly
+from app.cli import desk, pictures
 from app.cli.courses import InCourse, check_code
 from app.courses import running
 from app.db import Tx
-from app.errors import Conflict, Invalid
+from app.errors import Invalid
 from bots.turns import Role
 
 Group = Annotated[str, typer.Argument(help="The group's code.", show_default=False)]
@@ -96,16 +92,7 @@ def qr(
     with desk.at_work() as assembly:
         account_id, joining = _code(assembly, group, course)
         typer.echo(f"Code to type: {joining}")
-        try:
-            address = asyncio.run(make_qr(assembly, account_id, joining, None if permanent else LONGEST_QR))
-        except SendError as refused:
-            raise Conflict("qr", f"No QR code, but the code above works in the chat. {threshold.platform_says(refused)}") from None
-    picture = segno.make(address, error="m")
-    if png is None:
-        picture.terminal(compact=True)
-    else:
-        _save(picture, png)
-    typer.echo(f"{address}\n{'For ever.' if permanent else 'Valid for 30 days.'}")
+        pictures.show_qr(assembly, account_id, joining, png, permanent=permanent, instead="the code above works in the chat")
 
 
 def _group(tx: Tx, group: str, course: str | None) -> int:
@@ -123,10 +110,3 @@ def _code(assembly: Assembly, group: str, course: str | None) -> tuple[int, str]
         return overview.course_of_group(tx, group_id)[0], groups.group_code(tx, keyring, group_id, clock.now())
 
     return assembly.database.write_now(work)
-
-
-def _save(picture: segno.QRCode, png: Path) -> None:
-    try:
-        picture.save(str(png), kind="png", scale=10, border=4)
-    except OSError as refused:
-        raise Invalid("file", f"Cannot write {png} ({refused.strerror}); choose another place with --png.") from None

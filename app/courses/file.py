@@ -129,6 +129,12 @@ class Encouragement(_Part):
         return "".join(str(_DAYS.index(day) + 1) for day in self.days)
 
 
+class Attendance(_Part):
+    """How many classes count as taking part. Without it: three of every four."""
+
+    needed: Annotated[int, Field(ge=1, le=52)]
+
+
 class Reminder(_Part):
     """Words that hang on each gathering of a kind. `to`: everybody, or who was (`present`) or was not (`absent`) at it."""
 
@@ -190,6 +196,7 @@ class CourseFile(_Part):
     retreat: Retreat | None = None
     homework: Homework
     encouragement: Encouragement | None = None
+    attendance: Attendance | None = None
     reminders: Annotated[list[Reminder], Field(max_length=20)] = []
     waves: Annotated[list[Wave], Field(max_length=12)] = []
     closing: Closing
@@ -277,6 +284,8 @@ def _contradictions(file: CourseFile) -> Iterator[tuple[tuple[str | int, ...], s
         for code in week.practices:
             if code not in known:
                 yield ("weeks", number, "practices"), f"there is no practice {code!r}; there are {', '.join(known)}"
+    if file.attendance is not None and file.attendance.needed > len(file.weeks):
+        yield ("attendance", "needed"), f"there are {len(file.weeks)} classes; needed is at most that many"
     for way, text in _anchored(file):
         yield from ((way, sentence) for sentence in _off(file, way, anchors.read(text)))
 

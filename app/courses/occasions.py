@@ -128,15 +128,27 @@ def _remind(tx: Tx, tools: Tools, row: Any, now: datetime) -> None:
 
 
 def _remind_who_was(tx: Tx, tools: Tools, row: Any, message: Draft, now: datetime) -> None:
-    """Where nobody was marked as present nobody took attendance: to write to everybody that they were missed would be wrong."""
+    """Where nobody was marked as present nobody took attendance: to write to everybody that they were missed would be wrong.
+
+    In a class of the large group that holds for each small group by itself: its leader took the roll, or did not.
+    """
     there = sa.select(Attendance.person_id).where(Attendance.gathering_id == row.gathering_id)
     if tx.execute(there.limit(1)).first() is None:
         settle(tx, row.id, "missed", "no_attendance", now)
         return
     people = members(row.group_id, {Role.PARTICIPANT})
-    chosen = people.where(Membership.person_id.in_(there) if row.to == "present" else Membership.person_id.not_in(there))
+    chosen = people.where(Membership.person_id.in_(there))
+    if row.to == "absent":
+        chosen = people.where(Membership.person_id.not_in(there), Membership.person_id.in_(_beside(there)))
     written = broadcasts.send_to(tx, tools.keyring, message, tx.execute(chosen).scalars(), now)
     tx.execute(sa.update(OccasionRow).where(OccasionRow.id == row.id).values(broadcast_id=written))
+
+
+def _beside(there: "sa.Select[int]") -> "sa.Select[int]":
+    """Who sits in a small group with somebody of these."""
+    seats = sa.select(Membership.group_id).join(Group, Group.id == Membership.group_id).where(~Group.large, Membership.ended_at.is_(None))
+    groups = seats.where(Membership.person_id.in_(there), Membership.role == Role.PARTICIPANT.value)
+    return sa.select(Membership.person_id).where(Membership.group_id.in_(groups), Membership.ended_at.is_(None))
 
 
 def members(group_id: int, roles: set[Role]) -> "sa.Select[int]":

@@ -6,7 +6,7 @@ Ids of rows with sealed columns are issued by `app/ids.py` before the insert. Mo
 """
 
 from app.models.accounts import AccessToken, Account, Alarm, Audit, Chore, DataKey, Erasure, Heartbeat, Pace
-from app.models.calendar import Attendance, Gathering, Occasion
+from app.models.calendar import Attendance, Gathering, MakeUp, Occasion
 from app.models.columns import Id, Moment, Table
 from app.models.console import ConsoleSession, Login, Pass, Scan, SigninTry
 from app.models.courses import ConsentGiven, Course, Group, Invitation, Membership, Participant, Screening
@@ -54,6 +54,7 @@ __all__ = [
     "InboxItem",
     "Invitation",
     "Login",
+    "MakeUp",
     "Mass",
     "Membership",
     "Moment",

@@ -57,3 +57,14 @@ class Attendance(Table):
     how: Mapped[str]
     city: Mapped[str | None]
     at: Mapped[datetime]
+
+
+class MakeUp(Table):
+    """Somebody says that they made up a class, and a leader has yet to confirm it; when that is done the row goes."""
+
+    __tablename__ = "make_ups"
+    __table_args__ = (UniqueConstraint("gathering_id", "person_id"), Index("ix_make_ups_person_id", "person_id"))
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    gathering_id: Mapped[int] = mapped_column(ForeignKey("gatherings.id", ondelete="CASCADE"))
+    person_id: Mapped[int] = mapped_column(ForeignKey("persons.id", ondelete="CASCADE"))
+    asked_at: Mapped[datetime]

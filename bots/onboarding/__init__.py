@@ -12,6 +12,7 @@ from bots.onboarding.codes import typed_code, wants_to_join
 from bots.onboarding.names import course_name
 from bots.onboarding.steps import Place
 from bots.onboarding.voice import Voice
+from bots.scans import is_gathering_code
 from bots.texts import LANGUAGES, Texts, Words
 from bots.turns import Followed, Occasion, Pressed, Scanned, Sent, Tapped, Turn, Wrote, browser_code
 
@@ -49,7 +50,7 @@ class Onboarding:
         """Whether this is a follow, a scan, a code, a wish to join or to change the language, or a tap or menu entry of ours."""
         match turn.event:
             case Followed() | Scanned():
-                return browser_code(turn.event) is None
+                return browser_code(turn.event) is None and (_is_stranger(turn) or not is_gathering_code(turn.event))
             case Tapped(choice=key) | Pressed(key=key):
                 return key.partition(".")[0] == self.name
             case Wrote(text=text):
@@ -219,8 +220,10 @@ class Onboarding:
 
 
 def _scanned(turn: Turn) -> str:
-    """The code that came with a scan or a follow; empty for everything else."""
-    return (turn.event.code or "").strip() if isinstance(turn.event, Followed | Scanned) else ""
+    """The invitation that came with a scan or a follow; empty for everything else, the code of a gathering too."""
+    if not isinstance(turn.event, Followed | Scanned) or is_gathering_code(turn.event):
+        return ""
+    return (turn.event.code or "").strip()
 
 
 def _is_stranger(turn: Turn) -> bool:

@@ -263,6 +263,20 @@ def upgrade() -> None:
         batch_op.create_index("ix_attendances_person_id", ["person_id"], unique=False)
 
     op.create_table(
+        "make_ups",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("gathering_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("person_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["gathering_id"], ["gatherings.id"], name=op.f("fk_make_ups_gathering_id_gatherings"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["person_id"], ["persons.id"], name=op.f("fk_make_ups_person_id_persons"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_make_ups")),
+        sa.UniqueConstraint("gathering_id", "person_id", name=op.f("uq_make_ups_gathering_id_person_id")),
+    )
+    with op.batch_alter_table("make_ups", schema=None) as batch_op:
+        batch_op.create_index("ix_make_ups_person_id", ["person_id"], unique=False)
+
+    op.create_table(
         "passes",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
         sa.Column("token_index", sa.LargeBinary(), nullable=False),
@@ -614,6 +628,10 @@ def downgrade() -> None:
 
     op.drop_table("polls")
     op.drop_table("passes")
+    with op.batch_alter_table("make_ups", schema=None) as batch_op:
+        batch_op.drop_index("ix_make_ups_person_id")
+
+    op.drop_table("make_ups")
     with op.batch_alter_table("attendances", schema=None) as batch_op:
         batch_op.drop_index("ix_attendances_person_id")
 

@@ -20,6 +20,7 @@ hello|hi|老师好|谢谢|今天有点累|累死了|笑死|想死|我不想活�
 待答问题|open questions|回答 12|answer 12|回答 12：好的|给回 12|give back 12|answer 1234|answer #1234|take back 12
 我的提问|my questions|收回|收回 12
 提问：几点|问组长 几点|ask my leader|接着问 12|有帮助 12|请假|请假 明天到周五|销假|i'm away|i'm back
+签到|sign in|点名|点名 第3课|出勤|我的出勤|my attendance|who came|补课|补课 第3课|made up class 3|attendance|3 5 没到|都到了
 退课|删除我的数据|withdraw|delete my data|unsubscribe|提问|分享|打卡|问卷|练习|作业
 练习提醒|定时练习|practice prompt|练习提醒：晚安|练习提醒 每天 8点|提醒列表|my prompts|暂停提醒|暂停提醒 5|恢复提醒
 恢复提醒 5|改提醒 5|取消提醒 5|pause prompt 5|cancel prompt 5|提醒我|晚点提醒我
@@ -31,8 +32,8 @@ EVENTS: list[Event] = [
     *map(Wrote, WORDS),
     *map(Sent, ["image", "voice", "video", "location", "link", "file", "other", "empty"]),
     *map(Pressed, ["staff.announce", "staff.list", "safety.help", "safety.stop", "onboarding.start", "nobody.knows"]),
-    *map(Scanned, ["MORNING234", "X", ""]),
-    *map(Followed, [None, "MORNING234"]),
+    *map(Scanned, ["MORNING234", "attend.x1", "attend.", "X", ""]),
+    *map(Followed, [None, "MORNING234", "attend.x1"]),
     Tapped("nobody.1", "公告"),
 ]
 

@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from app import clock
 from app.channels import Channel
 from app.menu import DEFAULT
-from app.models import Alarm, Mass
+from app.models import Alarm, Gathering, Mass
+from bots.scans import gathering_code
 from bots.texts import LANGUAGES
 from tests.dialogues import script
 from tests.dialogues.playing import TEN_SECONDS, Shown
@@ -149,6 +150,11 @@ class Application:
 
     async def _poster(self, code: str) -> str:
         """Make the QR code that is scanned, as an operator would have."""
+        meant = script.gathering_scanned(code)
+        if meant is not None:
+            mine = (Gathering.kind == meant[0], Gathering.number == meant[1])
+            query = sa.select(Gathering.id).where(*mine).order_by(Gathering.id).limit(1)
+            code = gathering_code(self._stage.read(lambda tx: tx.execute(query).scalar_one()))
         if code not in self._scenes:
             await (await self._channel()).create_qr(code, None)
             self._scenes.add(code)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from tests.dialogues.rows import Absence, Announcement, Assigned, Paper, Prompt, Someone, State
+from tests.dialogues.rows import Absence, Announcement, Assigned, Marked, Paper, Prompt, Someone, State
 from tests.dialogues.script import Fact
 
 
@@ -152,6 +152,19 @@ def _is_words(state: State, fact: Fact) -> bool:
     return found == (0 if fact["count"] == "no" else int(fact["count"]))
 
 
+def _is_was_at(state: State, fact: Fact) -> bool:
+    return [(each.mark.how, each.mark.city) for each in _at(state, fact)] == [(fact["how"], fact["city"])]
+
+
+def _is_was_not_at(state: State, fact: Fact) -> bool:
+    return not _at(state, fact)
+
+
+def _at(state: State, fact: Fact) -> list[Marked]:
+    meant = (fact["kind"], int(fact["number"]))
+    return [each for each in state.marked if each.person == fact["person"] and (each.held.sitting.kind, each.held.sitting.number) == meant]
+
+
 def _assigned(state: State, fact: Fact) -> list[Assigned]:
     return [each for each in state.assigned if each.person == fact["person"] and each.wave.title == fact["wave"]]
 
@@ -209,6 +222,8 @@ _CHECKS: Mapping[str, Callable[[State, Fact], bool]] = {
     "no_question": _is_no_question,
     "away": _is_away,
     "not_away": _is_not_away,
+    "was_at": _is_was_at,
+    "was_not_at": _is_was_not_at,
 }
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
+from bots.attendance.register import Mark, Sitting
 from bots.effects import Message, Poll
 from bots.recurrence import Rule
 from bots.turns import ANNOUNCERS, Occasion, Role
@@ -206,6 +207,33 @@ class GivenOnce:
     thanked: bool = False
 
 
+@dataclass(frozen=True)
+class Held:
+    """A gathering of a course, and the group that comes to it."""
+
+    sitting: Sitting
+    course: Course
+    group: Group
+
+
+@dataclass
+class Marked:
+    """Somebody was at a gathering, or made it up."""
+
+    person: str
+    held: Held
+    mark: Mark
+
+
+@dataclass
+class Claim:
+    """Somebody says that they made up a class."""
+
+    id: int
+    person: str
+    held: Held
+
+
 @dataclass
 class Question:
     """What somebody asked the leader of their group; `lines`: who said what, when, and whether it was asked."""
@@ -285,6 +313,9 @@ class State:
     given: list[GivenOnce] = field(default_factory=list)
     questions: list[Question] = field(default_factory=list)
     absences: list[Absence] = field(default_factory=list)
+    held: list[Held] = field(default_factory=list)
+    marked: list[Marked] = field(default_factory=list)
+    claims: list[Claim] = field(default_factory=list)
     issued: int = 1_000_000_000_000
 
     def new_id(self) -> int:

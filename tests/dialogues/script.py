@@ -222,6 +222,7 @@ _ROLE = "(?P<role>participant|leader|assistant|mentor|administrator|researcher)"
 _TIME = r"(?P<at>\d{4}-\d\d-\d\d \d\d:\d\d)"
 _STANDS = "(?P<state>invited|reached|opened|partial|complete|refused|withdrawn|window closed)"
 _ASKED = "(?P<state>is open|is claimed|is answered|is finished|was taken back)"
+_GATHERING = r"(?P<kind>class|meeting|retreat) (?P<number>\d+)"
 #: Every fact that may be asserted.
 FACTS = {
     "member": rf"(?P<person>\S+) is {_ROLE} of (?P<group>.+)",
@@ -255,6 +256,8 @@ FACTS = {
     "no_question": r"no question of (?P<person>\S+) is open",
     "away": r"(?P<person>\S+) is away from (?P<group>.+)",
     "not_away": r"(?P<person>\S+) is not away",
+    "was_at": rf"(?P<person>\S+) was at {_GATHERING} by (?P<how>word|qr|list|tick|made_up)(?: in (?P<city>\S+))?",
+    "was_not_at": rf"(?P<person>\S+) was not at {_GATHERING}",
     "nothing_reached": r"nothing reached (?P<person>\S+)",
 }
 _FACTS = {kind: re.compile(pattern) for kind, pattern in FACTS.items()}
@@ -326,6 +329,12 @@ def _step(line: int, words: str) -> Step:
         raise ValueError(f"this is no line of a transcript: {words!r}")
     person, mark, said = speech.groups()
     return Doing(line, person.strip(), _act(said)) if mark == ">" else _wording(line, person.strip(), said, pushed=mark == "<<")
+
+
+def gathering_scanned(code: str) -> tuple[str, int] | None:
+    """The kind and number of a gathering whose QR code is meant; None where it is a code of another kind."""
+    found = re.fullmatch(rf"the code of {_GATHERING}", code)
+    return (found["kind"], int(found["number"])) if found else None
 
 
 def _moment(words: str) -> datetime:

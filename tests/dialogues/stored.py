@@ -12,10 +12,12 @@ from app.keyring import Keyring
 from app.models import (
     Absence,
     Assignment,
+    Attendance,
     ConsentGiven,
     Course,
     Delivery,
     Flag,
+    Gathering,
     Group,
     Identity,
     Invitation,
@@ -272,6 +274,21 @@ def _is_prompt_state(rows: Rows, fact: Fact) -> bool:
     return rows.found(sa.select(Prompt.state).where(Prompt.number == int(fact["number"]))) == [fact["state"]]
 
 
+def _is_was_at(rows: Rows, fact: Fact) -> bool:
+    return [(row.how, row.city or "") for row in rows.tx.execute(_at(rows, fact))] == [(fact["how"], fact["city"])]
+
+
+def _is_was_not_at(rows: Rows, fact: Fact) -> bool:
+    return not rows.tx.execute(_at(rows, fact)).all()
+
+
+def _at(rows: Rows, fact: Fact) -> "sa.Select[Any]":
+    columns: tuple[Any, ...] = (Attendance.how, Attendance.city)
+    query = sa.select(*columns).join(Gathering, Gathering.id == Attendance.gathering_id)
+    mine = query.where(Attendance.person_id == rows.person(fact))
+    return mine.where(Gathering.kind == fact["kind"], Gathering.number == int(fact["number"]))
+
+
 CHECKS: Mapping[str, Callable[[Rows, Fact], bool]] = {
     "member": _is_member,
     "not_member": _is_not_member,
@@ -304,4 +321,6 @@ CHECKS: Mapping[str, Callable[[Rows, Fact], bool]] = {
     "no_question": _is_no_question,
     "away": _is_away,
     "not_away": _is_not_away,
+    "was_at": _is_was_at,
+    "was_not_at": _is_was_not_at,
 }

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from app.courses import calendar, file
+from bots.attendance.register import MyAttendance, RegisterOf
 from bots.encouragement.shelf import GivenWord, WarmWords
 from bots.facts import (
     Announcements,
@@ -35,7 +36,7 @@ from bots.questionnaire.sheets import AnswerPage
 from bots.staffing.views import Covers, MyAbsences
 from bots.texts import load_texts
 from bots.turns import Role
-from tests.dialogues import encouraging, polls, prompts, questions
+from tests.dialogues import attending, encouraging, polls, prompts, questions
 from tests.dialogues.rows import MASSES_A_MONTH, Announcement, Code, Delivery, Group, Someone, State, month, quiet_until
 
 #: What the application says of deliveries: states and reasons.
@@ -82,6 +83,8 @@ def load(state: State, person: str, request: Fact[Any]) -> object:  # noqa: C901
             return own[0][0].course.help if own else ""
         case GivenWord() | WarmWords():
             return encouraging.load(state, person, request)
+        case MyAttendance() | RegisterOf():
+            return attending.load(state, person, request)
         case _:
             raise AssertionError(f"nobody can load {request!r}")
 

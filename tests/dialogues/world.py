@@ -17,11 +17,13 @@ from bots.effects import (
     AnswerQuestion,
     AskLeader,
     AskOn,
+    Attend,
     BeAway,
     BeginAssignment,
     CancelAnnouncement,
     CancelPrompt,
     ChangePrompt,
+    ClaimMakeUp,
     ClaimQuestion,
     ClosePoll,
     ComeBack,
@@ -35,6 +37,7 @@ from bots.effects import (
     HandIn,
     Join,
     KeepWarmPlan,
+    MarkAttendance,
     Message,
     NamePerson,
     Pause,
@@ -51,6 +54,7 @@ from bots.effects import (
     Say,
     Screen,
     SetLanguage,
+    SettleMakeUp,
     SettleWords,
     TakeBackQuestion,
     Thank,
@@ -79,7 +83,7 @@ from bots.turns import (
     Turn,
     Wrote,
 )
-from tests.dialogues import encouraging, holding, polls, prompts, questionnaires, questions, script, supply
+from tests.dialogues import attending, encouraging, holding, polls, prompts, questionnaires, questions, script, supply
 from tests.dialogues.passing import NEXT_ALERT, Passing
 from tests.dialogues.playing import TEN_SECONDS, Shown
 from tests.dialogues.rows import Announcement, Code, Course, Flag, Group, Memory, Refused, Someone, State
@@ -140,6 +144,7 @@ class World:
         is_.on_call = list(beginning.on_call)
         questionnaires.declare(is_, beginning)
         encouraging.declare(is_, beginning)
+        attending.declare(is_)
 
     def advance(self, to: datetime) -> None:
         self._forget_reached()
@@ -176,9 +181,9 @@ class World:
             case Taps():
                 return self._tapped(someone, act)
             case script.Scans(code=code):
-                return Scanned(code)
+                return Scanned(attending.poster(self._is, code))
             case script.Follows(code=code):
-                return Followed(code)
+                return Followed(code and attending.poster(self._is, code))
             case script.Leaves():
                 return Left()
             case script.Sends(kind=kind):
@@ -310,6 +315,7 @@ class World:
                 prompts.withdraw(self._is, person)
                 polls.forget(self._is, person)
                 questions.leave(self._is, person)
+                attending.withdraw(self._is, person, erase=erase)
                 self._stop_deliveries(person, "cancelled", "withdrew")
             case RaiseFlag(rule=rule):
                 self._raise_flag(person, rule)
@@ -335,6 +341,10 @@ class World:
                 questions.apply(self._is, person, effect)
             case ConfirmSignIn() | RefuseSignIn():
                 raise Refused("over")  # no transcript has a browser that waits
+            case Attend() | MarkAttendance() | ClaimMakeUp() | SettleMakeUp():
+                for letter in attending.apply(self._is, person, effect):
+                    stale = self._is.now + timedelta(days=7)
+                    self._time.deliver(letter.person, OccasionKind.REPORT, "attendance", letter.details, stale_at=stale)
             case _:
                 assert_never(effect)
         return None
