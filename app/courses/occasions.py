@@ -56,7 +56,8 @@ def rest(tx: Tx, now: datetime) -> int:
     """What was due while a copy of the rows rested in a backup may have gone out then: it is missed. Returns how many."""
     missed = sa.update(OccasionRow).where(OccasionRow.state == "planned", OccasionRow.fire_at <= now).values(state="missed", why="restored")
     count = tx.execute(missed).rowcount
-    tx.execute(sa.update(Participant).where(Participant.caught_up_at.is_(None), Participant.joined_at <= now).values(caught_up_at=now))
+    greeted = [row.id for row in tx.execute(_newcomers(now))]
+    tx.execute(sa.update(Participant).where(Participant.id.in_(greeted)).values(caught_up_at=now))
     return count
 
 
