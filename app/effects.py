@@ -8,14 +8,18 @@ import sqlalchemy as sa
 from app import audit, encouragement, flags, groups, people, schedules
 from app.db import Tx
 from app.groups import Refused
+from app.homework import checkins, hours, silent
 from app.models import Course, Screening
 from app.questionnaires import sheets
 from app.situation import Situation, Tools
 from bots.effects import (
     AcknowledgeFlag,
+    AddLine,
     Announce,
     BeginAssignment,
     CancelAnnouncement,
+    CheckIn,
+    ChooseHour,
     Consent,
     CountGuess,
     Decline,
@@ -35,8 +39,10 @@ from bots.effects import (
     Screen,
     SetLanguage,
     SettleWords,
+    ShareCheckIn,
     Thank,
     Withdraw,
+    WriteToSilent,
 )
 from bots.encouragement.words import Trigger
 from bots.texts import LANGUAGES
@@ -56,7 +62,7 @@ def apply(tx: Tx, tools: Tools, situation: Situation, effects: tuple[Effect, ...
     return said
 
 
-def _apply(tx: Tx, tools: Tools, situation: Situation, effect: Effect) -> Message | None:  # noqa: C901, PLR0912 - one branch per effect
+def _apply(tx: Tx, tools: Tools, situation: Situation, effect: Effect) -> Message | None:  # noqa: C901, PLR0912, PLR0915 - one branch per effect
     person_id, now = situation.known.id, situation.now
     match effect:
         case Say(message=message):
@@ -71,12 +77,14 @@ def _apply(tx: Tx, tools: Tools, situation: Situation, effect: Effect) -> Messag
             _consent(tx, situation, course, version, ticks)
         case Join(code=code):
             groups.join(tx, tools.keyring, person_id, code, now)
+            hours.wake(tx, person_id, now)
         case CountGuess():
             _count_guess(tx, person_id, now)
         case Pause():
             people.pause(tx, person_id, now)
         case Resume():
             people.resume(tx, person_id, now)
+            hours.wake(tx, person_id, now)
         case Withdraw(erase_answers=erase_answers):
             people.withdraw(tx, person_id, now, erase_answers=erase_answers, actor=f"person:{person_id}")
         case RaiseFlag(rule=rule):
@@ -105,9 +113,25 @@ def _apply(tx: Tx, tools: Tools, situation: Situation, effect: Effect) -> Messag
             (encouragement.approve if approved else encouragement.pause)(tx, word, now, actor_id=person_id)
         case KeepWarmPlan(course=course, going=going):
             encouragement.keep_plan(tx, course, now, going=going, actor_id=person_id)
+        case CheckIn() | AddLine() | ShareCheckIn() | ChooseHour() | WriteToSilent():
+            _practise(tx, tools, situation, effect)
         case _:
             assert_never(effect)
     return None
+
+
+def _practise(tx: Tx, tools: Tools, situation: Situation, effect: CheckIn | AddLine | ShareCheckIn | ChooseHour | WriteToSilent) -> None:
+    match effect:
+        case CheckIn():
+            checkins.note(tx, tools, situation, effect)
+        case AddLine():
+            checkins.add_line(tx, situation, effect)
+        case ShareCheckIn():
+            checkins.share(tx, tools, situation, effect)
+        case ChooseHour(hour=hour):
+            hours.choose(tx, situation.known.id, hour, situation.now)
+        case WriteToSilent():
+            silent.write(tx, tools, situation.known.id, effect, situation.now)
 
 
 def _hand_in(tx: Tx, tools: Tools, situation: Situation, effect: HandIn) -> None:

@@ -8,6 +8,7 @@ from app import access, encouragement, forecast, groups, ids, schedules
 from app.courses import occasions
 from app.db import Tx
 from app.errors import NotFound
+from app.homework import looking
 from app.models import Course
 from app.schedules import Reader
 from app.situation import Situation, Tools
@@ -26,6 +27,7 @@ from bots.facts import (
     Reach,
     ReachForecast,
 )
+from bots.homework.book import MyPractice, WhoPractised
 from bots.questionnaire.sheets import AnswerPage, OpenAssignments
 
 _NOTHING_TO_SEE = Progress(id=0, number=0, group_name="", excerpt="", total=-1, by_state=())
@@ -64,6 +66,10 @@ def _load(tx: Tx, tools: Tools, situation: Situation, request: Fact[Any]) -> Any
             return encouragement.given_to(tx, person_id, word)
         case WarmWords(course=course):
             return _warm_words(tx, tools, situation, course)
+        case MyPractice():
+            return looking.book(tx, tools.keyring, situation)
+        case WhoPractised(group=group):
+            return looking.seen_by(tx, tools.keyring, group, person_id, now)
         case _:
             raise TypeError(f"nobody can load {type(request).__name__}")
 

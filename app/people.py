@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from app import audit, ids
 from app.db import Tx
+from app.homework import leaving
 from app.keyring import Keyring, Place
 from app.models import (
     Alert,
@@ -290,6 +291,7 @@ def withdraw(tx: Tx, person_id: int, now: datetime, *, erase_answers: bool, acto
         .values(withdrawn_at=now, erase_answers=erase_answers)
     )
     standing.withdraw(tx, person_id, now, erase_answers=erase_answers)
+    leaving.withdraw(tx, person_id, now, erase=erase_answers)
     stop_deliveries(tx, person_id, "cancelled", "withdrew", now)
     audit.record(tx, now, actor, "withdraw", f"person:{person_id}", erase_answers=erase_answers)
 
@@ -396,6 +398,7 @@ def export(tx: Tx, keyring: Keyring, person_id: int) -> dict[str, Any]:
             .where(Assignment.person_id == person_id),
         ),
         "answers": _answers(tx, keyring, person_id, person.data_key_id),
+        "practice": leaving.export(tx, keyring, person_id, person.data_key_id),
         "warm_words": _rows(
             tx,
             sa.select(WarmGiven.after, WarmGiven.at, WarmGiven.thanked_at).where(WarmGiven.person_id == person_id).order_by(WarmGiven.at),

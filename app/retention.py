@@ -17,7 +17,7 @@ import structlog
 
 from app import clock
 from app.db import Database, Tx, upsert
-from app.models import Alarm, Attempt, Audit, Broadcast, Chore, Course, Delivery, Guess, InboxItem, Quarantined, Receipt
+from app.models import Alarm, Attempt, Audit, Broadcast, CheckIn, Chore, Course, Delivery, Guess, InboxItem, Quarantined, Receipt
 from app.settings import Settings
 from bots.turns import OccasionKind
 
@@ -219,6 +219,18 @@ def _ended(before: datetime) -> "sa.Select[int]":
     return sa.select(Course.id).where(Course.ended_at < before, ~done).order_by(Course.id)
 
 
+def _lines(tx: Tx, kept: Keep, now: datetime, after: tuple[int, ...]) -> Chunk:
+    """What people wrote for themselves when they practised, in courses that ended long ago; day, practice and minutes stay."""
+    old = tx.execute(_old_lines(now - kept.details, *after).limit(CHUNK)).scalars().all()
+    gone = tx.execute(sa.update(CheckIn).where(CheckIn.id.in_(old)).values(line_sealed=None)).rowcount if old else 0
+    return Chunk(gone, (old[-1],) if len(old) == CHUNK else None)
+
+
+def _old_lines(before: datetime, after: int = 0) -> "sa.Select[int]":
+    query = sa.select(CheckIn.id).join(Course, Course.id == CheckIn.course_id)
+    return query.where(Course.ended_at < before, CheckIn.line_sealed.is_not(None), CheckIn.id > after).order_by(CheckIn.id)
+
+
 def _mark(course_id: int | str) -> str:
     return f"attempts of course {course_id}"
 
@@ -252,6 +264,7 @@ CHORES: Mapping[str, tuple[timedelta, Mapping[str, Step]]] = {
             "quarantine": _quarantined,
             "answers": _answers,
             "attempts": _attempts,
+            "practice_lines": _lines,
             "alarms": _alarms,
             "audit": _audits,
         },
@@ -278,6 +291,7 @@ def _counts(kept: Keep, now: datetime) -> dict[str, Any]:
         "quarantine": of(Quarantined, Quarantined.received_at < now - kept.quarantine, settled),
         "answers": of(Broadcast, Broadcast.created_at < now - kept.details, _passed()),
         "attempts": tries,
+        "practice_lines": sa.select(sa.func.count()).select_from(_old_lines(now - kept.details).order_by(None).subquery()),
         "alarms": of(Alarm, Alarm.last_at < now - kept.details),
         "audit": of(Audit, Audit.at < now - kept.audit),
     }

@@ -147,6 +147,8 @@ class OccasionKind(StrEnum):
     INVITATION = "invitation"
     REMINDER = "reminder"
     ENCOURAGEMENT = "encouragement"
+    HOMEWORK = "homework"
+    SHARED = "shared"
 
 
 @dataclass(frozen=True)

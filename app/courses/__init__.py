@@ -14,7 +14,7 @@ from app.keyring import Keyring
 from app.models import Course
 
 #: The version word of the consent text that the onboarding bot ships as a template.
-SHIPPED_CONSENT = "template-2"
+SHIPPED_CONSENT = "template-3"
 
 
 def create(

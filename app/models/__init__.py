@@ -12,6 +12,7 @@ from app.models.courses import ConsentGiven, Course, Group, Invitation, Membersh
 from app.models.deliveries import Attempt, Broadcast, Delivery, Firing, Receipt, Schedule, stands
 from app.models.encouragement import WarmFiring, WarmGiven, WarmPlan, WarmWord
 from app.models.flags import Alert, Contact, Flag, OnCall
+from app.models.homework import CheckIn, PracticeHour
 from app.models.people import Allowance, Conversation, Guess, Identity, InboxItem, Person, Quarantined
 from app.models.questionnaires import Assignment, AssignmentChange, GivenAnswer, Sheet, Wave, Wording
 
@@ -27,6 +28,7 @@ __all__ = [
     "Attendance",
     "Audit",
     "Broadcast",
+    "CheckIn",
     "Chore",
     "ConsentGiven",
     "Contact",
@@ -53,6 +55,7 @@ __all__ = [
     "Pace",
     "Participant",
     "Person",
+    "PracticeHour",
     "Quarantined",
     "Receipt",
     "Schedule",

@@ -1,4 +1,4 @@
-"""The course runs itself: its calendar, and what hangs on it."""
+"""The course runs itself: its calendar, warm words, practice, and what hangs on it."""
 
 from collections.abc import Sequence
 
@@ -12,6 +12,14 @@ depends_on: str | Sequence[str] | None = None
 
 
 def upgrade() -> None:
+    op.create_table(
+        "practice_hours",
+        sa.Column("person_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("hour", sa.String(), nullable=True),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["person_id"], ["persons.id"], name=op.f("fk_practice_hours_person_id_persons"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("person_id", name=op.f("pk_practice_hours")),
+    )
     op.create_table(
         "warm_words",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
@@ -117,6 +125,30 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "check_ins",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("course_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("person_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("practice", sa.String(), nullable=False),
+        sa.Column("minutes", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("line_sealed", sa.LargeBinary(), nullable=True),
+        sa.Column("shared_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("told_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("broadcast_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("noted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["broadcast_id"], ["broadcasts.id"], name=op.f("fk_check_ins_broadcast_id_broadcasts"), ondelete="SET NULL"
+        ),
+        sa.ForeignKeyConstraint(["course_id"], ["courses.id"], name=op.f("fk_check_ins_course_id_courses"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["person_id"], ["persons.id"], name=op.f("fk_check_ins_person_id_persons"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_check_ins")),
+        sa.UniqueConstraint("course_id", "person_id", "day", "practice", name=op.f("uq_check_ins_course_id_person_id_day_practice")),
+    )
+    with op.batch_alter_table("check_ins", schema=None) as batch_op:
+        batch_op.create_index("ix_check_ins_person_id", ["person_id"], unique=False)
+
+    op.create_table(
         "occasions",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
         sa.Column("course_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -184,8 +216,12 @@ def upgrade() -> None:
     with op.batch_alter_table("participants", schema=None) as batch_op:
         batch_op.add_column(sa.Column("caught_up_at", sa.DateTime(timezone=True), nullable=True))
 
+    # The shipped sample of the consent says now what leaders see of practice: whoever agrees from here on agrees to that.
+    op.execute("UPDATE courses SET consent_version = 'template-3' WHERE consent_version = 'template-2'")
+
 
 def downgrade() -> None:
+    op.execute("UPDATE courses SET consent_version = 'template-2' WHERE consent_version = 'template-3'")
     with op.batch_alter_table("participants", schema=None) as batch_op:
         batch_op.drop_column("caught_up_at")
 
@@ -204,6 +240,10 @@ def downgrade() -> None:
         batch_op.drop_index("ix_occasions_state")
 
     op.drop_table("occasions")
+    with op.batch_alter_table("check_ins", schema=None) as batch_op:
+        batch_op.drop_index("ix_check_ins_person_id")
+
+    op.drop_table("check_ins")
     with op.batch_alter_table("warm_firings", schema=None) as batch_op:
         batch_op.drop_index(
             "ix_warm_firings_going", sqlite_where=sa.text("outcome = 'going'"), postgresql_where=sa.text("outcome = 'going'")
@@ -223,3 +263,4 @@ def downgrade() -> None:
 
     op.drop_table("gatherings")
     op.drop_table("warm_words")
+    op.drop_table("practice_hours")

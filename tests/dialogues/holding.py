@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from app.courses import file
 from tests.dialogues.rows import Announcement, Assigned, Paper, Someone, State
 from tests.dialogues.script import Fact
 
@@ -114,6 +115,16 @@ def _is_words(state: State, fact: Fact) -> bool:
     return found == (0 if fact["count"] == "no" else int(fact["count"]))
 
 
+def _is_checked_in(state: State, fact: Fact) -> bool:
+    own = [each for each in state.noted if each.person == fact["person"] and each.day.isoformat() == fact["day"]]
+    found = [each for each in own if file.read(each.course.file).practice(each.practice).name["zh"] == fact["practice"]]
+    return [(each.minutes, bool(each.line), each.shared) for each in found] == [fact.check_in()]
+
+
+def _is_no_check_in(state: State, fact: Fact) -> bool:
+    return all(each.person != fact["person"] for each in state.noted)
+
+
 def _assigned(state: State, fact: Fact) -> list[Assigned]:
     return [each for each in state.assigned if each.person == fact["person"] and each.wave.title == fact["wave"]]
 
@@ -146,6 +157,8 @@ _CHECKS: Mapping[str, Callable[[State, Fact], bool]] = {
     "answered": _is_answered,
     "thanked": _is_thanked,
     "words": _is_words,
+    "checked_in": _is_checked_in,
+    "no_check_in": _is_no_check_in,
 }
 
 

@@ -13,7 +13,7 @@ ZONE = ZoneInfo("Asia/Shanghai")
 
 
 #: The version word of the consent that is shipped, for courses that brought none of their own.
-SHIPPED_VERSION = "template-2"
+SHIPPED_VERSION = "template-3"
 
 
 class TranscriptError(ValueError):
@@ -196,6 +196,10 @@ class Fact:
         """The time that the fact names (`at`)."""
         return _moment(self["at"])
 
+    def check_in(self) -> tuple[int | None, bool, bool]:
+        """The minutes of the check-in that the fact names, whether it has a line, and whether it is shared."""
+        return int(self["minutes"].split()[1]) if self["minutes"] else None, bool(self["line"]), bool(self["shared"])
+
     def answers(self) -> dict[int, str | None]:
         """The answers that the fact names, by item; None where one was left out."""
         if self["answers"] == "nothing":
@@ -244,6 +248,11 @@ FACTS = {
     "answered": r"(?P<person>\S+) answered (?P<instrument>\w+) of (?P<wave>[^:]+): (?P<answers>.+)",
     "thanked": r"(?P<person>\S+) thanked for (?P<count>no|\d+) words?",
     "words": r"(?P<count>no|\d+) warm words? (?P<state>proposed|approved|paused) in (?P<course>.+)",
+    "checked_in": (
+        r"(?P<person>\S+) checked in (?P<practice>.+?) on (?P<day>\d{4}-\d\d-\d\d)"
+        r"(?P<minutes>, \d+ minutes)?(?P<line>, with a line)?(?P<shared>, shared)?"
+    ),
+    "no_check_in": r"(?P<person>\S+) has not checked in",
     "nothing_reached": r"nothing reached (?P<person>\S+)",
 }
 _FACTS = {kind: re.compile(pattern) for kind, pattern in FACTS.items()}

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from app import courses, encouragement, flags, groups, people
 from app.courses import file, running
 from app.db import Tx
-from app.models import Course, Group, Person
+from app.models import Course, Group, Participant, Person
 from app.questionnaires import waves
 from app.questionnaires.waves import Plan, Rule
 from app.situation import Tools
@@ -47,6 +47,8 @@ class Seeding:
             if each.first_day is not None:
                 plan = running.Plan(file.read(each.file), each.first_day)
                 running.start(self.tx, self.tools, course_ids[each.title], plan, self.now)
+                there = sa.update(Participant).where(Participant.course_id == course_ids[each.title])
+                self.tx.execute(there.values(caught_up_at=self.now))  # they were there from the beginning
         for place, wave in enumerate(beginning.waves, start=1):
             self._wave(place, wave, course_ids[wave.course])
 

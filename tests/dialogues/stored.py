@@ -7,10 +7,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from app import ids, people
+from app.courses import file
 from app.db import Tx
 from app.keyring import Keyring
 from app.models import (
     Assignment,
+    CheckIn,
     ConsentGiven,
     Course,
     Delivery,
@@ -210,6 +212,18 @@ def _is_words(rows: Rows, fact: Fact) -> bool:
     return len(found) == (0 if fact["count"] == "no" else int(fact["count"]))
 
 
+def _is_checked_in(rows: Rows, fact: Fact) -> bool:
+    query = sa.select(CheckIn.practice, CheckIn.day, CheckIn.minutes, CheckIn.line_sealed, CheckIn.shared_at, Course.file)
+    query = query.join(Course, Course.id == CheckIn.course_id).where(CheckIn.person_id == rows.person(fact))
+    own = [each for each in rows.tx.execute(query) if each.day.isoformat() == fact["day"]]
+    found = [each for each in own if file.of(each.file).practice(each.practice).name["zh"] == fact["practice"]]
+    return [(each.minutes, each.line_sealed is not None, each.shared_at is not None) for each in found] == [fact.check_in()]
+
+
+def _is_no_check_in(rows: Rows, fact: Fact) -> bool:
+    return not rows.found(sa.select(CheckIn.id).where(CheckIn.person_id == rows.person(fact)))
+
+
 CHECKS: Mapping[str, Callable[[Rows, Fact], bool]] = {
     "member": _is_member,
     "not_member": _is_not_member,
@@ -234,4 +248,6 @@ CHECKS: Mapping[str, Callable[[Rows, Fact], bool]] = {
     "answered": _is_answered,
     "thanked": _is_thanked,
     "words": _is_words,
+    "checked_in": _is_checked_in,
+    "no_check_in": _is_no_check_in,
 }

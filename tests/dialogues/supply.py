@@ -24,10 +24,11 @@ from bots.facts import (
     ReachForecast,
     Unreached,
 )
+from bots.homework.book import MyPractice, WhoPractised
 from bots.questionnaire.sheets import AnswerPage
 from bots.texts import load_texts
 from bots.turns import Role
-from tests.dialogues import encouraging
+from tests.dialogues import encouraging, practising
 from tests.dialogues.rows import Announcement, Code, Delivery, Someone, State, quiet_until
 
 #: What the application says of deliveries: states and reasons.
@@ -60,6 +61,8 @@ def load(state: State, person: str, request: Fact[Any]) -> object:  # noqa: C901
             return own[0][0].course.help if own else ""
         case GivenWord() | WarmWords():
             return encouraging.load(state, person, request)
+        case MyPractice() | WhoPractised():
+            return practising.load(state, person, request)
         case _:
             raise AssertionError(f"nobody can load {request!r}")
 

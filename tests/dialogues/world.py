@@ -11,10 +11,13 @@ from bots.clipping import room
 from bots.conversation import who_answers
 from bots.effects import (
     AcknowledgeFlag,
+    AddLine,
     Announce,
     Answer,
     BeginAssignment,
     CancelAnnouncement,
+    CheckIn,
+    ChooseHour,
     Consent,
     CountGuess,
     Decline,
@@ -34,8 +37,10 @@ from bots.effects import (
     Screen,
     SetLanguage,
     SettleWords,
+    ShareCheckIn,
     Thank,
     Withdraw,
+    WriteToSilent,
 )
 from bots.facts import (
     Fact,
@@ -61,7 +66,7 @@ from bots.turns import (
     Turn,
     Wrote,
 )
-from tests.dialogues import encouraging, holding, questionnaires, script, supply
+from tests.dialogues import encouraging, holding, practising, questionnaires, script, supply
 from tests.dialogues.playing import TEN_SECONDS, Shown
 from tests.dialogues.rows import Announcement, Code, Course, Delivery, Flag, Group, Memory, Refused, Someone, State, quiet_until
 from tests.dialogues.script import Beginning, Taps
@@ -85,7 +90,7 @@ class World:
     # The stage ------------------------------------------------------------------------------------------------------------------
 
     def set_up(self, beginning: Beginning, at: datetime) -> None:
-        is_ = self._is = State(at.astimezone(UTC))
+        is_ = self._is = State(at.astimezone(UTC), started=at.astimezone(UTC))
         for there in beginning.courses:
             is_.courses.append(
                 Course(is_.new_id(), there.title, there.help, there.consent_version, there.consent_text, there.file, there.first_day)
@@ -284,6 +289,8 @@ class World:
                 self._post(encouraging.after(self._is, person, effect) if isinstance(effect, HandIn) else ())
             case Thank() | ProposeWords() | SettleWords() | KeepWarmPlan():
                 self._post(encouraging.apply(self._is, person, effect))
+            case CheckIn() | AddLine() | ShareCheckIn() | ChooseHour() | WriteToSilent():
+                self._practise(practising.apply(self._is, person, effect))
             case _:
                 assert_never(effect)
         return None
@@ -291,6 +298,10 @@ class World:
     def _post(self, letters: Sequence[encouraging.Letter]) -> None:
         for letter in letters:
             self._deliver(letter.person, letter.kind, "encouragement", letter.details, stale_at=letter.stale_at)
+
+    def _practise(self, letters: Sequence[practising.Letter]) -> None:
+        for letter in letters:
+            self._deliver(letter.person, letter.kind, letter.bot, letter.details, stale_at=letter.stale_at)
 
     def _join(self, someone: Someone, code: str) -> None:
         found = self._is.code(code)
@@ -377,7 +388,9 @@ class World:
     def _next_due(self) -> datetime | None:
         held = quiet_until(self._is.now) or self._is.now
         moments = [each.at for each in self._is.announcements if each.state == "planned"]
-        moments += [moment for moment in [questionnaires.next_due(self._is), encouraging.next_due(self._is)] if moment is not None]
+        moments += [
+            moment for moment in [part.next_due(self._is) for part in (questionnaires, encouraging, practising)] if moment is not None
+        ]
         moments += [each.next_alert for each in self._is.flags if each.next_alert is not None and self._is.on_call]
         moments += [self._is.now if each.urgent else held for each in self._is.deliveries if each.state == "ready"]
         return min(moments, default=None)
@@ -392,6 +405,7 @@ class World:
         for letter in questionnaires.go_on(self._is):
             self._deliver(letter.person, letter.kind, "questionnaire", letter.details, stale_at=letter.stale_at)
         self._post(encouraging.go_on(self._is))
+        self._practise(practising.go_on(self._is))
         for delivery in self._is.deliveries:
             if delivery.state == "ready" and not delivery.urgent and quiet_until(self._is.now) is not None:
                 self._hold(delivery)
