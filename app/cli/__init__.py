@@ -38,6 +38,7 @@ _COMMANDS = {
     "chat": "chatting:chat",
     "announce": "announcing:announce",
     "progress": "announcing:progress",
+    "homework": "practising:homework",
     "backup": "backups:backup",
     "restore": "backups:restore",
     "retention": "retaining:retention",

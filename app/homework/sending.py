@@ -37,7 +37,7 @@ class _Day:
     row: Any
     course: Any
     file: CourseFile
-    begin: datetime
+    starts: datetime
     since: Any  # the day of the class: whoever checked in from then on is not reminded
 
     @property
@@ -50,7 +50,7 @@ def fire(tx: Tx, tools: Tools, row: Any, now: datetime) -> datetime | None:
     day = _day(tx, row)
     default = day.file.homework.at
     ways = _ways(tx, day, default)
-    moments = {way: days.hour_comes(day.begin, row.until, way[0], way[1]) for way in ways}
+    moments = {way: days.hour_comes(day.starts, row.until, way[0], way[1]) for way in ways}
     due = [way for way, moment in moments.items() if moment <= now]
     if due and now < row.until + _LATE:
         _write(tx, tools, day, due, default, now)
@@ -125,7 +125,7 @@ def _begin(tx: Tx, tools: Tools, day: _Day, now: datetime) -> int:
     details = dict(about(day.course.id, day.file, day.row.details["week"]))
     details |= {"what": "reminder" if day.reminds else "week", "asks": _asks(tx, day), "default": day.file.homework.at}
     details |= {
-        "day": days.today(day.begin, day.course.zone).isoformat(),
+        "day": days.today(day.starts, day.course.zone).isoformat(),
         "quiets": [[day.course.zone, day.course.quiet_from, day.course.quiet_until]],
     }
     draft = Draft(

@@ -1,5 +1,6 @@
 """Hides at which hours practices may be sent: half hours outside the quiet hours of a course, typed in many ways."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
@@ -7,6 +8,8 @@ from zoneinfo import ZoneInfo
 
 from bots.staff.spellings import Clock, Part, read
 
+#: A raised or lowered digit is a slip, and no number.
+RAISED = re.compile("[\u00b2\u00b3\u00b9\u2070-\u2089]")
 _OFFERED = ("07:00", "08:00", "12:30", "18:00", "20:00", "21:00")
 #: The four that are offered where nothing is quiet at those hours; others take the place of those that are.
 _FIRST = ("07:00", "12:30", "20:00", "21:00")
@@ -21,8 +24,8 @@ class Quiet:
     """When a course starts nothing, by the clocks of its zone (`HH:MM`); equal times: never."""
 
     zone: str
-    begin: str
-    end: str
+    since: str
+    until: str
 
 
 @dataclass(frozen=True)
@@ -41,9 +44,9 @@ def allowed(hour: str, zone: str, day: date, quiets: Iterable[Quiet]) -> bool:
 
 def _is_quiet(moment: datetime, quiet: Quiet) -> bool:
     shown = f"{moment.astimezone(ZoneInfo(quiet.zone)):%H:%M}"
-    if quiet.begin <= quiet.end:
-        return quiet.begin <= shown < quiet.end
-    return shown >= quiet.begin or shown < quiet.end
+    if quiet.since <= quiet.until:
+        return quiet.since <= shown < quiet.until
+    return shown >= quiet.since or shown < quiet.until
 
 
 def offered(zone: str, day: date, quiets: Sequence[Quiet]) -> tuple[str, ...]:
@@ -69,7 +72,7 @@ def typed(text: str) -> Typed | None:
     """What `8点半`, `7:30`, `晚上9点`, `9pm` mean; None where it is no hour of the day."""
     bare = text.strip().removeprefix("每天").removeprefix("改到").removeprefix("改成").strip()
     found = read(f"{bare}点" if bare.isdigit() else bare)
-    if found is None or found.clock is None or found.day is not None or found.offset is not None:
+    if found is None or RAISED.search(text) or found.clock is None or found.day is not None or found.offset is not None:
         return None
     part = found.half.part if found.half else None
     hours = _hours(found.clock, part)

@@ -17,6 +17,8 @@ MINUTES = (5, 10, 15, 20, 30)
 #: Bytes that one line of a person may hold, and the words of a leader.
 LINE_BYTES, LETTER_BYTES = 600, 1_200
 _SPARE = 60
+#: Of a week's message, for what can be tapped.
+_FOR_TAPS = 320
 
 
 @dataclass(frozen=True)
@@ -74,16 +76,30 @@ def week(say: Voice, details: Mapping[str, Any]) -> Message:
     Details: `course`, `week`, `words` by language, `practices` (place, name by language, minutes), `asks`, `default`, `day`, `quiets`.
     """
     listed = [Practice(each["place"], "", each["name"], each["minutes"]) for each in details["practices"]]
-    lines = [say("week.line", practice=say.practice(each), minutes=each.minutes) for each in listed]
-    words = named_lines(details["words"][say.language], MOST_BYTES - 700)
-    body = say("week.words", number=details["week"], words=words, lines=Words("\n".join(lines)))
     taps = tuple(_practised(say, details["course"], each) for each in listed)
+    body = _Week(details["week"], details["words"][say.language], tuple(listed))
     if not details["asks"]:
-        return fitting(Words(f"{body}\n{say('week.foot')}"), taps)
-    asked = Words(f"{body}\n{say('week.foot')}\n\n{say('hour.ask', hour=Words(hours.shown(details['default'])))}")
+        return fitting(body.text(say, say("week.foot")), taps)
+    asked = Words(f"{say('week.foot')}\n\n{say('hour.ask', hour=Words(hours.shown(details['default'])))}")
     quiets = [hours.Quiet(*each) for each in details["quiets"]]
     chosen = hour_choices(say, date.fromisoformat(details["day"]), quiets)
-    return fitting(asked, (*taps, *chosen, say.choice("keep", "keep")))
+    return fitting(body.text(say, asked), (*taps, *chosen, say.choice("keep", "keep")))
+
+
+@dataclass(frozen=True)
+class _Week:
+    """The practices of a week and the words of the course file about them."""
+
+    number: int
+    words: str
+    practices: Sequence[Practice]
+
+    def text(self, say: Voice, foot: Words) -> Words:
+        """All of it; long words of the course file are cut, so that the practices and some taps have room."""
+        lines = Words("\n".join(say("week.line", practice=say.practice(each), minutes=each.minutes) for each in self.practices))
+        without = say("week.words", number=self.number, words=Words(""), lines=lines)
+        left = max(0, MOST_BYTES - size(without) - size(foot) - _FOR_TAPS)
+        return Words(f"{say('week.words', number=self.number, words=named_lines(self.words, left), lines=lines)}\n{foot}")
 
 
 def reminder(say: Voice, details: Mapping[str, Any]) -> Message:
@@ -103,10 +119,8 @@ def named_lines(text: str, most: int) -> Words:
 
 def homework(say: Voice, mine: Mine) -> Message:
     """The week's practices for who asks for them."""
-    lines = [say("week.line", practice=say.practice(each), minutes=each.minutes) for each in mine.of_week()]
-    words = named_lines(mine.homework[say.language], MOST_BYTES - 700)
-    body = say("week.words", number=mine.week, words=words, lines=Words("\n".join(lines)))
-    return fitting(Words(f"{body}\n{say('week.foot')}"), tuple(_practised(say, mine.course, each) for each in mine.of_week()))
+    body = _Week(mine.week, mine.homework[say.language], mine.of_week())
+    return fitting(body.text(say, say("week.foot")), tuple(_practised(say, mine.course, each) for each in mine.of_week()))
 
 
 # Check-ins -------------------------------------------------------------------------------------------------------------------------

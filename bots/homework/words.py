@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bots.choices import normal
+from bots.homework import hours
 from bots.homework.book import Practice
 
 _MOST_MINUTES = 600
@@ -132,7 +133,7 @@ def read_check_in(text: str) -> Said | None:
 def read_minutes(text: str) -> int | None:
     """The minutes that are typed in answer to the question for them, from 1 to 600."""
     found = _PLAIN_MINUTES.fullmatch(normal(text))
-    if found is None:
+    if found is None or hours.RAISED.search(text):
         return None
     return _minutes(found["span"], found["count"] or found["bare"], found["unit"] or "分钟")
 
@@ -157,7 +158,7 @@ def _number(text: str) -> int | None:
     if "十" not in text:
         return _NUMERALS[text] if len(text) == 1 else None
     tens, _, ones = text.partition("十")
-    if len(tens) > 1 or len(ones) > 1:
+    if len(tens) > 1 or len(ones) > 1 or "十" in ones:
         return None
     return (_NUMERALS[tens] if tens else 1) * 10 + (_NUMERALS[ones] if ones else 0)
 

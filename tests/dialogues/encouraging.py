@@ -21,12 +21,13 @@ Effect = Thank | ProposeWords | SettleWords | KeepWarmPlan
 
 @dataclass(frozen=True)
 class Letter:
-    """A message of the encouragement bot to one person, which nobody needs any more at `stale_at`."""
+    """A message of a bot to one person, which nobody needs any more at `stale_at`."""
 
     person: str
     kind: OccasionKind
     details: dict[str, Any]
     stale_at: datetime
+    bot: str = "encouragement"
 
 
 def declare(state: State, beginning: Beginning) -> None:

@@ -1,7 +1,6 @@
 """Hides practice in the world made of memory: check-ins, hours, what goes out at each one's hour, what leaders see and write."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, assert_never
 
@@ -15,6 +14,7 @@ from bots.homework.book import Book, Done, GroupPractice, Mine, MyPractice, Prac
 from bots.homework.hours import Quiet
 from bots.turns import OccasionKind, Role
 from tests.dialogues import encouraging
+from tests.dialogues.encouraging import Letter
 from tests.dialogues.rows import Course, Group, Noted, Refused, State
 from tests.dialogues.script import ZONE
 
@@ -23,17 +23,6 @@ _QUIETS = (Quiet(ZONE.key, "22:00", "08:00"),)
 _USEFUL = {"homework": timedelta(days=5), "homework_reminder": timedelta(days=1)}
 
 Effect = CheckIn | AddLine | ShareCheckIn | ChooseHour | WriteToSilent
-
-
-@dataclass(frozen=True)
-class Letter:
-    """A message of some bot to one person."""
-
-    person: str
-    bot: str
-    kind: OccasionKind
-    details: dict[str, Any]
-    stale_at: datetime
 
 
 def _seats(state: State, person: str) -> list[Group]:
@@ -174,8 +163,7 @@ def _note(state: State, person: str, effect: CheckIn) -> list[Letter]:
         same.minutes = effect.minutes
     former = {each.day for each in own}
     trigger = Trigger.FIRST if not former else Trigger.RETURN if days.returns(former, here) else None
-    letters = encouraging.given(state, person, course, trigger) if trigger else []
-    return [Letter(each.person, "encouragement", each.kind, each.details, each.stale_at) for each in letters]
+    return encouraging.given(state, person, course, trigger) if trigger else []
 
 
 def _mine_noted(state: State, person: str, of: AddLine | ShareCheckIn) -> Noted:
@@ -198,7 +186,7 @@ def _share(state: State, person: str, effect: ShareCheckIn) -> list[Letter]:
     details: dict[str, Any] = {"author_name": state.people[person].name, "group_name": group.name, "practice": name}
     details |= {"minutes": found.minutes, "text": found.line}
     stale = state.now + timedelta(days=3)
-    return [Letter(each, "homework", OccasionKind.SHARED, details, stale) for each in state.audience(group, person)]
+    return [Letter(each, OccasionKind.SHARED, details, stale, "homework") for each in state.audience(group, person)]
 
 
 def _write(state: State, person: str, effect: WriteToSilent) -> list[Letter]:
@@ -211,7 +199,7 @@ def _write(state: State, person: str, effect: WriteToSilent) -> list[Letter]:
     own = {role.value for one, role in state.people[person].memberships if one is group or role is Role.ADMINISTRATOR}
     details = {"text": effect.text, "group_name": group.name, "author_name": state.people[person].name or "", "author_role": min(own)}
     stale = state.now + timedelta(days=3)
-    return [Letter(name, "announcement", OccasionKind.ANNOUNCEMENT, details, stale) for name in silent]
+    return [Letter(name, OccasionKind.ANNOUNCEMENT, details, stale, "announcement") for name in silent]
 
 
 # By the clock ----------------------------------------------------------------------------------------------------------------------
@@ -260,9 +248,9 @@ def go_on(state: State) -> list[Letter]:
         plan = file.read(course.file)
         details = {**about(course.id, plan, each.details["week"]), "what": "week" if each.kind == "homework" else "reminder"}
         details |= {"asks": asks, "default": plan.homework.at, "day": days.today(each.at, ZONE.key).isoformat()}
-        details["quiets"] = [[quiet.zone, quiet.begin, quiet.end] for quiet in _QUIETS]
+        details["quiets"] = [[quiet.zone, quiet.since, quiet.until] for quiet in _QUIETS]
         if asks:
             state.hours.setdefault(name, "")
         stale = (each.until or state.now) + _USEFUL[each.kind]
-        letters.append(Letter(name, "homework", OccasionKind.HOMEWORK, details, stale))
+        letters.append(Letter(name, OccasionKind.HOMEWORK, details, stale, "homework"))
     return letters

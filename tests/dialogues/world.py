@@ -290,16 +290,12 @@ class World:
             case Thank() | ProposeWords() | SettleWords() | KeepWarmPlan():
                 self._post(encouraging.apply(self._is, person, effect))
             case CheckIn() | AddLine() | ShareCheckIn() | ChooseHour() | WriteToSilent():
-                self._practise(practising.apply(self._is, person, effect))
+                self._post(practising.apply(self._is, person, effect))
             case _:
                 assert_never(effect)
         return None
 
     def _post(self, letters: Sequence[encouraging.Letter]) -> None:
-        for letter in letters:
-            self._deliver(letter.person, letter.kind, "encouragement", letter.details, stale_at=letter.stale_at)
-
-    def _practise(self, letters: Sequence[practising.Letter]) -> None:
         for letter in letters:
             self._deliver(letter.person, letter.kind, letter.bot, letter.details, stale_at=letter.stale_at)
 
@@ -405,7 +401,7 @@ class World:
         for letter in questionnaires.go_on(self._is):
             self._deliver(letter.person, letter.kind, "questionnaire", letter.details, stale_at=letter.stale_at)
         self._post(encouraging.go_on(self._is))
-        self._practise(practising.go_on(self._is))
+        self._post(practising.go_on(self._is))
         for delivery in self._is.deliveries:
             if delivery.state == "ready" and not delivery.urgent and quiet_until(self._is.now) is not None:
                 self._hold(delivery)
