@@ -86,6 +86,12 @@ def may_take_attendance(tx: Tx, person_id: int, group_id: int) -> bool:
     return large is False and bool(roles_in_group(tx, person_id, group_id) & ANNOUNCERS)
 
 
+def may_see_practice(tx: Tx, person_id: int, group_id: int) -> bool:
+    """Whether this person sees who practised in a small group, and what was shared with it: who may address it."""
+    large = tx.execute(sa.select(Group.large).where(Group.id == group_id)).scalar_one_or_none()
+    return large is False and may_announce(tx, person_id, group_id)
+
+
 def may_take_flag(tx: Tx, person_id: int, course_id: int | None) -> bool:
     """Whether this person is on call for the course (None: for any course)."""
     query = sa.select(OnCall.id).where(OnCall.person_id == person_id)

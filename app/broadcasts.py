@@ -11,11 +11,12 @@ import sqlalchemy as sa
 from app import ids
 from app.db import Tx, upsert
 from app.keyring import Keyring, Place
-from app.models import Broadcast, Delivery, Mass, Membership, stands
+from app.models import Broadcast, Delivery, Mass, Membership, Occasion, stands
 from app.states import DUE, IN_DOUBT, LEASED, OPEN, SETTLED, STOPPABLE, Route, State
 from bots import Bot, Message
 from bots.texts import LANGUAGES, Words
-from bots.turns import Occasion, OccasionKind
+from bots.turns import Occasion as Spoken
+from bots.turns import OccasionKind
 
 #: Rows per statement when an audience is expanded: a few milliseconds each, so that nobody waits behind it.
 CHUNK = 2_500
@@ -71,6 +72,18 @@ def send_to_group(tx: Tx, keyring: Keyring, draft: Draft, now: datetime) -> int:
     return broadcast_id
 
 
+def add_readers(tx: Tx, broadcast_id: int, people: "sa.Select[int]", now: datetime) -> int:
+    """Write a message that goes on to some more people, ready to go, in one statement; who has it already does not get it again.
+
+    Returns how many. A message that was taken back stays so.
+    """
+    row = tx.execute(sa.select(*Broadcast.__table__.columns).where(Broadcast.id == broadcast_id).with_for_update()).one()
+    if row.state == "cancelled":
+        return 0
+    tx.execute(sa.update(Broadcast).where(Broadcast.id == broadcast_id).values(state="going"))
+    return _insert(tx, row, people, now)
+
+
 def expand(tx: Tx, broadcast_id: int, now: datetime) -> bool:
     """Write the next chunk of an audience, ready to go; True when the audience is complete.
 
@@ -111,8 +124,15 @@ def cancel(tx: Tx, broadcast_id: int, reason: str, now: datetime) -> int:
     ).rowcount
 
 
+def take_back_from(tx: Tx, person_id: int, broadcast_ids: "sa.Select[Any]", reason: str, now: datetime) -> int:
+    """Take back what of these messages has not left for one person; returns how many."""
+    theirs = sa.and_(Delivery.person_id == person_id, Delivery.broadcast_id.in_(broadcast_ids), Delivery.state.in_(STOPPABLE))
+    taken_back = {"state": State.CANCELLED, "reason": reason, "changed_at": now, "lease_owner": None, "lease_until": None}
+    return tx.execute(sa.update(Delivery).where(theirs).values(**taken_back)).rowcount
+
+
 def close_finished(tx: Tx) -> int:
-    """Mark broadcasts as done whose every delivery has settled; returns how many.
+    """Mark broadcasts as done whose every delivery has settled, and to which no occasion still adds readers; returns how many.
 
     Asked several times a second: each kind of what is open has an index that knows the broadcast, so that nobody reads a whole audience.
     """
@@ -121,7 +141,9 @@ def close_finished(tx: Tx) -> int:
     held = sa.and_(mine, Delivery.state == State.HELD, stands(IN_DOUBT))
     kinds = (sa.and_(due, stands(DUE)), sa.and_(mine, stands(OPEN)), sa.and_(mine, stands(LEASED)), held)
     open_left = sa.or_(*(sa.select(Delivery.id).where(kind).exists() for kind in kinds))
-    return tx.execute(sa.update(Broadcast).where(Broadcast.state == "going", ~open_left).values(state="done")).rowcount
+    going_on = sa.select(Occasion.broadcast_id).where(Occasion.state == "planned", Occasion.broadcast_id.is_not(None))
+    finished = sa.and_(Broadcast.state == "going", Broadcast.id.not_in(going_on), ~open_left)
+    return tx.execute(sa.update(Broadcast).where(finished).values(state="done")).rowcount
 
 
 @dataclass(frozen=True)
@@ -135,7 +157,7 @@ class Composer:
 
         Raises what the bot raises; callers treat that as a message that cannot be written.
         """
-        return self.bots[bot].compose(Occasion(OccasionKind(kind), language, details, zone, reader))
+        return self.bots[bot].compose(Spoken(OccasionKind(kind), language, details, zone, reader))
 
 
 def names_reader(details: Mapping[str, Any]) -> bool:
@@ -242,8 +264,12 @@ def _audience(row: Any, after: int) -> "sa.Select[int]":
 
 def _insert_chunk(tx: Tx, row: Any, after: int, now: datetime) -> int:
     """Rows for the next `CHUNK` people behind `after`, in one statement; returns how many."""
+    return _insert(tx, row, _audience(row, after).limit(CHUNK), now)
+
+
+def _insert(tx: Tx, row: Any, audience: "sa.Select[int]", now: datetime) -> int:
     values = _delivery(row, row.id, now)
-    people = _audience(row, after).limit(CHUNK).subquery()
+    people = audience.subquery()
     columns = [sa.literal(value, Delivery.__table__.c[name].type).label(name) for name, value in values.items()]
     rows = sa.select(people.c.person_id, *columns).where(sa.true())  # without a WHERE SQLite takes ON CONFLICT for a join
     insert = upsert(tx, Delivery).from_select(["person_id", *values], rows).on_conflict_do_nothing()

@@ -9,6 +9,7 @@ from app import attendance, audit, encouragement, flags, follow_ups, groups, peo
 from app.console import scans
 from app.db import Tx
 from app.groups import Refused
+from app.homework import checkins, hours, silent
 from app.models import Course, Screening
 from app.prompts import planning
 from app.questionnaires import sheets
@@ -16,6 +17,7 @@ from app.questions import answering, asking
 from app.situation import Situation, Tools
 from bots.effects import (
     AcknowledgeFlag,
+    AddLine,
     Announce,
     AnswerPoll,
     AnswerQuestion,
@@ -27,6 +29,8 @@ from bots.effects import (
     CancelAnnouncement,
     CancelPrompt,
     ChangePrompt,
+    CheckIn,
+    ChooseHour,
     ClaimMakeUp,
     ClaimQuestion,
     ClosePoll,
@@ -60,9 +64,11 @@ from bots.effects import (
     SetLanguage,
     SettleMakeUp,
     SettleWords,
+    ShareCheckIn,
     TakeBackQuestion,
     Thank,
     Withdraw,
+    WriteToSilent,
 )
 from bots.encouragement.words import Trigger
 from bots.texts import LANGUAGES
@@ -99,12 +105,14 @@ def _apply(tx: Tx, tools: Tools, situation: Situation, effect: Effect) -> Messag
             _consent(tx, situation, course, version, ticks)
         case Join(code=code):
             groups.join(tx, tools.keyring, person_id, code, now)
+            hours.wake(tx, person_id, now)
         case CountGuess():
             _count_guess(tx, person_id, now)
         case Pause():
             people.pause(tx, person_id, now)
         case Resume():
             people.resume(tx, person_id, now)
+            hours.wake(tx, person_id, now)
         case Withdraw(erase_answers=erase_answers):
             people.withdraw(tx, person_id, now, erase_answers=erase_answers, actor=f"person:{person_id}")
         case RaiseFlag(rule=rule):
@@ -157,9 +165,25 @@ def _apply(tx: Tx, tools: Tools, situation: Situation, effect: Effect) -> Messag
             scans.refuse(tx, tools.keyring.vault, person_id, code, now)
         case Attend() | MarkAttendance() | ClaimMakeUp() | SettleMakeUp():
             attendance.apply(tx, tools.keyring, person_id, effect, now)
+        case CheckIn() | AddLine() | ShareCheckIn() | ChooseHour() | WriteToSilent():
+            _practise(tx, tools, situation, effect)
         case _:
             assert_never(effect)
     return None
+
+
+def _practise(tx: Tx, tools: Tools, situation: Situation, effect: CheckIn | AddLine | ShareCheckIn | ChooseHour | WriteToSilent) -> None:
+    match effect:
+        case CheckIn():
+            checkins.note(tx, tools, situation, effect)
+        case AddLine():
+            checkins.add_line(tx, situation, effect)
+        case ShareCheckIn():
+            checkins.share(tx, tools, situation, effect)
+        case ChooseHour(hour=hour):
+            hours.choose(tx, situation.known.id, hour, situation.now)
+        case WriteToSilent():
+            silent.write(tx, tools, situation.known.id, effect, situation.now)
 
 
 def _hand_in(tx: Tx, tools: Tools, situation: Situation, effect: HandIn) -> None:

@@ -10,6 +10,7 @@ from app.console import scans
 from app.courses import occasions
 from app.db import Tx
 from app.errors import NotFound
+from app.homework import looking
 from app.models import Course
 from app.prompts import lists, planning
 from app.questions import views
@@ -34,6 +35,7 @@ from bots.facts import (
     ReachForecast,
     SignIn,
 )
+from bots.homework.book import MyPractice, WhoPractised
 from bots.prompt.plans import Calendars, Prompts
 from bots.question.views import Listeners, MyQuestions, OpenQuestions, QuestionShown
 from bots.questionnaire.sheets import AnswerPage, OpenAssignments
@@ -97,6 +99,10 @@ def _load(tx: Tx, tools: Tools, situation: Situation, request: Fact[Any]) -> Any
             return staffing.covers(tx, tools.keyring, person_id, group, now)
         case MyAbsences():
             return staffing.of_person(tx, tools.keyring, person_id, now)
+        case MyPractice():
+            return looking.book(tx, tools.keyring, situation)
+        case WhoPractised(group=group):
+            return looking.seen_by(tx, tools.keyring, group, person_id, now)
         case _:
             raise TypeError(f"nobody can load {type(request).__name__}")
 

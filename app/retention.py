@@ -22,6 +22,7 @@ from app.models import (
     Attempt,
     Audit,
     Broadcast,
+    CheckIn,
     Chore,
     ConsoleSession,
     Course,
@@ -264,6 +265,18 @@ def _ended(before: datetime) -> "sa.Select[int]":
     return sa.select(Course.id).where(Course.ended_at < before, ~done).order_by(Course.id)
 
 
+def _lines(tx: Tx, kept: Keep, now: datetime, after: tuple[int, ...]) -> Chunk:
+    """What people wrote for themselves when they practised, in courses that ended long ago; day, practice and minutes stay."""
+    old = tx.execute(_old_lines(now - kept.details, *after).limit(CHUNK)).scalars().all()
+    gone = tx.execute(sa.update(CheckIn).where(CheckIn.id.in_(old)).values(line_sealed=None)).rowcount if old else 0
+    return Chunk(gone, (old[-1],) if len(old) == CHUNK else None)
+
+
+def _old_lines(before: datetime, after: int = 0) -> "sa.Select[int]":
+    query = sa.select(CheckIn.id).join(Course, Course.id == CheckIn.course_id)
+    return query.where(Course.ended_at < before, CheckIn.line_sealed.is_not(None), CheckIn.id > after).order_by(CheckIn.id)
+
+
 def _mark(course_id: int | str) -> str:
     return f"attempts of course {course_id}"
 
@@ -303,6 +316,7 @@ CHORES: Mapping[str, tuple[timedelta, Mapping[str, Step]]] = {
             "poll_answers": _poll_answers,
             "questions": _questions,
             "attempts": _attempts,
+            "practice_lines": _lines,
             "alarms": _alarms,
             "audit": _audits,
         },
@@ -335,6 +349,7 @@ def _counts(kept: Keep, now: datetime) -> dict[str, Any]:
         "poll_answers": of(PollAnswer, PollAnswer.at < now - kept.details),
         "questions": standing.count_of_courses(now - kept.details),
         "attempts": tries,
+        "practice_lines": sa.select(sa.func.count()).select_from(_old_lines(now - kept.details).order_by(None).subquery()),
         "alarms": of(Alarm, Alarm.last_at < now - kept.details),
         "audit": of(Audit, Audit.at < now - kept.audit),
     }

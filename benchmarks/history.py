@@ -118,7 +118,7 @@ def _statements(say: _Dialect, town: Town, pushes: int) -> Iterator[str]:
         SELECT id, 1, 'c0ffee00-0000-5000-8000-' || substr('000000000000' || id, -12), 'service', changed_at, changed_at, 'accepted'
         FROM deliveries WHERE account_id = {account}"""
     yield f"""INSERT INTO audit (at, actor, action, subject, details) {say.many(pushes // _AUDIT)}
-        SELECT {say.moment}, 'person:' || n * {_STEP}, 'consent', 'course:{town.course_id}', {say.json('{"version": "template-2"}')}
+        SELECT {say.moment}, 'person:' || n * {_STEP}, 'consent', 'course:{town.course_id}', {say.json('{"version": "template-3"}')}
         FROM many"""
 
 

@@ -460,6 +460,65 @@ class SettleMakeUp:
     accepted: bool
 
 
+@dataclass(frozen=True)
+class CheckIn:
+    """Note that the person practised on a day of theirs; a second time for the same practice and day corrects it.
+
+    `minutes` None: they stay as they are. Refused with "role" (takes no part in this course), "day" (neither today nor one of the two
+    days before) and "practice" (the course has none of this code).
+    """
+
+    course: int
+    day: date
+    practice: str
+    minutes: int | None = None
+
+
+@dataclass(frozen=True)
+class AddLine:
+    """Put a line to a check-in; it replaces an earlier one. Refused with "foreign" (there is no such check-in) and "long"."""
+
+    course: int
+    day: date
+    practice: str
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class ShareCheckIn:
+    """Let the leader of the small group see minutes and line of a check-in, and with `aloud` send them to the whole group, once.
+
+    Refused with "foreign" and "group" (they sit in no small group).
+    """
+
+    course: int
+    day: date
+    practice: str
+    aloud: bool
+
+
+@dataclass(frozen=True)
+class ChooseHour:
+    """From now on practices come at this hour (`HH:MM`, a half hour) of the person's day; None: they were asked, and keep the course's.
+
+    Refused with "hour" (no half hour) and "quiet" (within the quiet hours of a course).
+    """
+
+    hour: str | None
+
+
+@dataclass(frozen=True)
+class WriteToSilent:
+    """Send words to those participants of a group of whom nothing was noted for so many days, and to nobody else.
+
+    Refused with "role", "empty", "long" and "nobody" (all have practised meanwhile).
+    """
+
+    group: int
+    days: int
+    text: str = field(repr=False)
+
+
 Effect = (
     Say
     | SetLanguage
@@ -507,6 +566,11 @@ Effect = (
     | MarkAttendance
     | ClaimMakeUp
     | SettleMakeUp
+    | CheckIn
+    | AddLine
+    | ShareCheckIn
+    | ChooseHour
+    | WriteToSilent
 )
 
 

@@ -7,7 +7,7 @@ relayed can carry a link or a tap; `Words` that were filled before are put in as
 import re
 import tomllib
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -46,6 +46,12 @@ def say_time(moment: datetime, language: str, zone: str) -> Words:
     if language == "zh":
         return Words(f"{local.month}月{local.day}日 {day} {local:%H:%M}")
     return Words(f"{day} {local.day} {_MONTHS[local.month - 1]} {local:%H:%M}")
+
+
+def say_day(day: date, language: str) -> Words:
+    """A day as people write it: `11月23日 周一`, `Mon 23 Nov`."""
+    name = _WEEKDAYS[language][day.weekday()]
+    return Words(f"{day.month}月{day.day}日 {name}" if language == "zh" else f"{name} {day.day} {_MONTHS[day.month - 1]}")
 
 
 class Texts:

@@ -161,6 +161,8 @@ class OccasionKind(StrEnum):
     FOLLOW_UP = "follow_up"
     QUESTION = "question"
     ANSWER = "answer"
+    HOMEWORK = "homework"
+    SHARED = "shared"
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ _COMMANDS = {
     "progress": "announcing:progress",
     "follow-up": "following:follow_up",
     "close-poll": "following:close_poll",
+    "homework": "practising:homework",
     "backup": "backups:backup",
     "restore": "backups:restore",
     "retention": "retaining:retention",

@@ -16,7 +16,7 @@ from app.models import Broadcast, Course, Delivery, stands
 from app.states import DUE
 
 #: The version word of the consent text that the onboarding bot ships as a template.
-SHIPPED_CONSENT = "template-2"
+SHIPPED_CONSENT = "template-3"
 #: Messages that we start, per person and local day, unless a course says otherwise; and the largest number that is a cap at all.
 CAP, MOST_CAP = 4, 99
 

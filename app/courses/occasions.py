@@ -14,6 +14,7 @@ from app.broadcasts import Draft
 from app.courses import calendar
 from app.courses import file as course_file
 from app.db import Tx
+from app.homework import sending
 from app.models import Attendance, Course, Group, Membership, Participant, Person, Schedule
 from app.models import Gathering as GatheringRow
 from app.models import Occasion as OccasionRow
@@ -159,7 +160,12 @@ def members(group_id: int, roles: set[Role]) -> "sa.Select[int]":
 
 
 #: Who writes the messages of which kind of occasion.
-SENDERS: dict[str, Sender] = {"reminder": _remind, "closing": _remind}
+SENDERS: dict[str, Sender] = {
+    "reminder": _remind,
+    "closing": _remind,
+    "homework": sending.fire,
+    "homework_reminder": sending.fire,
+}
 
 
 # Late joiners ---------------------------------------------------------------------------------------------------------------------------

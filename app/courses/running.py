@@ -353,7 +353,9 @@ def _effect(row: Any, dated: Dated, *, late: bool) -> Effect | None:
     """What becomes of an occasion as it stands in its row; None: nothing."""
     if row is None:
         return Effect.TOO_LATE if late else Effect.ADDED
-    same = row.fire_at == dated.at and row.details == plain(dated.details)
+    # What goes at each one's hour is told by the day that it has: its next step moves on all day long.
+    there = row.until == dated.until if dated.until else row.fire_at == dated.at
+    same = there and row.details == plain(dated.details)
     if row.state == "fired" or row.broadcast_id is not None:
         return None if same else Effect.STAYS
     if row.state == "planned":

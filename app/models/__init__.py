@@ -13,6 +13,7 @@ from app.models.courses import ConsentGiven, Course, Group, Invitation, Membersh
 from app.models.deliveries import Attempt, Broadcast, Delivery, Firing, Receipt, Schedule, stands
 from app.models.encouragement import WarmFiring, WarmGiven, WarmPlan, WarmWord
 from app.models.flags import Alert, Contact, Flag, OnCall
+from app.models.homework import CheckIn, PracticeHour
 from app.models.masses import Mass, Tag, TagMember
 from app.models.people import Allowance, Conversation, Guess, Identity, InboxItem, Person, Quarantined
 from app.models.polls import Poll, PollAnswer
@@ -33,6 +34,7 @@ __all__ = [
     "Attendance",
     "Audit",
     "Broadcast",
+    "CheckIn",
     "Chore",
     "ConsentGiven",
     "ConsoleSession",
@@ -66,6 +68,7 @@ __all__ = [
     "Person",
     "Poll",
     "PollAnswer",
+    "PracticeHour",
     "Prompt",
     "PromptFiring",
     "PromptGroup",

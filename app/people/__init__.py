@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from app import audit, ids
 from app.db import Tx
+from app.homework import leaving
 from app.keyring import Keyring, Place
 from app.models import (
     Alert,
@@ -314,6 +315,7 @@ def withdraw(tx: Tx, person_id: int, now: datetime, *, erase_answers: bool, acto
     tx.execute(sa.delete(MakeUp).where(MakeUp.person_id == person_id))
     if erase_answers:
         tx.execute(sa.delete(Attendance).where(Attendance.person_id == person_id))
+    leaving.withdraw(tx, person_id, now, erase=erase_answers)
     stop_deliveries(tx, person_id, "cancelled", "withdrew", now)
     audit.record(tx, now, actor, "withdraw", f"person:{person_id}", erase_answers=erase_answers)
 

@@ -5,6 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.db import Tx
+from app.homework import leaving
 from app.keyring import Keyring, Place
 from app.models import (
     Assignment,
@@ -61,6 +62,7 @@ def export(tx: Tx, keyring: Keyring, person_id: int) -> dict[str, Any]:
             .join(Course, Course.id == Wave.course_id)
             .where(Assignment.person_id == person_id),
         ),
+        "practice": leaving.export(tx, keyring, person_id, person.data_key_id),
         "answers": _answers(tx, keyring, person_id, person.data_key_id),
         "warm_words": _rows(
             tx,

@@ -8,7 +8,7 @@ from bots.effects import Consent, Effect, Join, NamePerson, Resume, Screen
 from bots.facts import InvitationFound
 
 #: The version that is recorded where neither the course nor its file named one.
-TEMPLATE_VERSION = "template-2"
+TEMPLATE_VERSION = "template-3"
 #: How an invitation can have come to somebody who was not meant by name.
 SOURCES = ("qr", "code")
 #: The two ticks of inclusion, as they are recorded with the consent.

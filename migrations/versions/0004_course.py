@@ -43,6 +43,14 @@ def upgrade() -> None:
         sa.UniqueConstraint("person_id", name=op.f("uq_logins_person_id")),
     )
     op.create_table(
+        "practice_hours",
+        sa.Column("person_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("hour", sa.String(), nullable=True),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["person_id"], ["persons.id"], name=op.f("fk_practice_hours_person_id_persons"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("person_id", name=op.f("pk_practice_hours")),
+    )
+    op.create_table(
         "console_sessions",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
         sa.Column("login_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -354,6 +362,30 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "check_ins",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("course_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("person_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("practice", sa.String(), nullable=False),
+        sa.Column("minutes", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("line_sealed", sa.LargeBinary(), nullable=True),
+        sa.Column("shared_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("told_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("broadcast_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True),
+        sa.Column("noted_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["broadcast_id"], ["broadcasts.id"], name=op.f("fk_check_ins_broadcast_id_broadcasts"), ondelete="SET NULL"
+        ),
+        sa.ForeignKeyConstraint(["course_id"], ["courses.id"], name=op.f("fk_check_ins_course_id_courses"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["person_id"], ["persons.id"], name=op.f("fk_check_ins_person_id_persons"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_check_ins")),
+        sa.UniqueConstraint("course_id", "person_id", "day", "practice", name=op.f("uq_check_ins_course_id_person_id_day_practice")),
+    )
+    with op.batch_alter_table("check_ins", schema=None) as batch_op:
+        batch_op.create_index("ix_check_ins_person_id", ["person_id"], unique=False)
+
+    op.create_table(
         "masses",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
         sa.Column("account_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -554,8 +586,12 @@ def upgrade() -> None:
     with op.batch_alter_table("sheets", schema=None) as batch_op:
         batch_op.add_column(sa.Column("asked", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=True))
 
+    # The shipped sample of the consent says now what leaders see of practice: whoever agrees from here on agrees to that.
+    op.execute("UPDATE courses SET consent_version = 'template-3' WHERE consent_version = 'template-2'")
+
 
 def downgrade() -> None:
+    op.execute("UPDATE courses SET consent_version = 'template-2' WHERE consent_version = 'template-3'")
     with op.batch_alter_table("sheets", schema=None) as batch_op:
         batch_op.drop_column("asked")
 
@@ -616,6 +652,10 @@ def downgrade() -> None:
         batch_op.drop_index("ix_masses_month")
 
     op.drop_table("masses")
+    with op.batch_alter_table("check_ins", schema=None) as batch_op:
+        batch_op.drop_index("ix_check_ins_person_id")
+
+    op.drop_table("check_ins")
     with op.batch_alter_table("warm_firings", schema=None) as batch_op:
         batch_op.drop_index(
             "ix_warm_firings_going", sqlite_where=sa.text("outcome = 'going'"), postgresql_where=sa.text("outcome = 'going'")
@@ -672,6 +712,7 @@ def downgrade() -> None:
         batch_op.drop_index("ix_console_sessions_login_id")
 
     op.drop_table("console_sessions")
+    op.drop_table("practice_hours")
     op.drop_table("logins")
     with op.batch_alter_table("signin_tries", schema=None) as batch_op:
         batch_op.drop_index("ix_signin_tries_name_index")

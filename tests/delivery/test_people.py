@@ -273,7 +273,7 @@ def test_an_export_holds_what_is_stored_and_nothing_of_others(database_url: str)
         found = desk.read(lambda tx: people.export(tx, desk.keyring, person.id))
         assert (found["name"], found["language"], found["paused_at"]) == (CANARIES["name"], "zh", None)
         assert [(each["role"], each["name"]) for each in found["memberships"]] == [("participant", "晨光组")]
-        assert [each["version"] for each in found["consents"]] == ["template-2"]
+        assert [each["version"] for each in found["consents"]] == ["template-3"]
         assert len(found["deliveries"]) == 1
         assert [each["kind"] for each in found["pushes"]] == ["wrote"]
         assert CANARIES["leader"] not in str(found)

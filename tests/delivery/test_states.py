@@ -100,7 +100,7 @@ def _somebody(stage: Stage, group: int, openid: str, kind: str) -> int:
 def _joined(tx: Tx, stage: Stage, group: int, openid: str, kind: str) -> people.Known:
     known = people.meet(tx, stage.keyring, stage.account_id, openid, clock.now())
     if "without consent" not in kind and kind != "no consent":
-        people.consent(tx, known.id, stage.course_id, "template-2", ("online",), clock.now())
+        people.consent(tx, known.id, stage.course_id, "template-3", ("online",), clock.now())
     roles = {"leader without consent": [Role.LEADER], "leader and participant without consent": [Role.PARTICIPANT, Role.LEADER]}
     for role in roles.get(kind, [Role.PARTICIPANT]):
         groups.enter(tx, group, known.id, role, clock.now())

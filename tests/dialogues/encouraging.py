@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import Any, assert_never
 
+from app.courses import file
 from bots.effects import HandIn, KeepWarmPlan, ProposeWords, SettleWords, Thank
 from bots.encouragement.shelf import Given, GivenWord, Proposal, WarmShelf, WarmWords
 from bots.encouragement.words import ANY, EIGHT_WEEKS, MOST_BYTES, Trigger, alike, shipped, unfit
@@ -20,16 +21,28 @@ Effect = Thank | ProposeWords | SettleWords | KeepWarmPlan
 
 @dataclass(frozen=True)
 class Letter:
-    """A message of the encouragement bot to one person, which nobody needs any more at `stale_at`."""
+    """A message of a bot to one person, which nobody needs any more at `stale_at`."""
 
     person: str
     kind: OccasionKind
     details: dict[str, Any]
     stale_at: datetime
+    bot: str = "encouragement"
 
 
 def declare(state: State, beginning: Beginning) -> None:
     """The libraries and plans that a transcript declares."""
+    for running in (each for each in state.courses if each.file):  # a calendar brings the words of its weeks along
+        book = file.read(running.file)
+        themes = {ANY, *(week.theme for week in book.weeks)}
+        own = [word for word in shipped() if word.theme in themes]
+        for number, word in enumerate(own, start=1):
+            state.words.append(Word(state.new_id(), running, number, word.theme, dict(word.texts), word.author, "approved"))
+        if book.encouragement is not None and running.first_day is not None:
+            at, moment = time.fromisoformat(book.encouragement.at), state.now
+            warm = WarmPlan(running, book.encouragement.iso_days, at, running.first_day, moment)
+            warm.next_at = _next(warm, moment)
+            state.warm_plans.append(warm)
     for there in beginning.warm_words:
         course = next(each for each in state.courses if each.title == there.course)
         for number, word in enumerate(shipped(), start=1):
@@ -132,14 +145,18 @@ def _keep(state: State, person: str, course: Course, *, going: bool) -> None:
 def after(state: State, person: str, effect: HandIn) -> list[Letter]:
     """A word for who has finished a wave with this sheet, where the course has some that they do not know."""
     done = [each for each in state.assigned if each.state == "complete" and any(one.id == effect.sheet for one in each.papers)]
-    if not done or _in_danger(state, person) or state.people[person].paused:
+    return given(state, person, done[0].wave.course, Trigger.WAVE) if done else []
+
+
+def given(state: State, person: str, course: Course, trigger: Trigger) -> list[Letter]:
+    """A word after something that somebody did in a course, where it has one that they do not know; not too often."""
+    if _in_danger(state, person) or state.people[person].paused:
         return []
     if any(each.person == person and each.after != "plan" and each.at > state.now - _ONE_IN for each in state.given):
         return []
-    course = done[0].wave.course
     themes = (ANY, _theme(state, course))
     words = [each for theme in dict.fromkeys(themes) for each in _fresh(state, course, theme) if not _knows(state, person, each)]
-    return [_give(state, person, words[0], Trigger.WAVE.value)] if words else []
+    return [_give(state, person, words[0], trigger.value)] if words else []
 
 
 def hold_back(state: State, person: str) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
+from app.courses import file
 from tests.dialogues.rows import Absence, Announcement, Assigned, Marked, Paper, Prompt, Someone, State
 from tests.dialogues.script import Fact
 
@@ -165,6 +166,16 @@ def _at(state: State, fact: Fact) -> list[Marked]:
     return [each for each in state.marked if each.person == fact["person"] and (each.held.sitting.kind, each.held.sitting.number) == meant]
 
 
+def _is_checked_in(state: State, fact: Fact) -> bool:
+    own = [each for each in state.noted if each.person == fact["person"] and each.day.isoformat() == fact["day"]]
+    found = [each for each in own if file.read(each.course.file).practice(each.practice).name["zh"] == fact["practice"]]
+    return [(each.minutes, bool(each.line), each.shared) for each in found] == [fact.check_in()]
+
+
+def _is_no_check_in(state: State, fact: Fact) -> bool:
+    return all(each.person != fact["person"] for each in state.noted)
+
+
 def _assigned(state: State, fact: Fact) -> list[Assigned]:
     return [each for each in state.assigned if each.person == fact["person"] and each.wave.title == fact["wave"]]
 
@@ -224,6 +235,8 @@ _CHECKS: Mapping[str, Callable[[State, Fact], bool]] = {
     "not_away": _is_not_away,
     "was_at": _is_was_at,
     "was_not_at": _is_was_not_at,
+    "checked_in": _is_checked_in,
+    "no_check_in": _is_no_check_in,
 }
 
 

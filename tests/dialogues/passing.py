@@ -7,7 +7,7 @@ from typing import Any
 from bots import Bot
 from bots.effects import Message
 from bots.turns import Occasion, OccasionKind, Role
-from tests.dialogues import encouraging, polls, prompts, questionnaires, questions
+from tests.dialogues import encouraging, polls, practising, prompts, questionnaires, questions
 from tests.dialogues.playing import Shown
 from tests.dialogues.rows import MASSES_A_MONTH, Announcement, Delivery, Flag, Someone, State, month, quiet_until
 
@@ -24,7 +24,7 @@ class Passing:
 
     def post(self, letters: Sequence[encouraging.Letter]) -> None:
         for letter in letters:
-            self.deliver(letter.person, letter.kind, "encouragement", letter.details, stale_at=letter.stale_at)
+            self.deliver(letter.person, letter.kind, letter.bot, letter.details, stale_at=letter.stale_at)
 
     def let_pass(self, to: datetime) -> None:
         while (due := self._next_due()) is not None and due <= to:
@@ -37,7 +37,7 @@ class Passing:
         moments = [each.at for each in self._is.announcements if each.state == "planned"]
         moments += [
             moment
-            for moment in [questionnaires.next_due(self._is), encouraging.next_due(self._is), questions.next_due(self._is)]
+            for moment in [part.next_due(self._is) for part in (questionnaires, encouraging, questions, practising)]
             if moment is not None
         ]
         moments += [each.next_at for each in self._is.prompts if each.next_at is not None]
@@ -60,6 +60,7 @@ class Passing:
         self.post(encouraging.go_on(self._is))
         for mail in prompts.go_on(self._is):
             self.deliver(mail.person, mail.kind, "prompt", mail.details, stale_at=mail.stale_at, prompt=mail.prompt)
+        self.post(practising.go_on(self._is))
         questions.go_on(self._is)
         self._send_ready()
 

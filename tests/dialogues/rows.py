@@ -263,6 +263,20 @@ class Absence:
 
 
 @dataclass
+class Noted:
+    """Somebody practised something on a day."""
+
+    person: str
+    course: Course
+    day: date
+    practice: str
+    minutes: int | None
+    line: str = ""
+    shared: bool = False
+    told: bool = False
+
+
+@dataclass
 class Someone:
     name: str | None = None
     language: str = "zh"
@@ -316,6 +330,10 @@ class State:
     held: list[Held] = field(default_factory=list)
     marked: list[Marked] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
+    noted: list[Noted] = field(default_factory=list)
+    hours: dict[str, str] = field(default_factory=dict)  # by person; empty: they were asked, and chose none
+    practice_sent: dict[tuple[int, str], set[str]] = field(default_factory=dict)  # by course and occasion
+    started: datetime = datetime(1970, 1, 1, tzinfo=UTC)
     issued: int = 1_000_000_000_000
 
     def new_id(self) -> int:

@@ -13,7 +13,7 @@ ZONE = ZoneInfo("Asia/Shanghai")
 
 
 #: The version word of the consent that is shipped, for courses that brought none of their own.
-SHIPPED_VERSION = "template-2"
+SHIPPED_VERSION = "template-3"
 
 
 class TranscriptError(ValueError):
@@ -198,6 +198,10 @@ class Fact:
         """The time that the fact names (`at`)."""
         return _moment(self["at"])
 
+    def check_in(self) -> tuple[int | None, bool, bool]:
+        """The minutes of the check-in that the fact names, whether it has a line, and whether it is shared."""
+        return int(self["minutes"].split()[1]) if self["minutes"] else None, bool(self["line"]), bool(self["shared"])
+
     def answers(self) -> dict[int, str | None]:
         """The answers that the fact names, by item; None where one was left out."""
         if self["answers"] == "nothing":
@@ -258,6 +262,11 @@ FACTS = {
     "not_away": r"(?P<person>\S+) is not away",
     "was_at": rf"(?P<person>\S+) was at {_GATHERING} by (?P<how>word|qr|list|tick|made_up)(?: in (?P<city>\S+))?",
     "was_not_at": rf"(?P<person>\S+) was not at {_GATHERING}",
+    "checked_in": (
+        r"(?P<person>\S+) checked in (?P<practice>.+?) on (?P<day>\d{4}-\d\d-\d\d)"
+        r"(?P<minutes>, \d+ minutes)?(?P<line>, with a line)?(?P<shared>, shared)?"
+    ),
+    "no_check_in": r"(?P<person>\S+) has not checked in",
     "nothing_reached": r"nothing reached (?P<person>\S+)",
 }
 _FACTS = {kind: re.compile(pattern) for kind, pattern in FACTS.items()}

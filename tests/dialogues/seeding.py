@@ -47,6 +47,8 @@ class Seeding:
             if each.first_day is not None:
                 plan = running.Plan(file.read(each.file), each.first_day)
                 running.start(self.tx, self.tools, course_ids[each.title], plan, self.now)
+                there = sa.update(Participant).where(Participant.course_id == course_ids[each.title])
+                self.tx.execute(there.values(caught_up_at=self.now))  # they were there from the beginning
         for place, wave in enumerate(beginning.waves, start=1):
             self._wave(place, wave, course_ids[wave.course])
 

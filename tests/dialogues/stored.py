@@ -7,12 +7,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from app import clock, ids, people, polls
+from app.courses import file
 from app.db import Tx
 from app.keyring import Keyring
 from app.models import (
     Absence,
     Assignment,
     Attendance,
+    CheckIn,
     ConsentGiven,
     Course,
     Delivery,
@@ -289,6 +291,18 @@ def _at(rows: Rows, fact: Fact) -> "sa.Select[Any]":
     return mine.where(Gathering.kind == fact["kind"], Gathering.number == int(fact["number"]))
 
 
+def _is_checked_in(rows: Rows, fact: Fact) -> bool:
+    query = sa.select(CheckIn.practice, CheckIn.day, CheckIn.minutes, CheckIn.line_sealed, CheckIn.shared_at, Course.file)
+    query = query.join(Course, Course.id == CheckIn.course_id).where(CheckIn.person_id == rows.person(fact))
+    own = [each for each in rows.tx.execute(query) if each.day.isoformat() == fact["day"]]
+    found = [each for each in own if file.of(each.file).practice(each.practice).name["zh"] == fact["practice"]]
+    return [(each.minutes, each.line_sealed is not None, each.shared_at is not None) for each in found] == [fact.check_in()]
+
+
+def _is_no_check_in(rows: Rows, fact: Fact) -> bool:
+    return not rows.found(sa.select(CheckIn.id).where(CheckIn.person_id == rows.person(fact)))
+
+
 CHECKS: Mapping[str, Callable[[Rows, Fact], bool]] = {
     "member": _is_member,
     "not_member": _is_not_member,
@@ -323,4 +337,6 @@ CHECKS: Mapping[str, Callable[[Rows, Fact], bool]] = {
     "not_away": _is_not_away,
     "was_at": _is_was_at,
     "was_not_at": _is_was_not_at,
+    "checked_in": _is_checked_in,
+    "no_check_in": _is_no_check_in,
 }

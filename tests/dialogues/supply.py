@@ -30,13 +30,14 @@ from bots.facts import (
     SignInFound,
     Unreached,
 )
+from bots.homework.book import MyPractice, WhoPractised
 from bots.prompt.plans import Calendars, Prompts
 from bots.question.views import Listeners, MyQuestions, OpenQuestions, QuestionShown
 from bots.questionnaire.sheets import AnswerPage
 from bots.staffing.views import Covers, MyAbsences
 from bots.texts import load_texts
 from bots.turns import Role
-from tests.dialogues import attending, encouraging, polls, prompts, questions
+from tests.dialogues import attending, encouraging, polls, practising, prompts, questions
 from tests.dialogues.rows import MASSES_A_MONTH, Announcement, Code, Delivery, Group, Someone, State, month, quiet_until
 
 #: What the application says of deliveries: states and reasons.
@@ -85,6 +86,8 @@ def load(state: State, person: str, request: Fact[Any]) -> object:  # noqa: C901
             return encouraging.load(state, person, request)
         case MyAttendance() | RegisterOf():
             return attending.load(state, person, request)
+        case MyPractice() | WhoPractised():
+            return practising.load(state, person, request)
         case _:
             raise AssertionError(f"nobody can load {request!r}")
 

@@ -11,6 +11,7 @@ from bots.clipping import room
 from bots.conversation import who_answers, who_listens
 from bots.effects import (
     AcknowledgeFlag,
+    AddLine,
     Announce,
     Answer,
     AnswerPoll,
@@ -23,6 +24,8 @@ from bots.effects import (
     CancelAnnouncement,
     CancelPrompt,
     ChangePrompt,
+    CheckIn,
+    ChooseHour,
     ClaimMakeUp,
     ClaimQuestion,
     ClosePoll,
@@ -56,9 +59,11 @@ from bots.effects import (
     SetLanguage,
     SettleMakeUp,
     SettleWords,
+    ShareCheckIn,
     TakeBackQuestion,
     Thank,
     Withdraw,
+    WriteToSilent,
 )
 from bots.facts import (
     Fact,
@@ -83,7 +88,7 @@ from bots.turns import (
     Turn,
     Wrote,
 )
-from tests.dialogues import attending, encouraging, holding, polls, prompts, questionnaires, questions, script, supply
+from tests.dialogues import attending, encouraging, holding, polls, practising, prompts, questionnaires, questions, script, supply
 from tests.dialogues.passing import NEXT_ALERT, Passing
 from tests.dialogues.playing import TEN_SECONDS, Shown
 from tests.dialogues.rows import Announcement, Code, Course, Flag, Group, Memory, Refused, Someone, State
@@ -106,7 +111,7 @@ class World:
     # The stage ------------------------------------------------------------------------------------------------------------------
 
     def set_up(self, beginning: Beginning, at: datetime) -> None:
-        is_ = self._is = State(at.astimezone(UTC))
+        is_ = self._is = State(at.astimezone(UTC), started=at.astimezone(UTC))
         self._time = Passing(is_, self._bots)
         for there in beginning.courses:
             is_.courses.append(
@@ -345,6 +350,8 @@ class World:
                 for letter in attending.apply(self._is, person, effect):
                     stale = self._is.now + timedelta(days=7)
                     self._time.deliver(letter.person, OccasionKind.REPORT, "attendance", letter.details, stale_at=stale)
+            case CheckIn() | AddLine() | ShareCheckIn() | ChooseHour() | WriteToSilent():
+                self._time.post(practising.apply(self._is, person, effect))
             case _:
                 assert_never(effect)
         return None

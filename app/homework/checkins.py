@@ -1,0 +1,150 @@
+"""Hides how check-ins are stored: one for a person, day and practice; a line for their own eyes; shared only by an explicit choice."""
+
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from app import audit, broadcasts, encouragement, ids
+from app.broadcasts import Draft
+from app.courses import file as course_file
+from app.db import Tx
+from app.groups import Refused
+from app.homework import sending
+from app.keyring import Place
+from app.models import CheckIn, ConsentGiven, Course, Group, Membership
+from app.situation import Situation, Tools
+from bots.effects import AddLine, ShareCheckIn
+from bots.effects import CheckIn as Noted
+from bots.encouragement.words import Trigger
+from bots.homework import days
+from bots.homework.voice import LINE_BYTES
+from bots.turns import OccasionKind, Role
+
+_MOST_MINUTES = 600
+#: What somebody shared is of use for so long.
+_USEFUL = timedelta(days=3)
+
+
+def note(tx: Tx, tools: Tools, situation: Situation, noted: Noted) -> None:
+    """Store that the person practised; a second time corrects the first. Raises `Refused` ("role", "day", "practice")."""
+    person_id, now = situation.known.id, situation.now
+    here = days.today(now, situation.known.zone)
+    file = _file(tx, person_id, noted.course)
+    if not days.may_note(noted.day, here):
+        raise Refused("day", "Only today and the two days before can be noted.")
+    if all(each.code != noted.practice for each in file.practices):
+        raise Refused("practice", "The course has no such practice.")
+    sending.take_back_reminders(tx, noted.course, person_id, now)
+    before = _days(tx, person_id, noted.course)
+    _store(tx, person_id, noted, now)
+    if not before:
+        encouragement.after(tx, tools, noted.course, person_id, Trigger.FIRST, now)
+    elif days.returns(before, here):
+        encouragement.after(tx, tools, noted.course, person_id, Trigger.RETURN, now)
+
+
+def _file(tx: Tx, person_id: int, course_id: int) -> course_file.CourseFile:
+    """The file of a course in which the person takes part now, with consent. Raises `Refused` ("role")."""
+    seat = sa.select(Membership.id).join(Group, Group.id == Membership.group_id)
+    seat = seat.where(
+        Group.course_id == Course.id,
+        Membership.person_id == person_id,
+        Membership.role == Role.PARTICIPANT.value,
+        Membership.ended_at.is_(None),
+    )
+    consent = sa.select(ConsentGiven.id).where(
+        ConsentGiven.course_id == Course.id, ConsentGiven.person_id == person_id, ConsentGiven.ended_at.is_(None)
+    )
+    query = sa.select(Course.file).where(
+        Course.id == course_id, Course.ended_at.is_(None), Course.file.is_not(None), seat.exists(), consent.exists()
+    )
+    frozen = tx.execute(query).scalar_one_or_none()
+    if frozen is None:
+        raise Refused("role", "Only who takes part in a running course checks in there.")
+    return course_file.of(frozen)
+
+
+def _days(tx: Tx, person_id: int, course_id: int) -> set[date]:
+    query = sa.select(CheckIn.day).distinct().where(CheckIn.person_id == person_id, CheckIn.course_id == course_id)
+    return set(tx.execute(query).scalars())
+
+
+def _which(person_id: int, of: Noted | AddLine | ShareCheckIn) -> "sa.ColumnElement[bool]":
+    return sa.and_(CheckIn.person_id == person_id, CheckIn.course_id == of.course, CheckIn.day == of.day, CheckIn.practice == of.practice)
+
+
+def _store(tx: Tx, person_id: int, noted: Noted, now: datetime) -> None:
+    minutes = noted.minutes if noted.minutes is None else max(1, min(noted.minutes, _MOST_MINUTES))
+    found = tx.execute(sa.select(CheckIn.id).where(_which(person_id, noted)).with_for_update()).scalar_one_or_none()
+    if found is None:
+        row = {"id": ids.new_id(), "course_id": noted.course, "person_id": person_id, "day": noted.day, "practice": noted.practice}
+        tx.execute(sa.insert(CheckIn).values(**row, minutes=minutes, noted_at=now))
+    elif minutes is not None:
+        tx.execute(sa.update(CheckIn).where(CheckIn.id == found).values(minutes=minutes))
+
+
+def add_line(tx: Tx, situation: Situation, line: AddLine) -> None:
+    """Put a line to a check-in, sealed under the person's key. Raises `Refused` ("role", "foreign", "long")."""
+    _file(tx, situation.known.id, line.course)
+    found = _mine(tx, situation, line)
+    if len(line.text.encode()) > LINE_BYTES:
+        raise Refused("long", f"A line holds at most {LINE_BYTES} bytes (about 200 Chinese characters).")
+    sealed = situation.known.key.seal(Place("check_ins", "line_sealed", found.id), line.text)
+    tx.execute(sa.update(CheckIn).where(CheckIn.id == found.id).values(line_sealed=sealed))
+
+
+def _mine(tx: Tx, situation: Situation, of: AddLine | ShareCheckIn) -> Any:
+    query = sa.select(*CheckIn.__table__.columns).where(_which(situation.known.id, of)).with_for_update()
+    found = tx.execute(query).one_or_none()
+    if found is None:
+        raise Refused("foreign", "There is no such check-in of theirs.")
+    return found
+
+
+def share(tx: Tx, tools: Tools, situation: Situation, wish: ShareCheckIn) -> None:
+    """Let those who lead see it, and with `aloud` tell the small group, once. Raises `Refused` ("role", "foreign", "group")."""
+    person_id, now = situation.known.id, situation.now
+    file = _file(tx, person_id, wish.course)
+    found = _mine(tx, situation, wish)
+    group = tx.execute(small_group(person_id, wish.course)).one_or_none()
+    if group is None:
+        raise Refused("group", "They sit in no small group of this course.")
+    values: dict[str, Any] = {} if found.shared_at else {"shared_at": now}
+    if wish.aloud and found.told_at is None:
+        values |= {"told_at": now, "broadcast_id": _tell(tx, tools, situation, file, found, group)}
+    if values:
+        tx.execute(sa.update(CheckIn).where(CheckIn.id == found.id).values(**values))
+        audit.record(tx, now, f"person:{person_id}", "homework.share", f"group:{group.id}", aloud=wish.aloud)
+
+
+def small_group(person_id: int, course_id: int) -> "sa.Select[*tuple[Any, ...]]":
+    """The small group in which somebody takes part."""
+    query = sa.select(Group.id, Group.name, Group.course_id).join(Membership, Membership.group_id == Group.id)
+    seated = query.where(Membership.person_id == person_id, Membership.ended_at.is_(None), Membership.role == Role.PARTICIPANT.value)
+    return seated.where(Group.course_id == course_id, ~Group.large).order_by(Group.id).limit(1)
+
+
+def _tell(tx: Tx, tools: Tools, situation: Situation, file: course_file.CourseFile, found: Any, group: Any) -> int:
+    """One message to the others in the group, under the sharer's own key: with the key its words are gone."""
+    key = situation.known.key
+    line = None if found.line_sealed is None else key.unseal(Place("check_ins", "line_sealed", found.id), found.line_sealed)
+    details = {
+        "author_name": situation.known.name or "",
+        "group_name": group.name,
+        "practice": file.practice(found.practice).name,
+        "minutes": found.minutes,
+        "text": line or "",
+    }
+    draft = Draft(
+        account_id=situation.account_id,
+        key_id=key.id,
+        bot="homework",
+        kind=OccasionKind.SHARED,
+        details=details,
+        course_id=group.course_id,
+        group_id=group.id,
+        author_id=situation.known.id,
+        stale_at=situation.now + _USEFUL,
+    )
+    return broadcasts.send_to_group(tx, tools.keyring, draft, situation.now)
