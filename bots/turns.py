@@ -156,6 +156,7 @@ class OccasionKind(StrEnum):
     CONTINUATION = "continuation"
     INVITATION = "invitation"
     REMINDER = "reminder"
+    CALENDAR = "calendar"
     ENCOURAGEMENT = "encouragement"
     PROMPT = "prompt"
     FOLLOW_UP = "follow_up"

@@ -11,7 +11,7 @@ import typer
 from app import clock, courses, forecast, groups, overview, polls, schedules
 from app.assembly import Assembly
 from app.cli import desk, moments
-from app.cli.courses import InCourse
+from app.cli.on_duty import InCourse
 from app.db import Tx
 from app.errors import Invalid
 from app.schedules import Reader

@@ -10,7 +10,7 @@ import typer
 from app import clock, courses, doubts, schedules
 from app.assembly import Assembly
 from app.cli import desk
-from app.cli.courses import InCourse
+from app.cli.on_duty import InCourse
 from app.db import Tx
 from app.doubts import Chosen
 from app.errors import Invalid

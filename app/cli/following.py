@@ -6,7 +6,7 @@ import typer
 
 from app import clock, follow_ups, polls, schedules
 from app.cli import desk
-from app.cli.courses import InCourse
+from app.cli.on_duty import InCourse
 from app.errors import Conflict
 
 Number = Annotated[int, typer.Argument(help="Number of the announcement.", show_default=False)]

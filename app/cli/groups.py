@@ -9,7 +9,8 @@ import typer
 from app import clock, courses, groups, overview
 from app.assembly import Assembly
 from app.cli import desk, pictures
-from app.cli.courses import InCourse, check_code
+from app.cli.courses import check_code
+from app.cli.on_duty import InCourse
 from app.courses import running
 from app.db import Tx
 from app.errors import Invalid

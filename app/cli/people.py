@@ -11,7 +11,7 @@ import typer
 
 from app import clock, courses, groups, overview, people
 from app.cli import desk
-from app.cli.courses import InCourse
+from app.cli.on_duty import InCourse
 from app.db import Tx
 from app.errors import Invalid
 

@@ -13,7 +13,7 @@ import bots
 from app import clock, courses, forecast, groups, overview
 from app.assembly import Assembly
 from app.cli import desk, moments
-from app.cli.courses import InCourse
+from app.cli.on_duty import InCourse
 from app.db import Tx
 from app.errors import Invalid, NotFound
 from app.prompts import lists, planning

@@ -9,7 +9,7 @@ import typer
 
 from app import clock, courses, ids, overview
 from app.cli import desk
-from app.cli.courses import InCourse
+from app.cli.on_duty import InCourse
 from app.cli.plain import plain
 from app.db import Tx
 from app.errors import AppError, Conflict, Forbidden, Invalid

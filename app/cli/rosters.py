@@ -13,7 +13,7 @@ import typer
 from app import clock, courses, roster
 from app.cells import harmless
 from app.cli import desk
-from app.cli.courses import InCourse
+from app.cli.on_duty import InCourse
 from app.errors import Invalid
 from app.roster import Issued, Plan, Planned, Roster, RowError
 

@@ -8,7 +8,7 @@ import typer
 
 from app import clock, courses, groups, overview
 from app.cli import desk, staffing
-from app.cli.courses import InCourse
+from app.cli.on_duty import InCourse
 from app.console import logins, sessions
 from app.db import Tx
 from app.errors import Invalid

@@ -8,7 +8,7 @@ import typer
 from app import clock, courses, groups, overview, staffing
 from app.assembly import Assembly
 from app.cli import desk, moments
-from app.cli.courses import InCourse
+from app.cli.on_duty import InCourse
 from app.db import Tx
 from app.errors import AppError, Conflict, Forbidden, Invalid, NotFound
 from app.groups import Refused

@@ -121,7 +121,7 @@ def _remind(tx: Tx, tools: Tools, row: Any, now: datetime) -> None:
     begins = row.details.get("begins_at")
     begins_at = datetime.fromisoformat(begins) if begins else None
     details = {**row.details, "what": "words", "begins_at": begins_at, "link": (gathering and gathering.link) or "" if begins_at else ""}
-    message = draft(tx, row, "course", OccasionKind.REMINDER, details, begins_at or now + _USEFUL)
+    message = draft(tx, row, "course", OccasionKind.CALENDAR, details, begins_at or now + _USEFUL)
     if row.to in ("present", "absent"):
         _remind_who_was(tx, tools, row, message, now)
         return
@@ -208,7 +208,7 @@ def _greet(tx: Tx, tools: Tools, row: Any, now: datetime) -> None:
         "past": [_week(file, number) for number in range(1, begun)] if row.late_joiners == "all" else [],
     }
     message = Draft(
-        course.account_id, course.data_key_id, "course", OccasionKind.REMINDER, details, course_id=row.course_id, stale_at=now + _USEFUL
+        course.account_id, course.data_key_id, "course", OccasionKind.CALENDAR, details, course_id=row.course_id, stale_at=now + _USEFUL
     )
     broadcasts.send_to(tx, tools.keyring, message, [row.person_id], now)
 

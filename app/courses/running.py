@@ -176,7 +176,7 @@ def _tell(
             course.account_id,
             course.data_key_id,
             "course",
-            OccasionKind.REMINDER,
+            OccasionKind.CALENDAR,
             details,
             course_id=course_id,
             group_id=group_id,

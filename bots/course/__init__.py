@@ -60,8 +60,8 @@ class CourseBot:
         return Answer(tuple(Say(Message(words)) for words in said))
 
     def compose(self, occasion: Occasion) -> Message:
-        """A REMINDER, of what `what` says: words, digest, moved, moved_later, off, back. Raises `LookupError` for others."""
-        if occasion.kind is not OccasionKind.REMINDER:
+        """A CALENDAR message, of what `what` says: words, digest, moved, moved_later, off, back. Raises `LookupError` for others."""
+        if occasion.kind is not OccasionKind.CALENDAR:
             raise LookupError(f"The course bot has no words for {occasion.kind}.")
         voice = _Voice(self._texts, occasion.language, occasion.zone)
         details = occasion.details

@@ -37,7 +37,7 @@ COMMIT: Reasons = {
 SEND: Reasons = {
     "app.outbox": "the one gate out",
     "app.alerts": "mail and webhooks to on-call people outside WeChat; their chat alerts are deliveries",
-    "app.cli.courses": "the operator's `alarm test` tries the same mail and webhooks",
+    "app.cli.on_duty": "the operator's `alarm test` tries the same mail and webhooks",
 }
 CHANCE = re.compile(r"secrets\.(?!compare_digest)\w+|random\.\w+|os\.urandom|uuid\.uuid[14]")
 DRAW_LOTS: Reasons = {

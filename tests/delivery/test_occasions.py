@@ -58,7 +58,7 @@ class Running:
         query = sa.select(Delivery.broadcast_id).where(Delivery.person_id == known.id).order_by(Delivery.id)
         ids = self.desk.read(lambda tx: tx.execute(query).scalars().all())
         details = self.desk.read(lambda tx: broadcasts.details_of(tx, self.desk.keyring, ids))
-        return [self.desk.tools.composer.compose("course", "reminder", "zh", ZONE, details[each]).text for each in ids]
+        return [self.desk.tools.composer.compose("course", "calendar", "zh", ZONE, details[each]).text for each in ids]
 
     def move(self, key: tuple[str, int], to: datetime, now: datetime = NOW, **how: Any) -> list[Consequence]:
         change = Move(key, to, **how)

@@ -6,8 +6,9 @@ import pytest
 
 from tests.dialogues import stored
 from tests.dialogues.application import Application
+from tests.dialogues.patterns import FACTS
 from tests.dialogues.playing import Disagreement, play
-from tests.dialogues.script import FACTS, Taps, _fact, read
+from tests.dialogues.script import Taps, _fact, read
 
 TRANSCRIPTS = sorted(Path(__file__).parent.glob("*.txt"))
 

@@ -8,8 +8,9 @@ import pytest
 import bots
 from bots import Bot
 from tests.dialogues import holding
+from tests.dialogues.patterns import FACTS
 from tests.dialogues.playing import Disagreement, Shown, _agrees, play
-from tests.dialogues.script import FACTS, TranscriptError, Wording, read
+from tests.dialogues.script import TranscriptError, Wording, read
 from tests.dialogues.world import World
 
 TRANSCRIPTS = sorted(Path(__file__).parent.glob("*.txt"))
