@@ -22,6 +22,7 @@ SHIPPED = Path(__file__).parents[1] / "course_files"
 #: Bytes of UTF-8 in one text of a file: with its head it stays below WeChat's 2,048.
 _MOST_BYTES = 1_500
 _LARGEST = 200_000
+LONGEST_LINK = 500
 #: What the words of a reminder may name.
 _GAPS: Mapping[str, str] = dict.fromkeys(("title", "number", "minutes", "week"), "1")
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -57,6 +58,12 @@ def _clock(text: str) -> str:
     return text
 
 
+def _address(text: str) -> str:
+    if not text.startswith(("https://", "http://")) or len(text) > LONGEST_LINK:
+        raise ValueError(f"a link begins with https:// and has at most {LONGEST_LINK} characters")
+    return text
+
+
 def _anchor(text: str) -> str:
     anchors.read(text)
     return text
@@ -67,6 +74,7 @@ Filled = Annotated[dict[str, str], AfterValidator(_words), AfterValidator(_fille
 Code = Annotated[str, AfterValidator(_code)]
 Clock = Annotated[str, AfterValidator(_clock)]
 When = Annotated[str, AfterValidator(_anchor)]
+Link = Annotated[str, AfterValidator(_address)]
 Minutes = Annotated[int, Field(ge=5, le=24 * 60)]
 
 
@@ -89,6 +97,7 @@ class Week(_Part):
     title: ByLanguage
     homework: ByLanguage
     practices: Annotated[list[str], Field(min_length=1, max_length=8)]
+    link: Link | None = None
 
 
 class Meeting(_Part):
@@ -97,6 +106,7 @@ class Meeting(_Part):
     when: When
     minutes: Minutes
     title: ByLanguage
+    link: Link | None = None
 
 
 class Retreat(_Part):

@@ -73,8 +73,7 @@ def start(tx: Tx, tools: Tools, course_id: int, plan: Plan, now: datetime, *, ac
     made = _first(plan, groups, course.zone)
     if all(each.ends_at <= now for _, each in made if each.kind == "class"):
         raise Invalid("start", "Every class of this calendar is over already; correct the start date.")
-    rows = [{"id": ids.new_id(), "course_id": course_id, "group_id": group_id, **_columns(each)} for group_id, each in made]
-    tx.execute(sa.insert(GatheringRow), rows)
+    tx.execute(sa.insert(GatheringRow), [_new_row(plan.file, course_id, group_id, each) for group_id, each in made])
     details = {**course.details, "weeks": len(plan.file.weeks)}
     frozen = {"file": plan.file.model_dump(mode="json"), "late_joiners": plan.late_joiners, "starts_on": plan.first_day, "details": details}
     tx.execute(sa.update(Course).where(Course.id == course_id).values(**frozen))
@@ -86,8 +85,25 @@ def start(tx: Tx, tools: Tools, course_id: int, plan: Plan, now: datetime, *, ac
     return [*_follow(tx, course_id, now), *rounds.add(tx, tools.shelf, _read(tx, course_id), _known(tx, course_id), now, actor)]
 
 
-def _columns(each: Gathering) -> dict[str, Any]:
-    return {"kind": each.kind, "number": each.number, "starts_at": each.starts_at, "minutes": each.minutes, "held": each.held}
+def _link(file: CourseFile, each: Gathering) -> str | None:
+    """Where a gathering is held, as far as the course file says so."""
+    if each.kind == "class":
+        return file.weeks[each.number - 1].link
+    return file.meeting.link if each.kind == "meeting" and file.meeting is not None else None
+
+
+def _new_row(file: CourseFile, course_id: int, group_id: int, each: Gathering) -> dict[str, Any]:
+    return {
+        "id": ids.new_id(),
+        "course_id": course_id,
+        "group_id": group_id,
+        "kind": each.kind,
+        "number": each.number,
+        "starts_at": each.starts_at,
+        "minutes": each.minutes,
+        "held": each.held,
+        "link": _link(file, each),
+    }
 
 
 def _first(plan: Plan, groups: "_Groups", zone: str) -> list[tuple[int, Gathering]]:
@@ -117,8 +133,7 @@ def adopt(tx: Tx, group_id: int, now: datetime) -> None:
     own_classes = [] if groups.large in known and any(e.kind == "class" for e in known[groups.large]) else classes
     wanted = [each for each in (*own_classes, *hung) if each.starts_at > now and each.kind != "retreat"]
     if wanted and group_id not in known:
-        rows = [{"id": ids.new_id(), "course_id": course_id, "group_id": group_id, **_columns(each)} for each in wanted]
-        tx.execute(sa.insert(GatheringRow), rows)
+        tx.execute(sa.insert(GatheringRow), [_new_row(file, course_id, group_id, each) for each in wanted])
         _follow(tx, course_id, now)
 
 
@@ -187,8 +202,8 @@ def _tell(
 
 def set_link(tx: Tx, course_id: int, key: Key, link: str, now: datetime, *, group_id: int | None = None) -> int:
     """Say where a gathering is held; returns of how many groups. Number 0: of all of its kind."""
-    if not link.startswith(("https://", "http://")) or len(link) > 500:
-        raise Invalid("link", "A link begins with https:// and has at most 500 characters.")
+    if not link.startswith(("https://", "http://")) or len(link) > course_file.LONGEST_LINK:
+        raise Invalid("link", f"A link begins with https:// and has at most {course_file.LONGEST_LINK} characters.")
     mine = [GatheringRow.course_id == course_id, GatheringRow.kind == key[0]]
     mine += [GatheringRow.number == key[1]] if key[1] else []
     mine += [GatheringRow.group_id == group_id] if group_id is not None else []

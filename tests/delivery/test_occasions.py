@@ -9,11 +9,14 @@ import pytest
 import sqlalchemy as sa
 
 from app import broadcasts, groups, people, schedules
+from app.channels import Rules
 from app.courses import anchors, file, occasions, running
 from app.courses.calendar import Consequence, Effect
 from app.courses.running import CallOff, Move
 from app.errors import Conflict, Invalid
-from app.models import Alarm, Attendance, Broadcast, Course, Delivery, Gathering, Group, Occasion, Participant, Schedule, Wave
+from app.models import Alarm, Attendance, Broadcast, ConsentGiven, Course, Delivery, Gathering, Group, Occasion, Participant, Schedule, Wave
+from app.outbox import claims
+from app.outbox.claims import Lease
 from app.people import Known
 from bots.turns import Role
 from tests.delivery.scene import NOW, Desk
@@ -353,3 +356,25 @@ def test_the_numbers_of_a_broadcast_add_up_for_each_occasion(course: Running) ->
     query = sa.select(sa.func.count()).join(Broadcast, Broadcast.id == Delivery.broadcast_id).where(Broadcast.bot == "course")
     assert course.desk.read(lambda tx: tx.execute(query.select_from(Delivery)).scalar_one()) == 4
     assert course.row("class.1.day-before").broadcast_id is not None
+
+
+def test_nothing_goes_to_a_participant_before_they_consent(course: Running) -> None:
+    rain = course.desk.person()
+    course.everybody(rain)
+    course.desk.write(lambda tx: tx.execute(sa.update(ConsentGiven).where(ConsentGiven.person_id == rain.id).values(ended_at=NOW)))
+    moment = course.at("class.1.day-before")
+    course.go(moment)
+    course.desk.database.write_now(lambda tx: claims.claim(tx, course.desk.account_id, Lease("w", 1e12), Rules(), moment))
+    query = sa.select(Delivery.state, Delivery.reason).where(Delivery.person_id == rain.id)
+    assert course.desk.read(lambda tx: tx.execute(query).all()) == [("cancelled", "no_consent")]
+
+
+def test_a_file_may_say_where_a_class_is_held(database_url: str) -> None:
+    with Desk(database_url) as desk:
+        plan = file.read("two-week-pilot")
+        tree = plan.model_dump(mode="json")
+        tree["weeks"][1]["link"] = "https://example.org/j/2"
+        made = running.Plan(file.of(tree), FIRST)
+        desk.write(lambda tx: running.start(tx, desk.tools, desk.course_id, made, NOW))
+        links = sa.select(Gathering.number, Gathering.link).where(Gathering.kind == "class").order_by(Gathering.number)
+        assert desk.read(lambda tx: [tuple(row) for row in tx.execute(links)]) == [(1, None), (2, "https://example.org/j/2")]
