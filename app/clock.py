@@ -31,10 +31,14 @@ def now() -> datetime:
     return _held or datetime.now(UTC) + offset()
 
 
-def hold(moment: datetime | None) -> None:
-    """Let it be this moment in this process until told otherwise; None: time flows again. For a rehearsal alone."""
+def hold(moment: datetime | None) -> datetime | None:
+    """Let it be this moment in this process until told otherwise; None: time flows again. Returns what was held before.
+
+    For a rehearsal alone.
+    """
     global _held  # noqa: PLW0603 - it is the time of the whole process, as the machine's is
-    _held = moment
+    before, _held = _held, moment
+    return before
 
 
 def machine_seconds() -> float:

@@ -29,14 +29,14 @@ class Habit:
 
 
 HABITS = (
-    Habit("eager", 0.25, 0.95, (1, 40), 0.9, comes=0.95),
-    Habit("average", 0.40, 0.5, (10, 600), 0.4, types=True),
+    Habit("eager", 0.25, 0.95, (1, 40), 0.7, comes=0.95),
+    Habit("average", 0.40, 0.5, (10, 600), 0.25, types=True),
     Habit("silent", 0.15, 0.0, (0, 0), 0.0, comes=0.0),
-    Habit("leaves in week 3", 0.08, 0.6, (10, 600), 0.5, comes=0.5, leaves=3),
-    Habit("answers at night", 0.12, 0.7, (5, 120), 0.6, awake=(23, 2), types=True),
+    Habit("leaves in week 3", 0.08, 0.6, (10, 600), 0.3, comes=0.5, leaves=3),
+    Habit("answers at night", 0.12, 0.7, (5, 120), 0.4, awake=(23, 2), types=True),
 )
 #: Leaders and assistants look in nearly every day.
-STAFF = Habit("staff", 0.0, 0.3, (5, 300), 0.9, comes=0.0)
+STAFF = Habit("staff", 0.0, 0.3, (5, 300), 0.5, comes=0.0)
 
 _LINK = re.compile(r'<a href="(?P<href>weixin://bizmsgmenu[^"]*)">(?P<shown>[^<]*)</a>')
 _QUESTION = re.compile(r"(?P<number>\d+)/(?P<of>\d+) · ")

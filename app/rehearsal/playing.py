@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import sqlalchemy as sa
@@ -83,8 +85,13 @@ class Played:
 
 async def play(settings: Settings, copy: Copy, options: Options, progress: Callable[[float], None]) -> Played:
     """Play a course to its end; `progress` hears how much of it has been played, from 0 to 1. Raises `Invalid` where nothing is planned."""
+    with TemporaryDirectory(prefix="tongban-rehearsal-", ignore_cleanup_errors=True) as folder:
+        return await _play_in(Path(folder), settings, copy, options, progress)
+
+
+async def _play_in(folder: Path, settings: Settings, copy: Copy, options: Options, progress: Callable[[float], None]) -> Played:
     began, cpu = clock.steady(), clock.cpu_seconds()
-    async with Theatre(settings, copy) as theatre:
+    async with Theatre(settings, copy, folder) as theatre:
         if copy.notice_fields:
             theatre.give_notice(dict(copy.notice_fields))
         start, end = _span(theatre)

@@ -4,8 +4,6 @@ Pushes are signed and encrypted, and calls go through the real client: only the 
 """
 
 import asyncio
-import shutil
-import tempfile
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -39,13 +37,14 @@ _PATIENCE = 60.0
 class Theatre:
     """An empty stage with a copied course; the clock is in the hand of whoever plays."""
 
-    def __init__(self, settings: Settings, copy: Copy) -> None:
+    def __init__(self, settings: Settings, copy: Copy, folder: Path) -> None:
+        """`folder`: an empty one, which is whoever's it was again at the end, and may go then."""
         self._given = settings
         self.copy = copy
-        self._folder = Path(tempfile.mkdtemp(prefix="tongban-rehearsal-"))
+        self._folder = folder
 
     async def __aenter__(self) -> Self:
-        clock.hold(clock.now())
+        self._held_before = clock.hold(clock.now())
         self.sandbox = sandbox.create(
             self._folder / "sandbox", push_timeout=_PATIENCE, seconds=lambda: clock.now().timestamp(), road=self._road, lasting=False
         )
@@ -83,8 +82,7 @@ class Theatre:
         await self.http.aclose()
         await self._lifespan.__aexit__(None, None, None)
         self.assembly.database.stop()
-        clock.hold(None)
-        shutil.rmtree(self._folder, ignore_errors=True)
+        clock.hold(self._held_before)
 
     def _add_account(self) -> int:
         """An account of the stage's own, with an approved notice where the real one has one."""
