@@ -36,7 +36,7 @@ def hold(moment: datetime | None) -> datetime | None:
 
     For a rehearsal alone.
     """
-    global _held  # noqa: PLW0603 - it is the time of the whole process, as the machine's is
+    global _held
     before, _held = _held, moment
     return before
 

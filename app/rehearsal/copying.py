@@ -61,6 +61,9 @@ def take(tx: Tx, course_id: int) -> Copy:
         **_written(tx, course_id),
     }
     groups = rows["groups"]
+    open_groups = {each["id"] for each in groups}
+    for name in ("gatherings", "occasions", "prompt_groups"):
+        rows[name] = [row for row in rows[name] if row["group_id"] in open_groups]
     by_people = frozenset(row["id"] for name in ("schedules", "prompts") for row in rows[name] if row["author_id"] is not None)
     _forget_people(rows)
     _add_wordings(tx, rows)
@@ -85,7 +88,8 @@ def take(tx: Tx, course_id: int) -> Copy:
 
 def _written(tx: Tx, course_id: int) -> dict[str, list[dict[str, Any]]]:
     """What leaders and administrators have planned and is still to come, with what hangs on it. What has gone is history, and theirs."""
-    schedules = _rows(tx, Schedule, Schedule.course_id == course_id, Schedule.state == "planned")
+    closed = sa.select(Group.id).where(Group.course_id == course_id, Group.closed_at.is_not(None))
+    schedules = _rows(tx, Schedule, Schedule.course_id == course_id, Schedule.state == "planned", Schedule.group_id.not_in(closed))
     prompts = _rows(tx, Prompt, Prompt.course_id == course_id, Prompt.state.in_(_PROMPTING))
     return {
         "schedules": schedules,

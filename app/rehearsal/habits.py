@@ -29,21 +29,21 @@ class Habit:
 
 
 HABITS = (
-    Habit("eager", 0.25, 0.95, (1, 40), 0.7, comes=0.95),
-    Habit("average", 0.40, 0.5, (10, 600), 0.25, types=True),
+    Habit("eager", 0.25, 0.9, (1, 40), 0.5, comes=0.95),
+    Habit("average", 0.40, 0.4, (10, 600), 0.15, types=True),
     Habit("silent", 0.15, 0.0, (0, 0), 0.0, comes=0.0),
-    Habit("leaves in week 3", 0.08, 0.6, (10, 600), 0.3, comes=0.5, leaves=3),
-    Habit("answers at night", 0.12, 0.7, (5, 120), 0.4, awake=(23, 2), types=True),
+    Habit("leaves in week 3", 0.08, 0.5, (10, 600), 0.2, comes=0.5, leaves=3),
+    Habit("answers at night", 0.12, 0.6, (5, 120), 0.3, awake=(23, 2), types=True),
 )
-#: Leaders and assistants look in nearly every day.
-STAFF = Habit("staff", 0.0, 0.3, (5, 300), 0.5, comes=0.0)
+#: Leaders and assistants look in now and then.
+STAFF = Habit("staff", 0.0, 0.25, (5, 300), 0.35, comes=0.0)
 
 _LINK = re.compile(r'<a href="(?P<href>weixin://bizmsgmenu[^"]*)">(?P<shown>[^<]*)</a>')
 _QUESTION = re.compile(r"(?P<number>\d+)/(?P<of>\d+) · ")
 #: What is typed where a question has nothing to tap: a number, a day, words.
 _TYPED = ("36", "1990-05-17", "上海")
 #: What people write by themselves. Words that no bot of the day knows are answered kindly, here as there.
-_BY_THEMSELVES = ("打卡", "打卡", "打卡", "打卡", "打卡", "课表", "你好", "问卷", "提问")
+_BY_THEMSELVES = (*["打卡"] * 10, *["课表"] * 2, *["你好"] * 2, "问卷", "提问")
 #: What people write who have a group in their care.
 _IN_CARE = ("待答问题", "谁练了", "课表", "你好")
 #: Who comes to a class signs in with a word.
