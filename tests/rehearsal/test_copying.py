@@ -110,12 +110,12 @@ def _counts(tx: Tx) -> dict[str, int]:
 
 def _words(tx: Tx, stage: Assembly) -> list[str]:
     """What rests sealed of the plans, opened, as whoever has the keys would."""
-    found = []
+    found: list[str] = []
     for table, column in (("schedules", "details_sealed"), ("warm_words", "words_sealed"), ("prompts", "words_sealed")):
         columns = Table.metadata.tables[table].c
         key = stage.tools.keyring.open(tx, tx.execute(sa.select(Course.data_key_id)).scalar_one())
-        for row in tx.execute(sa.select(columns.id, columns[column].label("sealed"))):
-            found.append(key.unseal(Place(table, column, row.id), row.sealed))
+        rows = tx.execute(sa.select(columns.id, columns[column].label("sealed")))
+        found += [key.unseal(Place(table, column, row.id), row.sealed) for row in rows]
     return found
 
 
