@@ -29,11 +29,11 @@ class Habit:
 
 
 HABITS = (
-    Habit("eager", 0.25, 0.9, (1, 40), 0.5, comes=0.95),
+    Habit("eager", 0.25, 0.9, (1, 40), 0.5, types=True, comes=0.95),
     Habit("average", 0.40, 0.4, (10, 600), 0.15, types=True),
     Habit("silent", 0.15, 0.0, (0, 0), 0.0, comes=0.0),
     Habit("leaves in week 3", 0.08, 0.5, (10, 600), 0.2, comes=0.5, leaves=3),
-    Habit("answers at night", 0.12, 0.6, (5, 120), 0.3, awake=(23, 2), types=True),
+    Habit("answers at night", 0.12, 0.6, (5, 120), 0.3, awake=(23, 2)),
 )
 #: Leaders and assistants look in now and then.
 STAFF = Habit("staff", 0.0, 0.25, (5, 300), 0.35, comes=0.0)

@@ -39,7 +39,7 @@ _A_MOMENT = timedelta(seconds=3)
 #: What has become stale is settled so often.
 _REAP_EVERY = timedelta(hours=6)
 #: For so long people do what they do, each at their own moment, before anybody asks again what the clock brings.
-_TOGETHER = timedelta(minutes=15)
+_TOGETHER = timedelta(minutes=30)
 #: The sandbox's name of an answer to what somebody did: they have seen it at once.
 _ANSWER = "passive"
 _STAFF = ((Role.LEADER, "组长"), (Role.ASSISTANT, "助教一"), (Role.ASSISTANT, "助教二"))

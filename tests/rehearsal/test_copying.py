@@ -95,6 +95,7 @@ def test_nothing_of_a_real_person_is_copied(database_url: str, tmp_path: Path) -
         counts = stage.database.read_now(_counts)
         assert {name for name, count in counts.items() if count} == {*PLANS - {"wordings"}, "accounts"}
         held = stage.database.read_now(lambda tx: _words(tx, stage))
+        assert stage.database.read_now(lambda tx: tx.exec_driver_sql("PRAGMA synchronous").scalar_one()) == 0, "nothing waits for a disk"
     finally:
         stage.database.stop()
     assert not any(name in words for name in leaders for words in held)
