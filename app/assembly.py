@@ -87,10 +87,10 @@ def system_words() -> Texts:
     return load_texts(WORDS)
 
 
-def assemble(settings: Settings) -> Assembly:
-    """Build a process; call `database.start()` before use. Raises `TextError` where words do not fit."""
+def assemble(settings: Settings, *, throwaway: bool = False) -> Assembly:
+    """Build a process; call `database.start()` before use. `throwaway`: as in `Database`. Raises `TextError` where words do not fit."""
     keyring = Keyring(settings.vault())
-    database = Database(settings.database_url)
+    database = Database(settings.database_url, throwaway=throwaway)
     if settings.clock_file is not None:
         os.environ[clock.CLOCK_FILE] = str(settings.clock_file)
     reading, answering = ReadLinks(settings.public_url, keyring.vault), AnswerLinks(settings.public_url, keyring.vault)

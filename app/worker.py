@@ -262,11 +262,18 @@ class Worker:
 
 def next_moment(tx: Tx, after: datetime) -> datetime | None:
     """The next moment at which something is due by itself."""
-    moments = (
-        schedules.next_due(tx),
-        flags.next_call(tx),
-        claims.next_due(tx, after),
-        mass_rows.next_due(tx, after),
-        *(part.next_moment(tx) for part in _BY_THE_CLOCK),
-    )
+    return _first(next_fire(tx), next_send(tx, after))
+
+
+def next_fire(tx: Tx) -> datetime | None:
+    """The next moment at which `fire_due` has something to do."""
+    return _first(schedules.next_due(tx), flags.next_call(tx), *(part.next_moment(tx) for part in _BY_THE_CLOCK))
+
+
+def next_send(tx: Tx, after: datetime) -> datetime | None:
+    """The first moment after `after` at which `send_due` has something to do."""
+    return _first(claims.next_due(tx, after), mass_rows.next_due(tx, after))
+
+
+def _first(*moments: datetime | None) -> datetime | None:
     return min((moment for moment in moments if moment is not None), default=None)

@@ -6,6 +6,7 @@
     python -m benchmarks expansion --audiences 500 10000                       one message to many, beside one INSERT … SELECT
     python -m benchmarks together --seconds 8                                  the way in during a broadcast and with the API hanging
     python -m benchmarks answering                                             answers to questionnaires, beside the plain way in
+    python -m benchmarks rehearsing --rounds 1                                 a rehearsal of ten weeks with 253 people
     python -m benchmarks all                                                   everything; `make bench` and `make bench-long` run this
 
 Each round runs ours and the limit right after each other; figures are medians (smallest-largest) and ratios of medians. Everything runs on
@@ -19,7 +20,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import answering, expansion, inbound, outbound, report, together
+from benchmarks import answering, expansion, inbound, outbound, rehearsing, report, together
 from benchmarks.grounds import POSTGRES, SQLITE, Grounds, grounds
 from benchmarks.processes import Yard
 from benchmarks.report import Figure
@@ -52,12 +53,17 @@ def _answering(yard: Yard, ground: Grounds, _asked: argparse.Namespace) -> list[
     return answering.Contest(yard, ground, _say).run()
 
 
+def _rehearsing(_yard: Yard, ground: Grounds, asked: argparse.Namespace) -> list[Figure]:
+    return rehearsing.Contest(ground, asked.rounds, _say).run()
+
+
 _PARTS: dict[str, Part] = {
     "inbound": _inbound,
     "outbound": _outbound,
     "expansion": _expansion,
     "together": _together,
     "answering": _answering,
+    "rehearsing": _rehearsing,
 }
 
 

@@ -22,7 +22,8 @@ def rehearse(
 ) -> None:
     """Play a whole course with imagined participants, and write down what each of them would get, when, and why not.
 
-    Nothing of it touches the course or the real WeChat.
+    Nothing of it touches the course or the real WeChat. A course that runs already is played from now on. Ctrl-C stops it and leaves
+    nothing.
 
     Example: tongban rehearse msc-2026 --people 253
     """
@@ -44,8 +45,8 @@ def rehearse(
     page = rehearsal.write(played, out / course, dict(copy.group_names))
     record = played.record
     typer.echo(
-        f"{len(record.messages)} messages, {record.reached} accepted by WeChat, at most {record.most_a_day} to one person on one day; "
-        f"{played.seconds:.0f} s."
+        f"{len(record.messages)} messages, {record.reached} accepted by WeChat; at most {record.most_started} that we started with one "
+        f"person on one day (cap: {played.cap or 'none'}). It took {played.seconds:.0f} s."
     )
     typer.echo(f"Read {page}; the tables beside it have every message and every occasion.")
     if record.disagreements:

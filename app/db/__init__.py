@@ -42,12 +42,18 @@ SHORT_THREADS = 4
 class Database:
     """One database. `start()` before use, `stop()` at the end; or use it as a context manager."""
 
-    def __init__(self, url: str, patience: float = PATIENCE_SECONDS) -> None:
-        """`patience`: seconds that a transaction waits for a lock, a connection or a place in the pool."""
+    def __init__(self, url: str, patience: float = PATIENCE_SECONDS, *, throwaway: bool = False) -> None:
+        """`patience`: seconds that a transaction waits for a lock, a connection or a place in the pool.
+
+        `throwaway`: a SQLite file that is gone with this process, which alone has it: nothing is synced, and every job runs where it is
+        asked for, on one connection. Whoever awaits one waits for no other thread.
+        """
         self.url = url
+        self._throwaway = throwaway
         self.is_sqlite = url.startswith("sqlite")
         self._readers = open_sqlite(url, "BEGIN", patience) if self.is_sqlite else open_postgres(url, patience)
-        self._writers = open_sqlite(url, "", patience) if self.is_sqlite else self._readers  # the pen begins
+        # The pen begins.
+        self._writers = open_sqlite(url, "", patience, lasting=not throwaway) if self.is_sqlite else self._readers
         self._impatient = open_sqlite(url, "", 0) if self.is_sqlite else open_postgres(url, patience, short=True)
         self._kept = threading.local()
         self._all_kept: list[Tx] = []
@@ -70,7 +76,7 @@ class Database:
 
     def start(self) -> None:
         """Start the writer thread where there is one."""
-        if self.is_sqlite and self._writer is None:
+        if self.is_sqlite and self._writer is None and not self._throwaway:
             self._writer = threading.Thread(target=self._write_forever, name="db-writer", daemon=True)
             self._writer.start()
 
@@ -93,10 +99,14 @@ class Database:
 
     async def read(self, work: Work[T]) -> T:
         """Run `work` in a transaction of its own that writes nothing. Raises `Unavailable`."""
+        if self._throwaway:
+            return self.read_now(work)
         return await asyncio.get_running_loop().run_in_executor(self._pool, self.read_now, work)
 
     async def write(self, work: Work[T]) -> T:
         """Run `work` and commit it durably before returning. Raises what `work` raises, or `Unavailable`."""
+        if self._throwaway:
+            return self._write_alone(work)
         loop = asyncio.get_running_loop()
         if not self.is_sqlite:
             return await loop.run_in_executor(self._pool, self._write_alone, work)
@@ -109,6 +119,8 @@ class Database:
 
         PostgreSQL saves the question whether a connection still lives: after a restart of the server the first try is `Unavailable`.
         """
+        if self._throwaway:
+            return self._write_alone(work)
         loop = asyncio.get_running_loop()
         if not self.is_sqlite:
             return await loop.run_in_executor(self._short_pool, self._write_alone, work, self._hold)
@@ -161,6 +173,8 @@ class Database:
 
     def read_now(self, work: Work[T]) -> T:
         """As `read`, from a thread of the caller's."""
+        if self._throwaway:
+            return self._write_alone(work)
         with Away(), self._readers.connect() as tx, tx.begin():
             return work(tx)
 

@@ -55,8 +55,9 @@ def is_away(error: BaseException | None) -> bool:
     return isinstance(error, PoolTimeout)
 
 
-def open_sqlite(url: str, begin: str, patience: float) -> sa.Engine:
-    """An engine whose transactions start with `begin`, where it is not empty."""
+def open_sqlite(url: str, begin: str, patience: float, *, lasting: bool = True) -> sa.Engine:
+    """An engine whose transactions start with `begin`, where it is not empty. What need not be `lasting` is never synced to the disk."""
+    synchronous = "FULL" if lasting else "OFF"
     path = url.removeprefix("sqlite:///").removeprefix("sqlite+pysqlite:///")
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     engine = sa.create_engine(url, poolclass=QueuePool, pool_size=THREADS, max_overflow=0, pool_timeout=patience)
@@ -64,7 +65,7 @@ def open_sqlite(url: str, begin: str, patience: float) -> sa.Engine:
     @sa.event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # BEGIN is ours: the driver's own would be deferred and fail at once under load
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={round(patience * 1000)}"):
+        for pragma in ("journal_mode=WAL", f"synchronous={synchronous}", "foreign_keys=ON", f"busy_timeout={round(patience * 1000)}"):
             connection.execute(f"PRAGMA {pragma}").close()
 
     if begin:

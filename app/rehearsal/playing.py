@@ -1,12 +1,13 @@
 """Hides how a course is played: from one moment at which something happens to the next, with everybody doing as their habit is."""
 
-import asyncio
 import heapq
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import sqlalchemy as sa
@@ -14,7 +15,8 @@ import sqlalchemy as sa
 from app import clock, courses, groups, people
 from app.db import Tx
 from app.errors import Invalid
-from app.models import Course, Occasion, Schedule, Wave
+from app.models import Course, Gathering, Occasion, Participant, Prompt, Schedule, Wave
+from app.outbox import claims
 from app.rehearsal import habits, record
 from app.rehearsal.copying import Copy
 from app.rehearsal.habits import Habit
@@ -22,7 +24,7 @@ from app.rehearsal.record import Record
 from app.rehearsal.theatre import Theatre
 from app.sandbox.world import Person
 from app.settings import Settings
-from app.worker import next_moment
+from app.worker import next_fire, next_send
 from bots.onboarding.steps import TICKS
 from bots.turns import Role
 
@@ -30,12 +32,16 @@ from bots.turns import Role
 _BEFORE = timedelta(hours=2)
 #: A course that plans nothing for longer than this has ended.
 _LONGEST = timedelta(days=400)
-#: Answers that somebody gives in one sitting, and people who act at the same time.
-_SITTING, _AT_ONCE = 400, 24
+#: Steps that somebody takes in one sitting: with a questionnaire, and with anything else.
+_SITTING, _ELSE = 400, 8
+#: What somebody's touch lets out follows the answer so soon.
+_A_MOMENT = timedelta(seconds=3)
 #: What has become stale is settled so often.
 _REAP_EVERY = timedelta(hours=6)
-#: Deeds that lie so near to each other are done together.
-_TOGETHER = timedelta(minutes=10)
+#: For so long people do what they do, each at their own moment, before anybody asks again what the clock brings.
+_TOGETHER = timedelta(minutes=30)
+#: The sandbox's name of an answer to what somebody did: they have seen it at once.
+_ANSWER = "passive"
 _STAFF = ((Role.LEADER, "组长"), (Role.ASSISTANT, "助教一"), (Role.ASSISTANT, "助教二"))
 
 
@@ -68,17 +74,24 @@ class Played:
 
     title: str
     zone: str
+    cap: int | None
     began: datetime
     ended: datetime
     seconds: float
+    cpu_seconds: float
     deeds: int
     record: Record = field(repr=False)
 
 
 async def play(settings: Settings, copy: Copy, options: Options, progress: Callable[[float], None]) -> Played:
     """Play a course to its end; `progress` hears how much of it has been played, from 0 to 1. Raises `Invalid` where nothing is planned."""
-    began = clock.steady()
-    async with Theatre(settings, copy) as theatre:
+    with TemporaryDirectory(prefix="tongban-rehearsal-", ignore_cleanup_errors=True) as folder:
+        return await _play_in(Path(folder), settings, copy, options, progress)
+
+
+async def _play_in(folder: Path, settings: Settings, copy: Copy, options: Options, progress: Callable[[float], None]) -> Played:
+    began, cpu = clock.steady(), clock.cpu_seconds()
+    async with Theatre(settings, copy, folder) as theatre:
         if copy.notice_fields:
             theatre.give_notice(dict(copy.notice_fields))
         start, end = _span(theatre)
@@ -88,8 +101,9 @@ async def play(settings: Settings, copy: Copy, options: Options, progress: Calla
         stage.fill()
         await stage.run(progress)
         read = theatre.assembly.database.read_now
-        found = read(lambda tx: record.read(tx, theatre.assembly.tools, stage.everybody, theatre.sandbox.world, copy.zone))
-        return Played(copy.title, copy.zone, start, end, clock.steady() - began, stage.deeds, found)
+        found = read(lambda tx: record.read(tx, theatre.assembly.tools, stage.everybody, theatre.sandbox.world, start, copy.zone))
+        cap = copy.rows["courses"][0]["cap"]
+        return Played(copy.title, copy.zone, cap, start, end, clock.steady() - began, clock.cpu_seconds() - cpu, stage.deeds, found)
 
 
 def _span(theatre: Theatre) -> tuple[datetime, datetime]:
@@ -100,12 +114,13 @@ def _span(theatre: Theatre) -> tuple[datetime, datetime]:
             tx.execute(sa.select(sa.func.min(Occasion.fire_at)).where(Occasion.state == "planned")).scalar_one_or_none(),
             tx.execute(sa.select(sa.func.min(Wave.opens_at)).where(Wave.state == "planned")).scalar_one_or_none(),
             tx.execute(sa.select(sa.func.min(Schedule.fire_at)).where(Schedule.state == "planned")).scalar_one_or_none(),
+            tx.execute(sa.select(sa.func.min(Prompt.next_at)).where(Prompt.state == "running")).scalar_one_or_none(),
         ]
         over = tx.execute(sa.select(Course.over_at)).scalar_one()
         return min((each for each in moments if each is not None), default=None), over
 
     first, over = theatre.assembly.database.read_now(look)
-    now = datetime.fromtimestamp(theatre.sandbox.world.clock.now(), UTC)
+    now = clock.now()
     if first is None or over is None or over <= now:
         raise Invalid("rehearsal", "Nothing of this course is still to come; `tongban course start` gives it a calendar.")
     start = max(first - _BEFORE, now)
@@ -160,20 +175,42 @@ class _Stage:
         if role is Role.PARTICIPANT:
             people.consent(tx, known.id, theatre.copy.course_id, courses.SHIPPED_CONSENT, TICKS, now)
             groups.number_participant(tx, theatre.copy.course_id, known.id, now)
+            # They have been there from the beginning: nobody greets them as late joiners of a course that runs already.
+            tx.execute(sa.update(Participant).where(Participant.person_id == known.id).values(caught_up_at=now))
         chance = random.Random(f"{self._options.seed}.{number}")  # noqa: S311 - what somebody imagined does is no secret
         made = Imagined(name, role, group_id, habit, theatre.arrive(openid, name), known.id, chance)
         self.everybody[openid] = made
         if habit.reacts:
             self._plan(self._start + timedelta(minutes=chance.randint(1, 60)), made, partial(self._types, made, "你好"))
             self._plan(self._start + timedelta(days=1), made, partial(self._day, made))
-        if habit.leaves:
-            day = self._start + timedelta(days=7 * (habit.leaves + 1), hours=chance.randint(0, 60))
-            self._plan(day, made, partial(self._leaves, made))
+        if role is Role.PARTICIPANT:
+            self._plan_classes(tx, made)
+            self._plan_leaving(made)
+
+    def _plan_classes(self, tx: Tx, who: Imagined) -> None:
+        """Who comes to a class, a meeting or the retreat signs in there."""
+        query = sa.select(Gathering.starts_at).where(Gathering.group_id.in_([who.group_id, self._theatre.copy.large]), Gathering.held)
+        for starts_at in tx.execute(query.order_by(Gathering.starts_at)).scalars():
+            if who.chance.random() < who.habit.comes and starts_at > self._start:
+                at = starts_at + timedelta(minutes=who.chance.randint(-10, 10))
+                self._plan(at, who, partial(self._sit_down, who, habits.Deed(text=habits.SIGN_IN), ""))
+
+    def _plan_leaving(self, who: Imagined) -> None:
+        """Whose week to leave is over already stays, or they would not sit there."""
+        began = self._theatre.copy.starts_on or self._start.date()
+        week = datetime.combine(began, time(12), UTC) + timedelta(days=7 * (who.habit.leaves - 1))
+        at = week + timedelta(hours=who.chance.randint(0, 140))
+        if who.habit.leaves and at > self._start:
+            self._plan(at, who, partial(self._leaves, who))
 
     def _give_authors(self, tx: Tx) -> None:
-        """What leaders have planned is theirs on the stage too: of each group's imagined leader."""
-        for leader in (each for each in self.everybody.values() if each.role is Role.LEADER):
-            tx.execute(sa.update(Schedule).where(Schedule.group_id == leader.group_id).values(author_id=leader.person_id))
+        """What people have planned is theirs on the stage too: of a group's imagined leader, or the administrator's."""
+        leaders = {each.group_id: each.person_id for each in self.everybody.values() if each.role is Role.LEADER}
+        administrator = next(each.person_id for each in self.everybody.values() if each.role is Role.ADMINISTRATOR)
+        for table, audiences in self._theatre.copy.authored():
+            for row_id, audience in audiences.items():
+                author = leaders.get(audience[0], administrator) if len(audience) == 1 else administrator
+                tx.execute(sa.update(table).where(table.c.id == row_id).values(author_id=author))
 
     # -- time
 
@@ -181,18 +218,20 @@ class _Stage:
         """Play from moment to moment."""
         played = reaped = self._start
         while True:
-            due = await self._theatre.assembly.database.read(partial(next_moment, after=played))
-            mine = self._plans[0][0] + _TOGETHER if self._plans else None
-            moment = min((each for each in (due, mine) if each is not None), default=self._end)
+            fire, send = await self._theatre.assembly.database.read(partial(_next, after=played))
+            soon = [self._plans[0][0]] if self._plans else []
+            soon += [each] if (each := self._theatre.sandbox.agenda.next_moment()) else []
+            together = [each + _TOGETHER for each in soon]
+            moment = min((each for each in (fire, send, *together) if each is not None), default=self._end)
             if moment >= self._end:
                 break
             moment = max(moment, played + timedelta(milliseconds=1))
-            self._theatre.at(moment)
-            if due is not None and due <= moment:
-                await self._theatre.worker.fire_due(moment)
-            await self._theatre.worker.send_due(moment)
             await self._act(moment)
-            self._listen(moment)
+            self._theatre.at(moment)
+            await self._theatre.sandbox.agenda.catch_up()
+            if fire is not None and fire <= moment:
+                await self._theatre.worker.fire_due(moment)
+            await self._send(moment, look=send is None or send > moment)
             if moment - reaped > _REAP_EVERY:
                 await self._theatre.worker.reap()
                 reaped = moment
@@ -200,18 +239,21 @@ class _Stage:
             progress((moment - self._start) / (self._end - self._start))
         await self._theatre.worker.reap()
 
-    async def _act(self, now: datetime) -> None:
-        """Everybody whose time has come does what they had in mind, many at once."""
-        due: list[Callable[[], Any]] = []
-        while self._plans and self._plans[0][0] <= now:
-            due.append(heapq.heappop(self._plans)[3])
-        gate = asyncio.Semaphore(_AT_ONCE)
+    async def _act(self, until: datetime) -> None:
+        """Everybody whose time comes until then does what they have in mind, at their own moment; what that lets out goes at once."""
+        while self._plans and self._plans[0][0] <= until:
+            at, _, _, deed = heapq.heappop(self._plans)
+            self._theatre.at(at)
+            await deed()
+            self._theatre.at(at + _A_MOMENT)
+            await self._send(at + _A_MOMENT, look=True)
 
-        async def do(deed: Callable[[], Any]) -> None:
-            async with gate:
-                await deed()
-
-        await asyncio.gather(*(do(deed) for deed in due))
+    async def _send(self, now: datetime, *, look: bool) -> None:
+        """Send what is due; `look`: only where something is, which is asked first."""
+        theatre = self._theatre
+        if not look or await theatre.assembly.database.read(lambda tx: claims.any_due(tx, theatre.account_id, now)):
+            await theatre.worker.send_due(now)
+        self._listen(now)
 
     def _plan(self, at: datetime, who: Imagined, deed: Callable[[], Any]) -> None:
         self._made += 1
@@ -222,7 +264,7 @@ class _Stage:
         ledger = self._theatre.sandbox.world.ledger
         for line in ledger[self._heard :]:
             who = self.everybody.get(line["openid"])
-            if who is None or who.left or who.reacting or who.chance.random() >= who.habit.reacts:
+            if line["api"] == _ANSWER or who is None or who.left or who.reacting or who.chance.random() >= who.habit.reacts:
                 continue
             who.reacting = True
             at = habits.when(who.habit, now, self._theatre.copy.zone, who.chance)
@@ -244,18 +286,19 @@ class _Stage:
         self._plan(now + timedelta(days=1), who, partial(self._day, who))
         if who.chance.random() < who.habit.writes:
             at = habits.when(who.habit, now + timedelta(minutes=who.chance.randint(0, 900)), zone, who.chance)
-            self._plan(at, who, partial(self._sit_down, who, habits.by_themselves(who.chance), ""))
+            self._plan(at, who, partial(self._sit_down, who, habits.by_themselves(who.habit, who.chance), ""))
 
     async def _sit_down(self, who: Imagined, deed: habits.Deed | None, before: str) -> None:
         """Do something, and go on with what is asked then."""
-        tries = 0
+        tries = other = 0
         for _ in range(_SITTING):
-            if deed is None or who.left:
+            if deed is None or who.left or other >= _ELSE:
                 return
             self.deeds += 1
             shown = await (self._theatre.taps(who.phone, deed.href) if deed.href else self._theatre.says(who.phone, deed.text))
             if not shown:
                 return
+            other = 0 if habits.place(shown[-1]) else other + 1
             tries = tries + 1 if _same(shown[-1], before) else 0
             if tries > 4:
                 return
@@ -278,6 +321,10 @@ class _Stage:
             if not answers:
                 return
             shown = await self._theatre.taps(who.phone, answers[0].href)
+
+
+def _next(tx: Tx, after: datetime) -> tuple[datetime | None, datetime | None]:
+    return next_fire(tx), next_send(tx, after)
 
 
 def _same(shown: str, before: str) -> bool:

@@ -18,6 +18,8 @@ from app.states import REACHED, SETTLED
 PAGE, MESSAGES, OCCASIONS = "rehearsal.html", "messages.csv", "occasions.csv"
 #: People whose messages the page lists one by one; the table has all.
 _SHOWN = 8
+#: Why the course itself kept messages back, in words.
+_HOLDS = {"quiet_hours": "安静时间 · quiet hours", "silence": "止语 · silence", "cap": "每天的上限 · the day's cap"}
 
 
 @dataclass(frozen=True)
@@ -46,11 +48,13 @@ def write(played: Played, folder: Path, group_names: dict[int, str]) -> Path:
         record=record,
         groups=group_names,
         states=Counter(each.state for each in record.messages).most_common(),
-        whys=Counter((each.state, each.why) for each in record.messages if each.state not in REACHED).most_common(20),
         kinds=_kinds(record.messages),
         people=_people(record.messages),
         people_count=len({each.person for each in record.messages}),
-        unsettled=sum(each.state not in SETTLED for each in record.messages),
+        held=[(_HOLDS[reason], count) for reason, count in record.held.items()],
+        waiting=Counter((each.state, each.why) for each in record.messages if each.state not in SETTLED).most_common(),
+        whys_settled=Counter(each.why for each in record.messages if each.state in SETTLED - REACHED).most_common(),
+        unplayed=sum(each.state == "planned" for each in record.occasions),
     )
     path = folder / PAGE
     path.write_text(page, encoding="utf-8")
@@ -75,7 +79,7 @@ def _people(messages: tuple[Message, ...]) -> list[_Person]:
 
 
 def _write_messages(played: Played, path: Path, group_names: dict[int, str], zone: ZoneInfo) -> None:
-    head = ("person", "group", "habit", "bot", "kind", "written", "left", "route", "state", "reason", "in words")
+    head = ("person", "group", "habit", "bot", "kind", "written", "left", "route", "state", "reason", "held back by", "in words")
     rows = [
         (
             each.person,
@@ -88,6 +92,7 @@ def _write_messages(played: Played, path: Path, group_names: dict[int, str], zon
             each.route,
             each.state,
             each.reason,
+            " ".join(each.held),
             each.why,
         )
         for each in played.record.messages

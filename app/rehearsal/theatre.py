@@ -4,67 +4,73 @@ Pushes are signed and encrypted, and calls go through the real client: only the 
 """
 
 import asyncio
-import os
-import shutil
-import tempfile
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlencode
 
 import httpx
 
 from app import accounts, clock, sandbox
 from app.assembly import Assembly, Channels, assemble
+from app.rehearsal import diary
 from app.rehearsal.copying import Copy, put
 from app.sandbox import actions
 from app.sandbox.actions import Done, Phone
+from app.sandbox.api import Api
 from app.sandbox.faults import Faults
 from app.sandbox.notices import add_template
 from app.sandbox.pushes import Push, Pusher
 from app.sandbox.world import Person, World
 from app.settings import Settings
-from app.web.hooks import Hooks
+from app.web.hooks import HOOKS, Hooks
 from app.worker import Worker
 from migrations import running
 
 _NAME, _ADDRESS = "rehearsal", "http://127.0.0.1:9"
+_PATH = f"{HOOKS}{_NAME}"
 _PATIENCE = 60.0
 
 
 class Theatre:
     """An empty stage with a copied course; the clock is in the hand of whoever plays."""
 
-    def __init__(self, settings: Settings, copy: Copy) -> None:
+    def __init__(self, settings: Settings, copy: Copy, folder: Path) -> None:
+        """`folder`: an empty one, which is whoever's it was again at the end, and may go then."""
         self._given = settings
         self.copy = copy
-        self._folder = Path(tempfile.mkdtemp(prefix="tongban-rehearsal-"))
-        self._former_clock = os.environ.get(clock.CLOCK_FILE)
+        self._folder = folder
 
     async def __aenter__(self) -> Self:
-        self.sandbox = sandbox.create(self._folder / "sandbox", push_timeout=_PATIENCE, road=self._road)
+        self._held_before = clock.hold(clock.now())
+        self.sandbox = sandbox.create(
+            self._folder / "sandbox", push_timeout=_PATIENCE, seconds=lambda: clock.now().timestamp(), road=self._road, lasting=False
+        )
         address = f"sqlite:///{self._folder / 'rehearsal.db'}"
         running.upgrade(address)
         self.assembly: Assembly = assemble(
             self._given.model_copy(
                 update={
                     "database_url": address,
-                    "clock_file": self._folder / "sandbox" / "clock",
+                    "clock_file": None,
                     "spool": self._folder / "spool",
                     "public_url": _ADDRESS,
                     "smtp_url": None,
                     "alarm_webhook": None,
                 }
-            )
+            ),
+            throwaway=True,
         )
         self.assembly.database.start()
         self.account_id = self._add_account()
-        self.assembly.database.write_now(lambda tx: put(tx, self.copy, self.account_id))
+        self.assembly.database.write_now(lambda tx: put(tx, self.assembly.tools.keyring, self.copy, self.account_id))
+        self.assembly.database.write_now(diary.keep)
         self.hooks = Hooks(self.assembly)
         self._lifespan = self.sandbox.router.lifespan_context(self.sandbox)
         await self._lifespan.__aenter__()
-        self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app=self.sandbox), base_url=_ADDRESS)
+        self.http = httpx.AsyncClient(transport=_Across(self.sandbox.api))
         self.worker = Worker(self.assembly, Channels(self.assembly, lambda _: self.http))
         await self.hooks.start()
         return self
@@ -76,11 +82,7 @@ class Theatre:
         await self.http.aclose()
         await self._lifespan.__aexit__(None, None, None)
         self.assembly.database.stop()
-        if self._former_clock is None:
-            os.environ.pop(clock.CLOCK_FILE, None)
-        else:
-            os.environ[clock.CLOCK_FILE] = self._former_clock
-        shutil.rmtree(self._folder, ignore_errors=True)
+        clock.hold(self._held_before)
 
     def _add_account(self) -> int:
         """An account of the stage's own, with an approved notice where the real one has one."""
@@ -100,7 +102,7 @@ class Theatre:
             token=known.token,
             aes_key=known.aes_key,
             original_id=original,
-            webhook_url=f"{_ADDRESS}/hooks/wechat/{_NAME}",
+            webhook_url=f"{_ADDRESS}{_PATH}",
             name="同伴",
             mode="safe",
             profile="service",
@@ -121,9 +123,7 @@ class Theatre:
 
     def at(self, moment: datetime) -> None:
         """It is this time now; the clock only moves forward."""
-        ahead = (moment - datetime.fromtimestamp(self.sandbox.world.clock.now(), UTC)).total_seconds()
-        if ahead > 0:
-            self.sandbox.world.clock.advance(ahead)
+        clock.hold(max(moment, clock.now()))
 
     # -- the people
 
@@ -154,6 +154,20 @@ class Theatre:
         return [entry.text for entry in person.entries[before:] if entry.side == "account"]
 
 
+class _Across(httpx.AsyncBaseTransport):
+    """Hands calls to the imitation in this process."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        url = request.url
+        scope = {"type": "http", "method": request.method, "path": url.path, "query_string": url.query, "headers": request.headers.raw}
+        answer = _Answer(request.content)
+        await self._api(scope, answer.receive, answer.take)
+        return httpx.Response(answer.status, stream=httpx.ByteStream(bytes(answer.body)), request=request)
+
+
 class _Joined(Pusher):
     """Hands pushes to the service in this process."""
 
@@ -163,8 +177,7 @@ class _Joined(Pusher):
 
     async def _post(self, push: Push) -> tuple[str, bytes | None]:
         query, sealed = self._wrap(push)
-        address = httpx.URL(push.account.webhook_url, params=query)
-        scope = {"type": "http", "method": "POST", "path": address.path, "query_string": address.query, "headers": []}
+        scope = {"type": "http", "method": "POST", "path": _PATH, "query_string": urlencode(query).encode("ascii"), "headers": []}
         answer = _Answer(sealed)
         await self._hooks()(scope, answer.receive, answer.take)
         return str(answer.status), bytes(answer.body) if answer.status == 200 else None

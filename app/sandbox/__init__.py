@@ -38,6 +38,7 @@ class Sandbox(FastAPI):
     world: World
     faults: Faults
     pusher: Pusher
+    agenda: Agenda
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith(_API) and scope["path"] != _PICTURE:
@@ -52,20 +53,21 @@ def create(
     push_timeout: float = TIMEOUT,
     seconds: Callable[[], float] = clock.machine_seconds,
     road: Callable[[World, Faults, float], Pusher] = Pusher,
+    lasting: bool = True,
 ) -> Sandbox:
     """The sandbox with its state in `folder`: `journal.jsonl`, `media/`, and `clock` with the seconds it runs ahead.
 
     `push_timeout` is how long an answer to a push may take, in seconds; `seconds` is the machine's time. Both vary in tests only.
-    `road` makes what brings pushes to the service; a rehearsal has both in one process.
+    `road` makes what brings pushes to the service; a rehearsal has both in one process, and nothing of it is `lasting`: no journal.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    state = World(Journal(folder / "journal.jsonl"), VirtualClock(folder / "clock", seconds), _appliers())
+    state = World(Journal(folder / "journal.jsonl" if lasting else None), VirtualClock(folder / "clock", seconds), _appliers())
     faults = Faults()
     pusher = road(state, faults, push_timeout)
     later = Agenda(state, jobs(state, pusher))
     app = Sandbox(docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan(state, pusher, later))
     app.api = Api(state, faults, _endpoints(folder))
-    app.world, app.faults, app.pusher = state, faults, pusher
+    app.world, app.faults, app.pusher, app.agenda = state, faults, pusher, later
     app.include_router(control_routes(state, faults, pusher))
     app.include_router(phone_routes(state, pusher))
     _mount_phones(app)

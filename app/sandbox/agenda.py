@@ -5,6 +5,7 @@ import heapq
 import secrets
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 from app.sandbox.journal import Event
@@ -46,6 +47,17 @@ class Agenda:
         if self._world.due and (self._runner is None or self._runner.done()):
             with suppress(RuntimeError):  # no loop yet: the start of the application wakes again
                 self._runner = self._spawn(self._run())
+
+    def next_moment(self) -> datetime | None:
+        """When something is due by itself."""
+        return datetime.fromtimestamp(self._world.due[0][0], UTC) if self._world.due else None
+
+    async def catch_up(self) -> None:
+        """Do all that is due by now, and wait until it is done: for whoever holds the clock."""
+        while self._world.due and self._world.due[0][0] <= self._world.clock.now():
+            event = self._world.jobs.get(heapq.heappop(self._world.due)[1])
+            if event is not None:
+                await self._act(event)
 
     async def stop(self) -> None:
         for task in self._tasks:

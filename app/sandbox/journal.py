@@ -4,31 +4,37 @@ import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 Event = dict[str, Any]
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class Journal:
-    """One file. What was appended reaches it within `delay` seconds of real time, or at `close`."""
+    """One file. What was appended reaches it within `delay` seconds of real time, or at `close`. Without one all is forgotten."""
 
-    def __init__(self, path: Path, delay: float = 0.2) -> None:
-        _drop_torn_line(path)
+    def __init__(self, path: Path | None, delay: float = 0.2) -> None:
         self._path = path
         self._delay = delay
-        path.touch(mode=0o600)  # it holds the account's secrets
-        self._file = path.open("a", encoding="utf-8", errors="replace")
+        self._file: TextIO | None = None
+        if path is not None:
+            _drop_torn_line(path)
+            path.touch(mode=0o600)  # it holds the account's secrets
+            self._file = path.open("a", encoding="utf-8", errors="replace")
         self._waiting: list[str] = []
         self._timer: asyncio.TimerHandle | None = None
 
     def replay(self) -> Iterator[Event]:
         """Every event so far, oldest first."""
+        if self._path is None:
+            return
         with self._path.open(encoding="utf-8") as lines:
             for line in lines:
                 yield json.loads(line)
 
     def append(self, event: Event) -> None:
+        if self._file is None:
+            return
         self._waiting.append(_encode(event))
         if self._timer is None:
             self._schedule()
@@ -36,7 +42,7 @@ class Journal:
     def flush(self) -> None:
         """Hand everything to the operating system now."""
         self._timer = None
-        if self._waiting:
+        if self._waiting and self._file is not None:
             self._file.write("\n".join(self._waiting) + "\n")
             self._file.flush()
             self._waiting.clear()
@@ -44,7 +50,7 @@ class Journal:
     def close(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        if not self._file.closed:
+        if self._file is not None and not self._file.closed:
             self.flush()
             self._file.close()
 

@@ -182,6 +182,13 @@ def test_only_the_clock_asks_the_time() -> None:
     keeps(calls_that(asks), *PROGRAM, exempt=ASK_THE_TIME)
 
 
+def test_only_a_rehearsal_holds_the_time_of_its_process() -> None:
+    def holds(source: Source, call: Call) -> bool:
+        return source.meaning(call) == "app.clock.hold"
+
+    keeps(calls_that(holds), *PROGRAM, exempt={"app.rehearsal.theatre": "plays in a process of its own, and reaches nobody"})
+
+
 def test_lots_are_drawn_in_named_places() -> None:
     def draws(source: Source, call: Call) -> bool:
         return CHANCE.fullmatch(source.meaning(call)) is not None

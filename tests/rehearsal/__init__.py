@@ -1,0 +1,1 @@
+"""Whole courses, played with people who do not exist."""
