@@ -15,6 +15,7 @@ from app.web.console import (
     enlisting,
     flagged,
     joining,
+    mentoring,
     mine,
     questionnaires,
     scanning,
@@ -29,7 +30,21 @@ from app.web.console.routing import HOME, Route, nothing
 
 __all__ = ["ROUTES", "mount", "refuse_without_rule"]
 
-_PAGES = (signing, scanning, joining, seating, announcing, questionnaires, studying, flagged, administering, enlisting, staffing, mine)
+_PAGES = (
+    signing,
+    scanning,
+    joining,
+    seating,
+    mentoring,
+    announcing,
+    questionnaires,
+    studying,
+    flagged,
+    administering,
+    enlisting,
+    staffing,
+    mine,
+)
 _FILES = f"{HOME}/static"
 #: Every route of the console.
 ROUTES: tuple[Route, ...] = tuple(route for page in _PAGES for route in page.ROUTES)
