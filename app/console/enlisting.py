@@ -4,9 +4,7 @@ What was understood travels in the page, signed for one course and session, so t
 """
 
 import base64
-import csv
 import hashlib
-import io
 import json
 import zlib
 from dataclasses import dataclass, field
@@ -15,7 +13,6 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from app import audit, roster
-from app.cells import harmless
 from app.console.actors import Actor
 from app.db import Tx
 from app.errors import Conflict, Forbidden
@@ -25,7 +22,7 @@ from app.roster import MOST_BYTES, Issued, Plan, Roster, Row
 from app.web.forms import Upload
 from bots.turns import Role
 
-__all__ = ["MOST_BYTES", "Checked", "Sheet", "check", "codes", "course_title", "file_of", "import_it"]
+__all__ = ["MOST_BYTES", "Checked", "Sheet", "check", "codes", "course_title", "import_it"]
 
 _SIGNATURE, _SHOWN = 32, 12
 
@@ -94,17 +91,6 @@ def codes(tx: Tx, keyring: Keyring, actor: Actor, course_id: int, sheet: Sheet, 
     issued = roster.codes(tx, keyring, course_id, _unpack(keyring, actor, course_id, sheet))
     audit.record(tx, now, actor.word, "roster.codes", f"course:{course_id}", count=len(issued))
     return issued
-
-
-def file_of(issued: list[Issued]) -> io.BytesIO:
-    """The codes as CSV for Excel; no cell is a formula."""
-    out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(("line", "name", "role", "group", "phone", "code", "state"))
-    for each in issued:
-        row = each.row
-        writer.writerow([row.line, *map(harmless, (row.name, row.role, row.group, row.phone or "", each.code, each.state))])
-    return io.BytesIO(out.getvalue().encode("utf-8-sig"))
 
 
 def _pack(read: Roster) -> str:

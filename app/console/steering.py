@@ -1,19 +1,22 @@
 """Hides what an administrator sees of the machinery: quota, token and errors of their accounts, alarms, and the audit of their courses."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from app import access, audit, gauges
+from app.access import STAFF
 from app.channels import Rules
 from app.console.actors import Actor
 from app.console.rules import RUNS
 from app.db import Tx
 from app.gauges import AccountGauges
+from app.keyring import Keyring
 from app.models import Account, Audit, Course, Flag, Group, Login, Membership, Schedule, Wave
+from app.people import names
 from app.states import State
 
 #: Alarms of this long are shown, and audit rows on one page.
@@ -121,24 +124,41 @@ def _account(each: AccountGauges, rules: Rules) -> AccountLine:
 
 @dataclass(frozen=True)
 class AuditLine:
-    """Who did what to what: ids and words of ours. `reason` is the one thing that somebody wrote."""
+    """Who did what to what: ids and words of ours. `name`: of staff who did it. `reason` is the one thing that somebody wrote."""
 
     at: datetime
     actor: str
+    name: str = field(repr=False)
     action: str
     subject: str
     reason: str
 
 
-def audited(tx: Tx, actor: Actor, kind: str, number: int) -> tuple[list[AuditLine], bool]:
+def audited(tx: Tx, keyring: Keyring, actor: Actor, kind: str, number: int) -> tuple[list[AuditLine], bool]:
     """Page `number`, from 0, of what happened in their courses, the newest first, and whether there is more. `kind`: of `KINDS`, or all."""
     held = access.courses_of(actor.person_id, RUNS)
     query = sa.select(Audit.at, Audit.actor, Audit.action, Audit.subject, Audit.details).where(Audit.subject.in_(_subjects(held)))
     if kind in KINDS:
         query = query.where(sa.or_(Audit.action == kind, Audit.action.startswith(f"{kind}.", autoescape=True)))
     rows = tx.execute(query.order_by(Audit.id.desc()).limit(PAGE + 1).offset(number * PAGE)).all()
-    lines = [AuditLine(row.at, row.actor, row.action, row.subject, str(row.details.get("reason", ""))) for row in rows[:PAGE]]
+    known = _staff(tx, keyring, held, {row.actor for row in rows})
+    lines = [
+        AuditLine(row.at, row.actor, known.get(row.actor, ""), row.action, row.subject, str(row.details.get("reason", "")))
+        for row in rows[:PAGE]
+    ]
     return lines, len(rows) > PAGE
+
+
+def _staff(tx: Tx, keyring: Keyring, held: "sa.Select[int]", actors: set[str]) -> dict[str, str]:
+    """The names of those who are, or were, staff of these courses, by the word that stands for them."""
+    acted = [int(word.removeprefix("person:")) for word in actors if word.startswith("person:")]
+    staff = (
+        sa.select(Membership.person_id)
+        .join(Group, Group.id == Membership.group_id)
+        .where(Membership.person_id.in_(acted), Membership.role.in_([role.value for role in STAFF]), Group.course_id.in_(held))
+        .distinct()
+    )
+    return {f"person:{person_id}": name for person_id, name in names(tx, keyring, list(tx.execute(staff).scalars())).items()}
 
 
 def _subjects(held: "sa.Select[int]") -> "sa.CompoundSelect[Any]":

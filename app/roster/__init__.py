@@ -6,5 +6,21 @@ as a whole, or looks as if it were decoded wrongly, is refused with its line (ba
 
 from app.roster.planning import Former, Issued, Plan, Planned, codes, commit, plan
 from app.roster.reading import MOST_BYTES, Roster, Row, RowError, parse, read
+from app.roster.writing import codes_file
 
-__all__ = ["MOST_BYTES", "Former", "Issued", "Plan", "Planned", "Roster", "Row", "RowError", "codes", "commit", "parse", "plan", "read"]
+__all__ = [
+    "MOST_BYTES",
+    "Former",
+    "Issued",
+    "Plan",
+    "Planned",
+    "Roster",
+    "Row",
+    "RowError",
+    "codes",
+    "codes_file",
+    "commit",
+    "parse",
+    "plan",
+    "read",
+]

@@ -141,3 +141,38 @@ def test_the_audit_shows_ones_own_courses_newest_first_and_by_kind(database_url:
             assert browser.get(f"{HOME}/audit?kind=' or 1=1").text.count('<tr><th scope="row">') == 50
             assert "没有记录" in browser.get(f"{HOME}/audit?kind=wave&page=400").text
             assert "kind=wave&amp;page=1" in browser.get(f"{HOME}/audit?kind=wave").text
+
+
+def test_the_audit_names_staff_who_acted_and_no_participant(database_url: str) -> None:
+    with Desk(database_url) as desk, at(NOW):
+        leader, participant = staff(desk, "李组长", Role.LEADER), desk.person("金丝雀的名字")
+
+        def act(tx: Tx) -> None:
+            for person in (leader.known.id, participant.id):
+                audit.record(tx, NOW, f"person:{person}", "course.texts", f"course:{desk.course_id}")
+
+        desk.write(act)
+        with browsing(desk, staff(desk, "王管理", Role.ADMINISTRATOR)) as browser:
+            page = browser.get(f"{HOME}/audit?kind=course").text
+        assert "李组长" in page
+        assert f"person:{participant.id}" in page
+        assert "金丝雀的名字" not in page
+
+
+def test_the_pages_ask_the_database_as_often_for_twenty_as_for_two(sqlite_url: str) -> None:
+    with Desk(sqlite_url) as desk, at(NOW):
+        admin = staff(desk, "王管理", Role.ADMINISTRATOR)
+        statements: list[str] = []
+        sa.event.listen(desk.database._readers, "before_cursor_execute", lambda *given: statements.append(given[2]))
+        asked: dict[str, list[int]] = {}
+        for many in (2, 18):
+            for _ in range(many):
+                desk.person(f"助教{desk.count}", Role.ASSISTANT)
+                desk.person(f"组员{desk.count}")
+            with browsing(desk, admin) as browser:
+                for path in ("staff", "audit", "admin", f"study/{desk.course_id}", "flags"):
+                    statements.clear()
+                    assert browser.get(f"{HOME}/{path}").status_code == 200
+                    asked.setdefault(path, []).append(len([each for each in statements if each.startswith("SELECT")]))
+        for path, (few, more) in asked.items():
+            assert few == more < 30, path

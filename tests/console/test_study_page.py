@@ -29,7 +29,7 @@ def test_a_researcher_sees_numbers_completion_and_the_flow(database_url: str) ->
         with browsing(desk, staff(desk, "研究员", Role.RESEARCHER, code=False)) as browser:
             assert browser.get(f"{HOME}/study").headers["location"] == f"{HOME}/study/{desk.course_id}"
             page = browser.get(f"{HOME}/study/{desk.course_id}").text
-            assert re.search(r"baseline 问卷</a></th><td>1 / 5</td>", page)
+            assert re.search(r'baseline 问卷</a></th><td class="count">1 / 5</td>', page)
             for name in ("完成", "后来"):
                 assert course.number(name) in page
             assert re.search(rf">{course.number('完成')}</th><td>在课程里</td><td>1 / 2</td>", page)

@@ -17,7 +17,7 @@ def audit(tx: Tx, visit: Visit) -> Answer:
     """What was done, the newest first, of one kind or of all."""
     asked, number = visit.query.get("kind", ""), page_of(visit)
     kind = asked if asked in steering.KINDS else ""
-    lines, more = steering.audited(tx, visit.who, kind, number)
+    lines, more = steering.audited(tx, visit.tools.keyring, visit.who, kind, number)
     return Shown("audit", {"lines": lines, "more": more, "number": number, "kind": kind, "kinds": steering.KINDS})
 
 

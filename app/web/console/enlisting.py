@@ -1,10 +1,13 @@
 """The roster: a file is checked and shown, and a button imports what was shown; then everybody's code."""
 
+import io
+
 from app.console import enlisting
 from app.console.enlisting import Changed, Checked, Sheet
 from app.console.rules import RUNS, Of, Rule
 from app.db import Tx
 from app.errors import Conflict
+from app.roster import codes_file
 from app.web.console.routing import HOME, THING, Answer, Attached, Route, Shown, Visit
 
 _PAGE = f"{HOME}/roster/{THING}"
@@ -57,7 +60,7 @@ def codes(tx: Tx, visit: Visit) -> Answer:
         issued = enlisting.codes(tx, visit.tools.keyring, visit.who, visit.thing, _sheet(visit), visit.now)
     except Conflict:
         return _shown(tx, visit, "no_codes", 409)
-    return Attached(f"codes-{visit.now:%Y%m%d}.csv", enlisting.file_of(issued), "text/csv; charset=utf-8")
+    return Attached(f"codes-{visit.now:%Y%m%d}.csv", io.BytesIO(codes_file(issued).encode()), "text/csv; charset=utf-8")
 
 
 _ITS = Rule(RUNS, Of.COURSE)
