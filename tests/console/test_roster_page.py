@@ -70,6 +70,7 @@ def test_with_one_wrong_line_nothing_is_imported_and_the_line_is_named(database_
         shown = browser.upload(_path(desk), "list.csv", (GOOD + "阿宁,组员,nowhere,\n").encode())
         assert shown.status_code == 422
         assert "第 6 行" in shown.text
+        assert "课程里没有小组" in shown.text
         assert 'name="mark"' not in shown.text
         assert _invited(desk) == 0
 
@@ -96,6 +97,7 @@ def test_j_a_file_that_is_no_roster_is_refused_in_words(sqlite_url: str, name: s
         browser.get(_path(desk))
         assert browser.upload(_path(desk), name, content).status_code in (403, 422)
         assert "alert(1)>" not in browser.answer.text
+        assert '<td lang="en">' not in browser.answer.text, "it is said in the reader's language"
         assert _invited(desk) == 0
 
 
@@ -142,3 +144,26 @@ def test_an_upload_needs_the_form_of_the_console(sqlite_url: str) -> None:
             b'--x\r\nContent-Disposition: form-data; name="csrf"\r\n\r\n\xff\r\n--x--',
         ):
             assert browser.send("POST", _path(desk), content=body, headers=kind).status_code == 403
+
+
+def test_what_is_wrong_in_a_line_is_said_in_the_readers_language(sqlite_url: str) -> None:
+    wrong = {
+        ",组员,dawn,": "没有名字",
+        f"{'长' * 61},组员,dawn,": "最多 60 个字",
+        "小雨,组员,,": "没有小组，请写",
+        "小雨,组员,<b>,": "课程里没有小组「＜b",
+        "小雨,校长,dawn,": "这个角色",
+        "小雨,组员,dawn,1.38E+10": "被 Excel 缩短了",
+        "小雨,组员,dawn,12": "5 到 15 位数字",
+        "小雨,组员,dawn,,多,多": "格子比标题多",
+        "小雨,组员,dawn,\n小雨,组员,dawn,": "和第 2 行是同一个人",
+        "小雨,组员,dawn,13800138001\n阿宁,组员,dawn,13800138001": "和第 2 行的电话一样",
+        '小雨,组员,"dawn,': "引号不成对",
+    }
+    with Desk(sqlite_url) as desk, at(NOW), browsing(desk, staff(desk, "王管理", Role.ADMINISTRATOR)) as browser:
+        for line, words in wrong.items():
+            browser.get(_path(desk))
+            assert browser.upload(_path(desk), "list.csv", f"姓名,角色,小组,电话\n{line}\n".encode()).status_code == 422, line
+            assert words in browser.answer.text, line
+        for heading, words in {"称号,组别": "找不到姓名或小组", "姓名,姓名,小组": "请留一列", "姓名,小组": "标题下面没有人"}.items():
+            assert words in browser.upload(_path(desk), "list.csv", f"{heading}\n".encode()).text, heading

@@ -5,6 +5,7 @@ import io
 from app.console import enlisting
 from app.console.enlisting import Changed, Checked, Sheet
 from app.console.rules import RUNS, Of, Rule
+from app.console.wrong_lines import said
 from app.db import Tx
 from app.errors import Conflict
 from app.roster import codes_file
@@ -25,7 +26,7 @@ def look(tx: Tx, visit: Visit) -> Answer:
 
 def _shown(tx: Tx, visit: Visit, problem: str = "", status: int = 200, checked: Checked | None = None) -> Shown:
     gaps = {"title": enlisting.course_title(tx, visit.thing), "course": visit.thing, "problem": problem, "checked": checked}
-    return Shown("roster", {**gaps, "lines": _LINES, "errors": _ERRORS, "most": enlisting.MOST_BYTES // 1_000_000}, status)
+    return Shown("roster", {**gaps, "lines": _LINES, "errors": _ERRORS, "said": said, "most": enlisting.MOST_BYTES // 1_000_000}, status)
 
 
 def check(tx: Tx, visit: Visit) -> Answer:
