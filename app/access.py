@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import sqlalchemy as sa
 
 from app.db import Tx
-from app.models import Course, Group, Membership, OnCall, Prompt, PromptGroup
+from app.models import Course, Flag, Group, Membership, OnCall, Prompt, PromptGroup
 from bots.turns import ANNOUNCERS, Role
 
 #: Who may take the answers of a course away, under numbers.
@@ -207,3 +207,27 @@ def courses_of(person_id: int, roles: Iterable[Role]) -> "sa.Select[int]":
         .join(Membership, Membership.group_id == Group.id)
         .where(Membership.person_id == person_id, Membership.ended_at.is_(None), Membership.role.in_([role.value for role in roles]))
     )
+
+
+def flags_of(person_id: int, roles: Iterable[Role], *, on_call: bool) -> "sa.Select[int]":
+    """The ids of the flags of the courses in which this person holds one of these roles, and with `on_call` of those they are on call for.
+
+    A flag of no course is for whoever is on call for any.
+    """
+    held = courses_of(person_id, roles)
+    mine = sa.select(OnCall.course_id).where(OnCall.person_id == person_id)
+    theirs = sa.or_(Flag.course_id.in_(mine), sa.and_(Flag.course_id.is_(None), mine.exists())) if on_call else sa.false()
+    return sa.select(Flag.id).where(sa.or_(Flag.course_id.in_(held), theirs))
+
+
+def staff_under(person_id: int, roles: Iterable[Role]) -> "sa.Select[int]":
+    """The ids of the others who are staff in the courses in which this person holds one of these roles, and nowhere else.
+
+    Who is staff in another course too is not theirs: a new password for them would open that one.
+    """
+    held = courses_of(person_id, roles)
+    staff = sa.select(Membership.person_id).join(Group, Group.id == Membership.group_id)
+    staff = staff.where(Membership.ended_at.is_(None), Membership.role.in_([role.value for role in STAFF]))
+    elsewhere = staff.where(Group.course_id.not_in(held))
+    mine = staff.where(Group.course_id.in_(held), Membership.person_id != person_id).subquery()
+    return sa.select(mine.c.person_id.label("id")).where(mine.c.person_id.not_in(elsewhere)).distinct()

@@ -11,7 +11,10 @@ from app.models import Alarm, Audit
 
 
 def record(tx: Tx, now: datetime, actor: str, action: str, subject: str, **details: Any) -> None:
-    """Write one audit row. Only ids and words of our own go in: never a name, an openid or what somebody wrote."""
+    """Write one audit row. Only ids and words of our own go in: never a name, an openid or what somebody wrote.
+
+    But for one: why somebody took the answers of a course away, for which they are asked to write no name.
+    """
     tx.execute(sa.insert(Audit).values(at=now, actor=actor, action=action, subject=subject, details=details))
 
 

@@ -70,6 +70,7 @@ def invite(
     phone: str | None = None,
     expires_at: datetime | None = None,
     code: str | None = None,
+    actor: str = "operator",
 ) -> str:
     """A new code that leads into a group with a role; returns it as people type it."""
     code = ids.normal_code(code or ids.new_code())
@@ -95,7 +96,7 @@ def invite(
             expires_at=expires_at,
         )
     )
-    audit.record(tx, now, "operator", "invite", f"group:{group_id}", role=role.value, once=once)
+    audit.record(tx, now, actor, "invite", f"group:{group_id}", role=role.value, once=once)
     return code
 
 

@@ -1,7 +1,6 @@
 """`tongban roster import`: shows what a roster would change, and on request imports it and writes down the personal codes."""
 
 import contextlib
-import csv
 import io
 import os
 from collections.abc import Iterator, Sequence
@@ -11,11 +10,10 @@ from typing import Annotated, TextIO
 import typer
 
 from app import clock, courses, roster
-from app.cells import harmless
 from app.cli import desk
 from app.cli.on_duty import InCourse
 from app.errors import Invalid
-from app.roster import Issued, Plan, Planned, Roster, RowError
+from app.roster import Plan, Planned, Roster, RowError
 
 _SHOWN_ERRORS = 20
 _SHOWN_ROWS = 5
@@ -60,7 +58,7 @@ def import_roster(
             return
         with _new_file(codes) as out:
             issued = database.write_now(lambda tx: roster.commit(tx, keyring, course_id, read, clock.now()))
-            out.write(_csv(issued))
+            out.write(roster.codes_file(issued))
     typer.echo(f"Imported. {len(issued)} codes" + (f" are in {codes}." if codes else ", one a line above."))
 
 
@@ -117,15 +115,3 @@ def _new_file(path: Path | None) -> Iterator[TextIO]:
     except BaseException:
         path.unlink()
         raise
-
-
-def _csv(issued: Sequence[Issued]) -> str:
-    """UTF-8 with a byte order mark for Excel; no cell is a formula."""
-    out = io.StringIO()
-    out.write("\ufeff")
-    writer = csv.writer(out)
-    writer.writerow(("line", "name", "role", "group", "phone", "code", "state"))
-    for each in issued:
-        row = each.row
-        writer.writerow([row.line, *map(harmless, (row.name, row.role, row.group, row.phone or "", each.code, each.state))])
-    return out.getvalue()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
+from app import access
 from app.access import GUARDED, STAFF
 from app.db import Tx
 from app.models import Course, Group, Membership
@@ -35,6 +36,7 @@ class Actor:
     language: str
     zone: str
     seats: tuple[Seat, ...] = ()
+    on_call: bool = False  # for some course, and signed in as somebody who may see a name
 
     @property
     def roles(self) -> frozenset[Role]:
@@ -57,6 +59,11 @@ def seats(tx: Tx, person_id: int) -> tuple[Seat, ...]:
         .order_by(Group.large, Group.id, Membership.role)
     )
     return tuple(Seat(*row[:5], Role(row.role)) for row in rows)
+
+
+def is_on_call(tx: Tx, person_id: int, held: Iterable[Seat]) -> bool:
+    """Whether this person is on call for some course and signs in with a second factor: a flag leads to a name."""
+    return needs_code(held) and access.may_take_flag(tx, person_id, None)
 
 
 def fingerprint(held: Iterable[Seat]) -> str:

@@ -25,15 +25,21 @@ class Of(StrEnum):
     ANNOUNCEMENT = "announcement"
     WAVE = "wave"
     SESSION = "session"
+    FLAG = "flag"
+    STAFF = "staff"
 
 
 @dataclass(frozen=True)
 class Rule:
-    """`roles`: one of them is needed, in the thing where there is one, else anywhere; None: whoever is signed in. `door`: everybody."""
+    """`roles`: one of them is needed, in the thing where there is one, else anywhere; None: whoever is signed in. `door`: everybody.
+
+    `on_call`: or they are on call, where the thing is a flag for its course.
+    """
 
     roles: frozenset[Role] | None
     of: Of = Of.NOTHING
     door: bool = False
+    on_call: bool = False
 
 
 #: The pages by which one comes in: they look at nothing that is anybody's.
@@ -41,16 +47,18 @@ DOOR = Rule(None, door=True)
 #: One's own things.
 SIGNED_IN = Rule(None)
 OWN_SESSION = Rule(None, Of.SESSION)
-#: Who looks after a group, and who sees it; who addresses people; who sees how far questionnaires are, and who reminds; who runs a course.
+#: Who looks after a group, and who sees it; who addresses people; who sees how far questionnaires are, and who reminds; who takes
+#: numbers and answers away; who runs a course.
 SEES_GROUPS = frozenset({Role.LEADER, Role.ASSISTANT, Role.MENTOR, Role.ADMINISTRATOR})
 ANNOUNCES = ANNOUNCERS
 SEES_WAVES = frozenset({Role.ADMINISTRATOR, Role.RESEARCHER, Role.LEADER, Role.ASSISTANT})
+STUDIES = access.EXPORTERS
 RUNS = frozenset({Role.ADMINISTRATOR})
 
 
 def may(actor: Actor, rule: Rule) -> bool:
     """Whether this person may come here at all, whatever thing they name."""
-    return rule.roles is None or bool(actor.roles & rule.roles)
+    return rule.roles is None or bool(actor.roles & rule.roles) or (rule.on_call and actor.on_call)
 
 
 def theirs(tx: Tx, actor: Actor, rule: Rule, thing: int) -> bool:
@@ -70,6 +78,9 @@ def _things(actor: Actor, rule: Rule) -> "sa.Select[Any]":
             return access.groups_of(actor.person_id, roles)
         case Of.ANNOUNCEMENT:
             return sa.select(Schedule.id).where(Schedule.group_id.in_(access.groups_of(actor.person_id, roles)))
+        case Of.FLAG | Of.STAFF:
+            flags = access.flags_of(actor.person_id, roles, on_call=rule.on_call and actor.on_call)
+            return flags if rule.of is Of.FLAG else access.staff_under(actor.person_id, roles)
         case Of.WAVE:
             return sa.select(Wave.id).where(Wave.course_id.in_(access.courses_of(actor.person_id, roles)))
         case _:

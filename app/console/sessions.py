@@ -81,7 +81,7 @@ def find(tx: Tx, keyring: Keyring, token: str, at: datetime) -> Found:
         return Found(outdated=row.id)
     key = keyring.vault.unwrap(row.key_id, row.master_version, row.wrapped)
     name = "" if row.name_sealed is None else key.unseal(Place("persons", "name_sealed", row.person_id), row.name_sealed)
-    actor = Actor(row.login_id, row.person_id, row.id, name, row.language, row.zone, seats)
+    actor = Actor(row.login_id, row.person_id, row.id, name, row.language, row.zone, seats, actors.is_on_call(tx, row.person_id, seats))
     return Found(actor, seen=at - row.seen_at > SEEN_EVERY)
 
 

@@ -107,15 +107,15 @@ def acknowledge(tx: Tx, number: int, person_id: int, now: datetime, *, actor: st
     _take(tx, row, person_id, now, actor or f"person:{person_id}")
 
 
-def take_over(tx: Tx, number: int, now: datetime) -> None:
+def take_over(tx: Tx, number: int, now: datetime, *, person_id: int | None = None) -> None:
     """The operator takes over the flag with this number, for whoever is on call without being in WeChat.
 
-    Raises `Refused`: "taken", "foreign" (no such flag).
+    `person_id`: or somebody of whom the caller has seen that it is theirs to take. Raises `Refused`: "taken", "foreign" (no such flag).
     """
     row = _held(tx, number)
     if row is None:
         raise Refused("foreign", f"There is no flag {number}.")
-    _take(tx, row, None, now, "operator")
+    _take(tx, row, person_id, now, "operator" if person_id is None else f"person:{person_id}")
 
 
 def _held(tx: Tx, number: int) -> Any:

@@ -89,10 +89,13 @@ def story(tx: Tx, number: int) -> Story:
     )
 
 
-def reveal(tx: Tx, keyring: Keyring, number: int, now: datetime) -> Revealed:
-    """Name, words and notes of one flag, in the open; that somebody looked stands in the audit. Raises `NotFound`."""
+def reveal(tx: Tx, keyring: Keyring, number: int, now: datetime, *, actor: str = _OPERATOR, words: bool = True) -> Revealed:
+    """Name, words and notes of one flag, in the open; that somebody looked stands in the audit. Raises `NotFound`.
+
+    `words`: with what the person wrote; without, it stays sealed.
+    """
     row = _one(tx, number)
-    audit.record(tx, now, _OPERATOR, "flag.reveal", f"flag:{row.id}")
+    audit.record(tx, now, actor, "flag.reveal", f"flag:{row.id}")
 
     def opened(place: Place, sealed: bytes | None) -> str | None:
         return keyring.unseal(tx, row.data_key_id, place, sealed)
@@ -100,13 +103,13 @@ def reveal(tx: Tx, keyring: Keyring, number: int, now: datetime) -> Revealed:
     noted = tx.execute(sa.select(Contact.id, Contact.at, Contact.note_sealed).where(Contact.flag_id == row.id).order_by(Contact.id)).all()
     return Revealed(
         name=names(tx, keyring, [row.person_id]).get(row.person_id),
-        words=opened(Place("flags", "words_sealed", row.id), row.words_sealed),
+        words=opened(Place("flags", "words_sealed", row.id), row.words_sealed) if words else None,
         notes=tuple((each.at, opened(Place("contacts", "note_sealed", each.id), each.note_sealed)) for each in noted),
         closing=opened(Place("flags", "closing_sealed", row.id), row.closing_sealed),
     )
 
 
-def note_contact(tx: Tx, keyring: Keyring, number: int, note: str, now: datetime) -> None:
+def note_contact(tx: Tx, keyring: Keyring, number: int, note: str, now: datetime, *, actor: str = _OPERATOR) -> None:
     """Log a try to talk with the person, also while nobody has taken over. Raises `NotFound`, `Conflict` and `Invalid`."""
     row, words = _held(tx, number), _note(note)
     if row.closed_at is not None:
@@ -116,10 +119,10 @@ def note_contact(tx: Tx, keyring: Keyring, number: int, note: str, now: datetime
     contact_id = ids.new_id()
     sealed = keyring.open(tx, row.data_key_id).seal(Place("contacts", "note_sealed", contact_id), words)
     tx.execute(sa.insert(Contact).values(id=contact_id, flag_id=row.id, at=now, note_sealed=sealed))
-    audit.record(tx, now, _OPERATOR, "flag.contact", f"flag:{row.id}")
+    audit.record(tx, now, actor, "flag.contact", f"flag:{row.id}")
 
 
-def close(tx: Tx, keyring: Keyring, number: int, note: str, now: datetime) -> bool:
+def close(tx: Tx, keyring: Keyring, number: int, note: str, now: datetime, *, actor: str = _OPERATOR) -> bool:
     """End a flag with a note how it ended; the calls for it stopped when somebody took it over.
 
     Returns whether the note was kept: of a person who was erased none is. Raises `NotFound`, `Conflict` and `Invalid`.
@@ -132,7 +135,7 @@ def close(tx: Tx, keyring: Keyring, number: int, note: str, now: datetime) -> bo
     kept = row.erased_at is None
     sealed = keyring.open(tx, row.data_key_id).seal(Place("flags", "closing_sealed", row.id), words) if kept else None
     tx.execute(sa.update(Flag).where(Flag.id == row.id).values(closed_at=now, closing_sealed=sealed))
-    audit.record(tx, now, _OPERATOR, "flag.close", f"flag:{row.id}")
+    audit.record(tx, now, actor, "flag.close", f"flag:{row.id}")
     return kept
 
 

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from app import audit, groups
 from app.db import Tx
-from app.errors import Invalid
+from app.errors import Conflict, Invalid
 from app.keyring import Keyring, Place
 from app.models import Course, Group, Invitation
 from app.roster.reading import Roster, Row, RowError
@@ -80,7 +80,7 @@ def plan(tx: Tx, keyring: Keyring, course_id: int, roster: Roster) -> Plan:
     return Plan(tuple(people), ())
 
 
-def commit(tx: Tx, keyring: Keyring, course_id: int, roster: Roster, now: datetime) -> list[Issued]:
+def commit(tx: Tx, keyring: Keyring, course_id: int, roster: Roster, now: datetime, *, actor: str = "operator") -> list[Issued]:
     """Import the roster and return every row's code, those of an earlier import too. Raises `Invalid` where one row is wrong."""
     planned = plan(tx, keyring, course_id, roster)
     if planned.errors:
@@ -90,8 +90,16 @@ def commit(tx: Tx, keyring: Keyring, course_id: int, roster: Roster, now: dateti
             tx.execute(sa.update(Invitation).where(Invitation.id == each.former.id).values(expires_at=now, roster_index=None))
         if each.kind in {"new", "changed"}:
             row = each.row
-            groups.invite(tx, keyring, each.group_id, now, role=row.role, once=True, name=row.name, phone=row.phone)
-    audit.record(tx, now, "operator", "roster.import", f"course:{course_id}", new=planned.count("new"), changed=planned.count("changed"))
+            groups.invite(tx, keyring, each.group_id, now, role=row.role, once=True, name=row.name, phone=row.phone, actor=actor)
+    audit.record(tx, now, actor, "roster.import", f"course:{course_id}", new=planned.count("new"), changed=planned.count("changed"))
+    return _issued(tx, keyring, course_id, planned)
+
+
+def codes(tx: Tx, keyring: Keyring, course_id: int, roster: Roster) -> list[Issued]:
+    """Every row's code after the roster was imported. Raises `Conflict` where one of them has none."""
+    planned = plan(tx, keyring, course_id, roster)
+    if planned.errors or planned.count("new") or planned.count("changed"):
+        raise Conflict("roster", "Not everybody of this roster has a code; import it first.")
     return _issued(tx, keyring, course_id, planned)
 
 

@@ -28,25 +28,35 @@ class Exported:
 
 
 def export(
-    database: Database, shelf: Shelf, course_id: int, path: Path, now: datetime, *, asker: int | None = None, over: bool = False
+    database: Database,
+    shelf: Shelf,
+    course_id: int,
+    path: Path,
+    now: datetime,
+    *,
+    asker: int | None = None,
+    reason: str | None = None,
+    over: bool = False,
 ) -> Exported:
     """Write everything that the research team of a course may have to a zip, as it stands at this moment, under numbers only.
 
-    `asker`: for whom, if not for the operator; they must be a researcher or an administrator of the course, else `Forbidden`. `over`: the
-    file may take the place of another. Raises `Conflict` or `Invalid` where it cannot be written; then nothing of it is left.
+    `asker`: for whom, if not for the operator; they must be a researcher or an administrator of the course, else `Forbidden`. `reason`:
+    what they wrote that it is for; it stands in the audit. `over`: the file may take the place of another. Raises `Conflict` or `Invalid`
+    where it cannot be written; then nothing of it is left.
     """
     archive.check_place(path, over=over)
-    if not database.write_now(lambda tx: _admit(tx, course_id, asker, now)):
+    if not database.write_now(lambda tx: _admit(tx, course_id, asker, reason, now)):
         sentence = "Only a researcher or an administrator of this course may have its data; `tongban person find` shows who is what."
         raise Forbidden("role", sentence)
     return database.read_now(lambda tx: _write(tx, shelf, course_id, path, now, over=over))
 
 
-def _admit(tx: Tx, course_id: int, asker: int | None, now: datetime) -> bool:
+def _admit(tx: Tx, course_id: int, asker: int | None, reason: str | None, now: datetime) -> bool:
     """Whether the asker may have it; either way it is on record, and committed, before a byte is written."""
     may = asker is None or access.may_export(tx, asker, course_id)
     actor = "operator" if asker is None else f"person:{asker}"
-    audit.record(tx, now, actor, "export" if may else "export.refused", f"course:{course_id}")
+    details = {} if reason is None else {"reason": reason}
+    audit.record(tx, now, actor, "export" if may else "export.refused", f"course:{course_id}", **details)
     return may
 
 

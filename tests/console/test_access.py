@@ -6,13 +6,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 from fastapi import APIRouter, FastAPI
 
-from app import courses, groups, schedules
+from app import courses, groups, ids, schedules
 from app.console import sessions
 from app.console.rules import DOOR, SIGNED_IN, Of, Rule
 from app.db import Tx
 from app.main import create_app
+from app.models import Flag, Person
 from app.questionnaires import waves
 from app.questionnaires.waves import Plan
 from app.web import console
@@ -72,6 +74,8 @@ class Place:
     announcement: int
     wave: int
     session: int
+    flag: int
+    staff: int
 
     def of(self, kind: Of) -> int:
         return {
@@ -80,12 +84,22 @@ class Place:
             Of.ANNOUNCEMENT: self.announcement,
             Of.WAVE: self.wave,
             Of.SESSION: self.session,
+            Of.FLAG: self.flag,
+            Of.STAFF: self.staff,
         }[kind]
 
 
 def _wave(tx: Tx, desk: Desk, course: int) -> int:
     plan = Plan("post", {"zh": "课后", "en": "After"}, NOW, NOW + timedelta(days=7), ("shs",), {})
     return waves.add(tx, desk.tools.shelf, course, plan, NOW)
+
+
+def _flag(tx: Tx, desk: Desk, course: int) -> int:
+    number = tx.execute(sa.select(sa.func.coalesce(sa.func.max(Flag.number), 0))).scalar_one() + 1
+    person = tx.execute(sa.select(sa.func.min(Person.id))).scalar_one()
+    kept = {"id": ids.new_id(), "number": number, "person_id": person, "course_id": course, "account_id": desk.account_id}
+    tx.execute(sa.insert(Flag).values(**kept, rule="crisis", words_sealed=b"", raised_at=NOW, step=0))
+    return int(kept["id"])
 
 
 def _place(desk: Desk, course: int, group: int, wave: int) -> Place:
@@ -97,7 +111,7 @@ def _place(desk: Desk, course: int, group: int, wave: int) -> Place:
     )
     desk.write(lambda tx: sessions.begin(tx, desk.keyring.vault, somebody.login_id, "password", "phone", NOW))
     session = desk.read(lambda tx: sessions.living(tx, somebody.login_id, NOW)[0].id)
-    return Place(course, group, announcement, wave, session)
+    return Place(course, group, announcement, wave, session, desk.write(lambda tx: _flag(tx, desk, course)), somebody.known.id)
 
 
 @dataclass(frozen=True)
@@ -137,7 +151,7 @@ def _may(rule: Rule, role: Role, where: str) -> bool:
     if rule.of is Of.SESSION or where == "foreign":
         return False
     if where == "neighbour":
-        return rule.of in (Of.WAVE, Of.COURSE) or role in (Role.ADMINISTRATOR, Role.RESEARCHER)
+        return rule.of in (Of.WAVE, Of.COURSE, Of.FLAG, Of.STAFF) or role in (Role.ADMINISTRATOR, Role.RESEARCHER)
     return True
 
 
@@ -168,6 +182,8 @@ def _tried(browser: Browser, route: Route, place: Place) -> int:
         path = path.replace(THING, str(place.of(route.rule.of)))
     if route.method == "GET":
         return browser.get(path).status_code
+    if route.uploads:
+        return browser.upload(path, "list.csv", b"").status_code
     return browser.post(path).status_code
 
 

@@ -58,6 +58,11 @@ class Browser:
         sent = {"origin": ADDRESS, **_named(headers)}
         return self._taken(self.http.post(path, data={**({"csrf": token} if token else {}), **(fields or {})}, headers=sent))
 
+    def upload(self, path: str, name: str, content: bytes, fields: Mapping[str, str] | None = None) -> httpx.Response:
+        """Send a form with a file."""
+        files = {"file": (name, content, "application/octet-stream")}
+        return self._taken(self.http.post(path, data={"csrf": self.csrf, **(fields or {})}, files=files, headers={"origin": ADDRESS}))
+
     def send(self, method: str, path: str, **given: Any) -> httpx.Response:
         """Whatever somebody sends."""
         return self._taken(self.http.request(method, path, **given))

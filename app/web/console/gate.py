@@ -24,15 +24,14 @@ from app.logs import place_of
 from app.web import forms
 from app.web.console.cookies import Cookies
 from app.web.console.paper import Paper
-from app.web.console.routing import HOME, Answer, Go, Route, Shown, Then, Visit
+from app.web.console.routing import HOME, Answer, Attached, Go, Route, Shown, Then, Visit
 from bots.texts import LANGUAGES, load_texts
 
 log = structlog.get_logger()
 
 _WORDS = Path(rules.__file__).parent
-#: An announcement of 1,500 bytes takes nine for each character in a form.
-_MOST_BYTES, _MOST_FIELDS = 64 * 1024, 40
-_FORM = "application/x-www-form-urlencoded"
+_MOST_FIELDS = 40
+_FORM, _FILES = "application/x-www-form-urlencoded", "multipart/form-data"
 #: The signature of a form's token, and the greatest id that a database holds.
 _SIGNATURE, _GREATEST = 32, 2**63 - 1
 _ID = re.compile("[1-9][0-9]{0,18}")
@@ -50,6 +49,7 @@ class _Asked:
     session: str = field(repr=False)
     browser: str = field(repr=False)
     fields: dict[str, str] = field(repr=False)
+    upload: forms.Upload | None = field(default=None, repr=False)
 
 
 class Gate:
@@ -101,21 +101,27 @@ class Gate:
         request = asked.request
         origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site", "same-origin")
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind != _FORM or site not in ("same-origin", "none") or (origin is not None and origin.lower() != self._origin):
+        if (
+            kind != (_FILES if route.uploads else _FORM)
+            or site not in ("same-origin", "none")
+            or (origin is not None and origin.lower() != self._origin)
+        ):
             raise Forbidden("form", "This form did not come from the console.")
         try:
-            body = await forms.body(request, _MOST_BYTES)
+            body = await forms.body(request, route.most_bytes)
         except forms.TooSlow:
             raise _refusal(408, "slow") from None
         if body is None:
             raise _refusal(413, "large")
-        fields = forms.fields(body, _MOST_FIELDS)
+        fields, upload = forms.fields(body, _MOST_FIELDS), None
+        if route.uploads:
+            fields, upload = forms.parts(body, request.headers["content-type"], _MOST_FIELDS)
         token = fields.pop("csrf", "") or request.headers.get("x-csrf", "")
         if not self._signed(asked, token):
             raise Forbidden("form", "This form did not come from the console.")
         if set(fields) - set(route.takes):
             raise _refusal(422, "fields")
-        return _Asked(request, asked.session, asked.browser, fields)
+        return _Asked(request, asked.session, asked.browser, fields, upload)
 
     def _csrf(self, asked: _Asked) -> str:
         return self._assembly.tools.keyring.vault.sign("csrf", asked.session or asked.browser, _SIGNATURE)
@@ -169,6 +175,7 @@ class Gate:
             device=sessions.device(request.headers.get("user-agent", "")),
             browser=asked.browser,
             partial=request.headers.get("hx-request") == "true",
+            upload=asked.upload,
         )
 
     def _language(self, request: Request, actor: Actor | None) -> str:
@@ -197,7 +204,9 @@ class Gate:
         key = f"refused.{code}" if f"refused.{code}" in self._words.keys() else "refused.other"  # noqa: SIM118 - `Texts` is no dict
         return self._written(visit, asked, Shown("problem", {"sentence": visit.say(key, address=visit.public_url), "back": HOME}, status))
 
-    def _written(self, visit: Visit, asked: _Asked, answer: Shown | Go) -> Response:
+    def _written(self, visit: Visit, asked: _Asked, answer: Shown | Go | Attached) -> Response:
+        if isinstance(answer, Attached):
+            return self._paper.file(answer)
         if isinstance(answer, Shown):
             page = self._paper.page(visit, answer, csrf=self._csrf(asked))
             if visit.actor is None:

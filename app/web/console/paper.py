@@ -1,18 +1,23 @@
 """Hides how a page of the console is written: its template, the menu of whoever looks, and headers by which only our own files are used."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from os import SEEK_END
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import Response
+from fastapi.responses import StreamingResponse
 
 from app.console import rules
 from app.web import paper
-from app.web.console.routing import HOME, Route, Shown, Visit
+from app.web.console.routing import HOME, Attached, Route, Shown, Visit
 from bots.texts import Texts, say_time
 
 #: Scripts and calls are htmx's, of our own; pictures in the style sheet lie in it.
 _SOURCES = "script-src 'self'; connect-src 'self'; img-src 'self' data:; "
+#: Bytes of a file that are in memory at a time.
+_PIECE = 64 * 1024
 
 
 class Paper:
@@ -36,6 +41,20 @@ class Paper:
 
         fixed: dict[str, Any] = {"t": visit.say, "when": when, "csrf": csrf, "visit": visit, "menu": menu, "home": HOME}
         return Response(template.render(**fixed, **shown.gaps), shown.status, self.headers, "text/html")
+
+    def file(self, attached: Attached) -> Response:
+        """A file that the browser keeps and never shows, sent piece by piece."""
+        size = attached.content.seek(0, SEEK_END)
+        attached.content.seek(0)
+
+        def pieces() -> Iterator[bytes]:
+            with attached.content as content:
+                while piece := content.read(_PIECE):
+                    yield piece
+
+        named = f"attachment; filename*=UTF-8''{quote(attached.name, safe='')}"
+        headers = {**self.headers, "Content-Disposition": named, "Content-Length": str(size)}
+        return StreamingResponse(pieces(), headers=headers, media_type=attached.kind)
 
     def go(self, address: str) -> Response:
         """On to this address, after a form was taken: to load it again repeats nothing."""

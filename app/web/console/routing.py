@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import IO, Any
 
 from app.assembly import Assembly
 from app.console.actors import Actor
@@ -11,6 +11,7 @@ from app.console.rules import DOOR, Of, Rule
 from app.db import Tx
 from app.errors import NotFound
 from app.situation import Tools
+from app.web.forms import Upload
 from bots.texts import Texts, Words
 
 #: Where the console is.
@@ -41,6 +42,7 @@ class Visit:
     device: str
     browser: str = field(repr=False)
     partial: bool  # htmx asks for a part of the page
+    upload: Upload | None = None
 
     @property
     def who(self) -> Actor:
@@ -78,13 +80,22 @@ class Go:
 
 
 @dataclass(frozen=True)
+class Attached:
+    """A file for the browser to keep; `content` is read from its beginning, and closed."""
+
+    name: str
+    content: IO[bytes] = field(repr=False)
+    kind: str
+
+
+@dataclass(frozen=True)
 class Then:
     """Something slow that follows when the transaction is over: a call to WeChat, the hash of a password."""
 
-    act: Callable[[Assembly], Awaitable["Shown | Go"]]
+    act: Callable[[Assembly], Awaitable["Shown | Go | Attached"]]
 
 
-Answer = Shown | Go | Then
+Answer = Shown | Go | Attached | Then
 Work = Callable[[Tx, Visit], Answer]
 
 
@@ -93,6 +104,7 @@ class Route:
     """A path with a method, who may come there, and what happens, in one transaction: one that only reads for GET.
 
     `takes`: the fields of its form, any other one is refused. `menu`: the name of its entry in the menu.
+    `uploads`: its form comes with a file. `most_bytes` of a form; an announcement of 1,500 bytes takes nine for each character in one.
     """
 
     method: str
@@ -101,6 +113,8 @@ class Route:
     work: Work
     takes: Sequence[str] = ()
     menu: str = ""
+    uploads: bool = False
+    most_bytes: int = 64 * 1024
 
     def __post_init__(self) -> None:
         if not isinstance(self.rule, Rule):
