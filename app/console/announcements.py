@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
 from app import access, doubts, forecast, ids, schedules
+from app.console import moments
 from app.console.actors import Actor
 from app.db import Tx
 from app.doubts import Chosen
@@ -122,21 +122,12 @@ def _meant(tx: Tx, actor: Actor, written: Written, now: datetime) -> tuple[Audie
         raise Invalid("empty", "An announcement needs words.")
     if written.size > schedules.MOST_BYTES:
         raise Invalid("long", f"An announcement holds at most {schedules.MOST_BYTES} bytes.")
-    at = _moment(written.when, audience.zone)
+    at = moments.typed(written.when, audience.zone)
     if at is not None and at < now:
         raise Invalid("past", "This moment is over; choose a later one.")
     if at is not None and (at - now).days > _MOST_DAYS:
         raise Invalid("moment", "This moment is more than a year ahead.")
     return audience, at
-
-
-def _moment(typed: str, zone: str) -> datetime | None:
-    if not typed:
-        return None
-    try:
-        return datetime.fromisoformat(typed[:16]).replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise Invalid("moment", "The calendar or the clock has no such moment.") from None
 
 
 def listed(tx: Tx, tools: Tools, actor: Actor, language: str) -> tuple[AnnouncementSummary, ...]:

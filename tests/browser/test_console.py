@@ -5,14 +5,20 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from datetime import time as clock_time
 
 import psutil
 import pytest
 import uvicorn
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from app import groups
+from app.courses import file, running
 from app.main import create_app
+from app.prompts import planning
+from bots.effects import PlanPrompt
+from bots.recurrence import Rule
 from bots.turns import Role
 from tests.browser.test_phones import ARGUMENTS, CHROMIUM, overflow
 from tests.console.visiting import HOME, PASSWORD, one_time_code, staff
@@ -87,13 +93,13 @@ def tab(browser: Browser, width: int, *, dark: bool = False, script: bool = True
     assert [each for each in complaints if "status of 4" not in each] == []
 
 
-def sign_in(page: Page, address: str, name: str) -> None:
+def sign_in(page: Page, address: str, name: str, arrives: str = "groups/*") -> None:
     page.goto(f"{address}{HOME}/signin")
     page.locator("#name").fill(name)
     page.locator("#password").fill(PASSWORD)
     page.locator("#code").fill(one_time_code())
     page.locator("#code").press("Enter")
-    page.wait_for_url(f"{address}{HOME}/groups/*")
+    page.wait_for_url(f"{address}{HOME}/{arrives}")
 
 
 def looked_at(page: Page) -> None:
@@ -101,9 +107,8 @@ def looked_at(page: Page) -> None:
     page.wait_for_load_state()
     assert overflow(page) == 0, page.url
     for each in page.locator(f"button, {FIELDS}, nav a").all():
-        box = each.bounding_box()
-        assert box is not None, page.url
-        assert box["height"] >= FINGER, (page.url, each.evaluate("e => e.outerHTML"))
+        height = each.evaluate("e => (e.closest('label') || e).getBoundingClientRect().height")  # a tick is hit by its words too
+        assert height >= FINGER, (page.url, each.evaluate("e => e.outerHTML"))
     unnamed = page.evaluate(
         "fields => [...document.querySelectorAll(fields)].filter(e => !e.labels.length && !e.ariaLabel).map(e => e.outerHTML)", FIELDS
     )
@@ -203,3 +208,33 @@ def test_one_signs_in_with_the_keyboard_alone(desk: Desk, address: str, browser:
         expect(page.get_by_role("button", name="登录", exact=True)).to_be_focused()
         page.keyboard.press("Enter")
         page.wait_for_url(f"{address}{HOME}/groups/*")
+
+
+@pytest.mark.parametrize(("width", "language", "dark"), WIDTHS)
+def test_the_schedule_is_read_and_changed(desk: Desk, address: str, browser: Browser, width: int, language: str, dark: bool) -> None:
+    first = datetime.now(UTC).date() + timedelta(days=3)
+    desk.write(lambda tx: running.start(tx, desk.tools, desk.course_id, running.Plan(file.read("msc-8-week"), first), datetime.now(UTC)))
+    wanted = PlanPrompt((desk.group,), f"今天练了吗？{LONG}", Rule(clock_time(20), weekdays=(0, 2)), first + timedelta(days=20), 0)
+    desk.write(lambda tx: planning.plan(tx, desk.keyring, None, wanted, datetime.now(UTC)))
+    large = desk.read(lambda tx: groups.by_code(tx, "msc-all"))
+    staff(desk, "管理员", Role.ADMINISTRATOR, group=large)
+    with tab(browser, width, dark=dark, language=language) as page:
+        sign_in(page, address, "管理员", "groups")
+        page.goto(f"{address}{HOME}/schedule")
+        page.goto(f"{page.url}?week={first}")
+        looked_at(page)
+        expect(page.locator(".entry.gathering").first).to_be_visible()
+        columns = page.locator(".day:visible").evaluate_all("days => new Set(days.map(d => d.getBoundingClientRect().left)).size")
+        assert columns == (7 if width > 1000 else 1)
+        page.locator("#gathering").select_option("class.2")
+        page.locator("#to").fill(f"{first + timedelta(days=8)}T20:00")
+        page.locator("input[name=later]").check()
+        page.locator("#to").press("Enter")
+        page.wait_for_url("**/preview")
+        looked_at(page)
+        page.locator("button.btn-primary").click()
+        page.wait_for_url("**/schedule/*")
+        expect(page.locator(".entry.gathering").first).to_be_visible()
+        page.goto(page.url.split("?")[0] + "#prompts")
+        page.locator("#prompts button").click()
+        looked_at(page)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import time, timedelta
 
 import pytest
 from fastapi import APIRouter, FastAPI
@@ -12,12 +12,16 @@ from app import courses, groups, schedules
 from app.console import sessions
 from app.console.rules import DOOR, SIGNED_IN, Of, Rule
 from app.db import Tx
+from app.encouragement import library
 from app.main import create_app
+from app.prompts import planning
 from app.questionnaires import waves
 from app.questionnaires.waves import Plan
 from app.web import console
 from app.web.console import ROUTES
 from app.web.console.routing import THING, Route, Shown
+from bots.effects import PlanPrompt
+from bots.recurrence import Rule as Recurrence
 from bots.turns import Role
 from tests.console.visiting import ADDRESS, HOME, Browser, browsing, signed_in, staff
 from tests.delivery.scene import NOW, Desk, at
@@ -72,6 +76,8 @@ class Place:
     announcement: int
     wave: int
     session: int
+    prompt: int
+    word: int
 
     def of(self, kind: Of) -> int:
         return {
@@ -80,6 +86,8 @@ class Place:
             Of.ANNOUNCEMENT: self.announcement,
             Of.WAVE: self.wave,
             Of.SESSION: self.session,
+            Of.PROMPT: self.prompt,
+            Of.WORD: self.word,
         }[kind]
 
 
@@ -88,7 +96,7 @@ def _wave(tx: Tx, desk: Desk, course: int) -> int:
     return waves.add(tx, desk.tools.shelf, course, plan, NOW)
 
 
-def _place(desk: Desk, course: int, group: int, wave: int) -> Place:
+def _place(desk: Desk, course: int, group: int, wave: int, word: int) -> Place:
     somebody = staff(desk, f"某人{group}", Role.LEADER, group=group)
     announcement = desk.write(
         lambda tx: schedules.plan_announcement(
@@ -97,7 +105,13 @@ def _place(desk: Desk, course: int, group: int, wave: int) -> Place:
     )
     desk.write(lambda tx: sessions.begin(tx, desk.keyring.vault, somebody.login_id, "password", "phone", NOW))
     session = desk.read(lambda tx: sessions.living(tx, somebody.login_id, NOW)[0].id)
-    return Place(course, group, announcement, wave, session)
+    prompt = desk.write(lambda tx: planning.plan(tx, desk.keyring, None, daily(group), NOW))
+    return Place(course, group, announcement, wave, session, prompt, word)
+
+
+def daily(group: int) -> PlanPrompt:
+    """A practice prompt for a group, every evening."""
+    return PlanPrompt((group,), f"{CANARY} 今天练了吗？", Recurrence(time(20)), NOW.date() + timedelta(days=7), 0)
 
 
 @dataclass(frozen=True)
@@ -117,11 +131,15 @@ def _world(desk: Desk) -> World:
 
     other, course, foreign, large = desk.write(make)
     ours, theirs = desk.write(lambda tx: _wave(tx, desk, desk.course_id)), desk.write(lambda tx: _wave(tx, desk, course))
+    words = {"zh": f"{CANARY}，慢慢来，你已经在路上了"}
+    word, theirs_too = (
+        desk.write(lambda tx, c=each: library.propose(tx, desk.keyring, c, words, NOW, author="某人")) for each in (desk.course_id, course)
+    )
     desk.person(CANARY)
     return World(
-        _place(desk, desk.course_id, desk.group, ours),
-        _place(desk, desk.course_id, other, ours),
-        _place(desk, course, foreign, theirs),
+        _place(desk, desk.course_id, desk.group, ours, word),
+        _place(desk, desk.course_id, other, ours, word),
+        _place(desk, course, foreign, theirs, theirs_too),
         large,
     )
 
@@ -137,7 +155,7 @@ def _may(rule: Rule, role: Role, where: str) -> bool:
     if rule.of is Of.SESSION or where == "foreign":
         return False
     if where == "neighbour":
-        return rule.of in (Of.WAVE, Of.COURSE) or role in (Role.ADMINISTRATOR, Role.RESEARCHER)
+        return rule.of in (Of.WAVE, Of.COURSE, Of.WORD) or role in (Role.ADMINISTRATOR, Role.RESEARCHER)
     return True
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from fastapi import Response
 
@@ -34,7 +35,14 @@ class Paper:
         def when(moment: datetime, where: str = zone) -> str:
             return say_time(moment, visit.language, where)
 
-        fixed: dict[str, Any] = {"t": visit.say, "when": when, "csrf": csrf, "visit": visit, "menu": menu, "home": HOME}
+        def local(moment: datetime, where: str = zone) -> datetime:
+            return moment.astimezone(ZoneInfo(where))
+
+        def clock(moment: datetime, where: str = zone) -> str:
+            return f"{local(moment, where):%H:%M}"
+
+        times = {"when": when, "local": local, "clock": clock}
+        fixed: dict[str, Any] = {"t": visit.say, "csrf": csrf, "visit": visit, "menu": menu, "home": HOME, **times}
         return Response(template.render(**fixed, **shown.gaps), shown.status, self.headers, "text/html")
 
     def go(self, address: str) -> Response:
