@@ -13,7 +13,7 @@ import pytest
 import uvicorn
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from app import groups
+from app import encouragement, groups
 from app.courses import file, running
 from app.main import create_app
 from app.prompts import planning
@@ -106,7 +106,9 @@ def looked_at(page: Page) -> None:
     """No page scrolls sideways, everything to press is large enough and has a name, and the words stand out from their ground."""
     page.wait_for_load_state()
     assert overflow(page) == 0, page.url
-    for each in page.locator(f"button, {FIELDS}, nav a").all():
+    for each in page.locator(f"button, {FIELDS}, summary, nav a").all():
+        if each.evaluate("e => e.matches('details:not([open]) > :not(summary) *')"):
+            continue
         height = each.evaluate("e => (e.closest('label') || e).getBoundingClientRect().height")  # a tick is hit by its words too
         assert height >= FINGER, (page.url, each.evaluate("e => e.outerHTML"))
     unnamed = page.evaluate(
@@ -238,3 +240,31 @@ def test_the_schedule_is_read_and_changed(desk: Desk, address: str, browser: Bro
         page.goto(page.url.split("?")[0] + "#prompts")
         page.locator("#prompts button").click()
         looked_at(page)
+
+
+@pytest.mark.parametrize(("width", "language", "dark"), WIDTHS)
+def test_warm_words_are_read_written_and_approved(
+    desk: Desk, address: str, browser: Browser, width: int, language: str, dark: bool
+) -> None:
+    now = datetime.now(UTC)
+    desk.write(lambda tx: encouragement.adopt(tx, desk.keyring, desk.course_id, now))
+    desk.write(lambda tx: encouragement.set_plan(tx, desk.course_id, "14", "12:30", now))
+    staff(desk, "管理员", Role.ADMINISTRATOR, group=desk.read(lambda tx: groups.by_code(tx, "msc-all")))
+    with tab(browser, width, dark=dark, language=language) as page:
+        sign_in(page, address, "管理员", "groups")
+        page.goto(f"{address}{HOME}/encouragement")
+        looked_at(page)
+        page.locator("#plan summary").press("Enter")
+        page.locator("input[name=day2]").check()
+        looked_at(page)
+        page.locator("#hour").press("Enter")
+        page.locator("#zh").fill(f"慢慢来，茶还热着。{LONG}")
+        page.locator("#zh").press("Tab")
+        page.locator("#en").press("Tab")
+        page.locator("#theme").press("Tab")
+        page.keyboard.press("Enter")
+        proposed = page.locator("#words li").first
+        expect(proposed).to_contain_text("茶还热着")
+        looked_at(page)
+        proposed.locator("button").first.click()
+        expect(page.locator("#words li").first).not_to_contain_text("茶还热着")
