@@ -70,9 +70,17 @@ class Page:
     budget: Budget | None
 
     @property
-    def waiting(self) -> int:
-        """How many words wait for somebody to decide."""
-        return sum(each.state == "proposed" for each in self.words)
+    def waiting(self) -> tuple[Line, ...]:
+        """The words that wait for somebody to decide."""
+        return tuple(each for each in self.words if each.state == "proposed")
+
+    @property
+    def shelves(self) -> list[tuple[str, tuple[Line, ...]]]:
+        """The other words by their theme, in the order of the course's weeks; themes that it has no more come last."""
+        decided = [each for each in self.words if each.state != "proposed"]
+        gone = sorted({each.theme for each in decided} - set(self.course.themes))
+        shelves = [(theme, tuple(each for each in decided if each.theme == theme)) for theme in (*self.course.themes, *gone)]
+        return [shelf for shelf in shelves if shelf[1]]
 
     @property
     def given(self) -> int:
@@ -95,10 +103,9 @@ def page(tx: Tx, tools: Tools, actor: Actor, course_id: int, now: datetime) -> P
         )
         return Page(course, tuple(each for each in words if each.id in own), None, (), "", 0, None)
     week, fresh = library.words_of_week(tx, course_id, now)
-    ordered = sorted(words, key=lambda each: (each.state != "proposed", each.number))
     upcoming = encouragement.upcoming(tx, course_id, now, _NEXT)
     plan = encouragement.plan_of(tx, course_id, _PAST)
-    return Page(course, tuple(ordered), plan, upcoming, week, fresh, _budget(tx, tools, actor, course_id, now))
+    return Page(course, tuple(words), plan, upcoming, week, fresh, _budget(tx, tools, actor, course_id, now))
 
 
 def _budget(tx: Tx, tools: Tools, actor: Actor, course_id: int, now: datetime) -> Budget:

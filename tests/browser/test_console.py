@@ -17,6 +17,7 @@ from app import encouragement, groups
 from app.courses import file, running
 from app.main import create_app
 from app.prompts import planning
+from app.web.console import sheets
 from bots.effects import PlanPrompt
 from bots.recurrence import Rule
 from bots.turns import Role
@@ -268,3 +269,29 @@ def test_warm_words_are_read_written_and_approved(
         looked_at(page)
         proposed.locator("button").first.click()
         expect(page.locator("#words li").first).not_to_contain_text("茶还热着")
+
+
+@pytest.mark.parametrize(("width", "language", "dark"), WIDTHS)
+def test_the_sheet_of_codes_is_made_and_prints_black_on_white(
+    desk: Desk, address: str, browser: Browser, monkeypatch: pytest.MonkeyPatch, width: int, language: str, dark: bool
+) -> None:
+    async def drawn(_assembly: object, _account: int, codes: list[str], _seconds: int | None) -> list[str]:
+        return [f"http://weixin.qq.com/q/{code}" for code in codes]
+
+    monkeypatch.setattr(sheets, "make_qrs", drawn)  # what WeChat answers is played in tests/console/test_sheets.py
+    for name in ("晚霞组", LONG, "<b>远山组</b>"):
+        desk.write(lambda tx, name=name: groups.create(tx, desk.course_id, code=f"g{len(name)}", name=name))  # type: ignore[misc]
+    staff(desk, "管理员", Role.ADMINISTRATOR, group=desk.read(lambda tx: groups.by_code(tx, "msc-all")))
+    with tab(browser, width, dark=dark, language=language) as page:
+        sign_in(page, address, "管理员", "groups")
+        page.goto(f"{address}{HOME}/sheet")
+        looked_at(page)
+        page.locator("main button").press("Enter")
+        expect(page.locator(".sheet svg")).to_have_count(4)
+        looked_at(page)
+        page.emulate_media(media="print")
+        expect(page.locator(".top")).to_be_hidden()
+        expect(page.locator("main form")).to_be_hidden()
+        ground, ink = page.locator(".sheet li").first.evaluate("e => [getComputedStyle(e).backgroundColor, getComputedStyle(e).color]")
+        assert (ground, ink) == ("rgb(255, 255, 255)", "rgb(0, 0, 0)")
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"

@@ -57,7 +57,7 @@ def test_what_a_leader_proposes_an_administrator_approves_and_pauses(warm: Warm)
         text = browser.get(page(warm)).text
         assert "等着看的：1" in text
         assert word(text, "李老师")[0] == id_
-        assert text.index(PROPOSED["zh"]) < text.index("自带的示范"), "what waits comes first"
+        assert text.index(PROPOSED["zh"]) < text.index("<details><summary>认识自我关怀"), "what waits comes first"
         for deed, stands in (("approve", "在用"), ("pause", "停用了")):
             assert browser.post(f"{HOME}/words/{id_}/{deed}").status_code == 303
             assert stands in word(browser.get(page(warm)).text, PROPOSED["zh"])[1]

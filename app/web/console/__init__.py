@@ -9,13 +9,13 @@ from fastapi.routing import iter_route_contexts
 
 from app.assembly import Assembly
 from app.console.rules import Rule
-from app.web.console import announcing, joining, mine, questionnaires, scanning, scheduling, seating, signing, things, warming
+from app.web.console import announcing, joining, mine, questionnaires, scanning, scheduling, seating, sheets, signing, things, warming
 from app.web.console.gate import Gate
 from app.web.console.routing import HOME, Route, nothing
 
 __all__ = ["ROUTES", "mount", "refuse_without_rule"]
 
-_PAGES = (signing, scanning, joining, seating, announcing, scheduling, warming, questionnaires, mine)
+_PAGES = (signing, scanning, joining, seating, announcing, scheduling, warming, questionnaires, sheets, mine)
 _FILES = f"{HOME}/static"
 #: Every route of the console.
 ROUTES: tuple[Route, ...] = tuple(route for page in _PAGES for route in page.ROUTES)

@@ -52,7 +52,7 @@ def pause(tx: Tx, visit: Visit) -> Answer:
 
 def _decided(tx: Tx, visit: Visit, *, approved: bool) -> Answer:
     warm.decide(tx, visit.who, visit.thing, visit.now, approved=approved)
-    return Go(f"{_PAGE}/{warm.course_of(tx, visit.thing)}#word-{visit.thing}")
+    return Go(f"{_PAGE}/{warm.course_of(tx, visit.thing)}#words")
 
 
 def plan(tx: Tx, visit: Visit) -> Answer:
