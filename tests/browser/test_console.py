@@ -10,15 +10,18 @@ from datetime import time as clock_time
 
 import psutil
 import pytest
+import sqlalchemy as sa
 import uvicorn
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from app import encouragement, groups
+from app import encouragement, groups, polls, schedules
 from app.courses import file, running
 from app.main import create_app
+from app.models import Delivery
 from app.prompts import planning
+from app.states import State
 from app.web.console import sheets
-from bots.effects import PlanPrompt
+from bots.effects import PlanPrompt, Poll
 from bots.recurrence import Rule
 from bots.turns import Role
 from tests.browser.test_phones import ARGUMENTS, CHROMIUM, overflow
@@ -295,3 +298,50 @@ def test_the_sheet_of_codes_is_made_and_prints_black_on_white(
         ground, ink = page.locator(".sheet li").first.evaluate("e => [getComputedStyle(e).backgroundColor, getComputedStyle(e).color]")
         assert (ground, ink) == ("rgb(255, 255, 255)", "rgb(0, 0, 0)")
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+
+
+@pytest.mark.parametrize(("width", "language", "dark"), WIDTHS)
+def test_a_poll_is_written_and_its_answers_are_read(
+    desk: Desk, address: str, browser: Browser, width: int, language: str, dark: bool
+) -> None:
+    now = datetime.now(UTC)
+    admin = staff(desk, "管理员", Role.ADMINISTRATOR, group=desk.read(lambda tx: groups.by_code(tx, "msc-all")))
+    rain = desk.person("小雨", typed=now)
+    for name in (LONG, "<b>阿宁</b>"):
+        desk.person(name, typed=now)
+    cities = Poll(("北京", "杭州", "哈尔滨"))
+    poll = desk.write(
+        lambda tx: schedules.plan_announcement(
+            tx, desk.keyring, author_id=admin.known.id, group_id=desk.group, text="在哪里？", at=None, draft=None, now=now, poll=cities
+        )
+    )
+    desk.fire(now)
+    desk.write(lambda tx: tx.execute(sa.update(Delivery).values(state=State.SENT, reason="service")))
+    desk.write(lambda tx: polls.answer(tx, desk.keyring, rain.id, poll, 2, now))
+    with tab(browser, width, dark=dark, language=language) as page:
+        sign_in(page, address, "管理员", "groups")
+        page.goto(f"{address}{HOME}/announcements/new?group={desk.group}")
+        page.locator("#text").fill("止语半日在哪个城市？")
+        expect(page.locator("#options")).to_be_hidden()
+        page.locator("[name=ask]").first.focus()
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("Tab")
+        page.keyboard.type("北京\n杭州")
+        page.keyboard.press("Tab")
+        expect(page.locator("#size .choice")).to_have_count(2)
+        looked_at(page)
+        page.locator("main .btn-primary").click()
+        page.wait_for_url("**/preview")
+        looked_at(page)
+        page.locator("main .btn-primary").click()
+        expect(page.locator("#answers summary")).to_have_count(2)
+        page.goto(f"{address}{HOME}/announcements/{poll}")
+        page.locator("#answers summary").nth(1).press("Enter")
+        expect(page.locator("#answers details p").nth(1)).to_have_text("小雨")
+        looked_at(page)
+        page.locator("#again").fill("还差你一位")
+        page.locator("#again").press("Tab")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**#answers")
+        looked_at(page)

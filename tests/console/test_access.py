@@ -132,9 +132,8 @@ def _world(desk: Desk) -> World:
     other, course, foreign, large = desk.write(make)
     ours, theirs = desk.write(lambda tx: _wave(tx, desk, desk.course_id)), desk.write(lambda tx: _wave(tx, desk, course))
     words = {"zh": f"{CANARY}，慢慢来，你已经在路上了"}
-    word, theirs_too = (
-        desk.write(lambda tx, c=each: library.propose(tx, desk.keyring, c, words, NOW, author="某人")) for each in (desk.course_id, course)
-    )
+    word = desk.write(lambda tx: library.propose(tx, desk.keyring, desk.course_id, words, NOW, author="某人"))
+    theirs_too = desk.write(lambda tx: library.propose(tx, desk.keyring, course, words, NOW, author="某人"))
     desk.person(CANARY)
     return World(
         _place(desk, desk.course_id, desk.group, ours, word),

@@ -53,7 +53,7 @@ def test_a_code_on_the_sheet_leads_into_its_group(stage: Stage) -> None:
             course = re.findall(r"/sheet/(\d+)", (await tab.get(f"{HOME}/sheet")).headers["location"])[0]
             for fields, until in (({}, "扫码有效期到"), ({"forever": "1"}, "长期有效</p>")):
                 await tab.get(f"{HOME}/sheet/{course}")
-                assert (await tab.post(f"{HOME}/sheet/{course}", **fields)).status_code == 200
+                assert (await tab.post(f"{HOME}/sheet/{course}", partial=False, **fields)).status_code == 200
                 assert tab.page.count("<svg") == 1
                 assert codes(tab.page) == ["MORNING234"]
                 assert until in tab.page
