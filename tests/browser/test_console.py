@@ -111,7 +111,7 @@ def looked_at(page: Page) -> None:
     page.wait_for_load_state()
     assert overflow(page) == 0, page.url
     for each in page.locator(f"button, {FIELDS}, summary, nav a").all():
-        if each.evaluate("e => e.matches('details:not([open]) > :not(summary) *')"):
+        if not each.evaluate("e => e.checkVisibility()"):  # folded away until something else is pressed
             continue
         height = each.evaluate("e => (e.closest('label') || e).getBoundingClientRect().height")  # a tick is hit by its words too
         assert height >= FINGER, (page.url, each.evaluate("e => e.outerHTML"))
