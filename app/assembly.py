@@ -3,7 +3,7 @@
 import asyncio
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -152,10 +152,15 @@ class Channels:
 
 async def make_qr(assembly: Assembly, account_id: int, code: str, seconds: int | None) -> str:
     """The address that a QR code for `code` holds, made by the platform: for so long, None for ever. Raises `SendError`."""
+    return (await make_qrs(assembly, account_id, [code], seconds))[0]
+
+
+async def make_qrs(assembly: Assembly, account_id: int, codes: Sequence[str], seconds: int | None) -> list[str]:
+    """As `make_qr`, for several codes over the same connections. Raises `SendError` where one of them is refused."""
     channels = Channels(assembly)
     try:
         channel = (await channels.all())[account_id]
         assert isinstance(channel, WeChat)  # noqa: S101 - the only channel with QR codes
-        return (await channel.create_qr_link(code, seconds))[1]
+        return [(await channel.create_qr_link(code, seconds))[1] for code in codes]
     finally:
         await channels.close()

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from app import access, doubts, forecast, ids, schedules
+from app import access, doubts, follow_ups, forecast, ids, polls, schedules
+from app.console import moments
 from app.console.actors import Actor
 from app.db import Tx
 from app.doubts import Chosen
@@ -19,7 +19,9 @@ from app.people import names
 from app.schedules import Reader
 from app.situation import Tools
 from app.states import REACHED, STOPPABLE, UNDER_WAY, WRITTEN_OFF, State
-from bots.facts import AnnouncementSummary, Progress, ReachForecast
+from bots.announcement import asking
+from bots.effects import Poll
+from bots.facts import AnnouncementSummary, PollResult, Progress, ReachForecast
 from bots.texts import inert
 from bots.turns import OccasionKind, Role
 
@@ -55,17 +57,41 @@ def audiences(tx: Tx, actor: Actor) -> list[Audience]:
 
 @dataclass(frozen=True)
 class Written:
-    """What stands in the form: words, a group's id, a moment as `datetime-local` gives it ("" for now), and the draft's id."""
+    """What stands in the form: words, a group's id, a moment as `datetime-local` gives it ("" for now), and the draft's id.
+
+    `ask`: got, poll or nothing; `options`: one on each line; `mass`: "1" for a mass send.
+    """
 
     text: str = field(repr=False)
     group: str
     when: str
     draft: str
+    ask: str = ""
+    options: str = field(default="", repr=False)
+    mass: str = ""
 
     @property
     def size(self) -> int:
         """Bytes of UTF-8, as it goes out."""
         return len(inert(self.text).encode())
+
+    @property
+    def poll(self) -> Poll | None:
+        """What it asks its readers."""
+        if self.ask == "poll":
+            return Poll(tuple(each for each in (" ".join(line.split()) for line in self.options.splitlines()) if each))
+        return Poll() if self.ask == "got" else None
+
+    @property
+    def by_mass(self) -> bool:
+        """Whether it goes as a mass send."""
+        return self.mass == "1"
+
+    @property
+    def most(self) -> int:
+        """Bytes that it may hold, beside what it asks."""
+        poll = self.poll
+        return schedules.MOST_BYTES if poll is None else min(schedules.MOST_BYTES, asking.most_text(poll.options))
 
 
 @dataclass(frozen=True)
@@ -75,6 +101,7 @@ class Preview:
     audience: Audience
     at: datetime | None
     bubble: str = field(repr=False)
+    choices: tuple[str, ...] = field(repr=False)
     forecast: ReachForecast
     again: bool
 
@@ -85,19 +112,28 @@ def new_draft() -> str:
 
 
 def preview(tx: Tx, tools: Tools, actor: Actor, written: Written, language: str, now: datetime) -> Preview:
-    """What would happen. Raises `Invalid` with "empty", "long", "moment", "past", `NotFound` for a group that is not theirs."""
+    """What would happen.
+
+    Raises `Invalid` with "empty", "long", "moment", "past", "options" or "mass" (not this group, or WeChat takes none now), and
+    `NotFound` for a group that is not theirs.
+    """
     audience, at = _meant(tx, actor, written, now)
     held = access.roles_in_group(tx, actor.person_id, audience.id)
-    details = {
+    details: dict[str, Any] = {
         "text": written.text,
         "group_name": audience.name,
         "author_name": names(tx, tools.keyring, [actor.person_id]).get(actor.person_id, ""),
         "author_role": next((role.value for role in _SPEAKS_AS if role in held), "operator"),
         "course_title": audience.course,
     }
+    if (poll := written.poll) is not None:
+        details |= {"asks": ids.new_id(), "options": list(poll.options), "until": (at or now) + polls.OPEN_FOR}
     message = tools.composer.compose("announcement", OccasionKind.ANNOUNCEMENT.value, language, audience.zone, details)
     found = forecast.forecast(tx, tools.rules, audience.id, actor.person_id, at, now)
-    return Preview(audience, at, message.text, found, schedules.said_before(tx, tools.keyring, audience.id, written.text, now))
+    if written.by_mass and found.mass is None:
+        raise Invalid("mass", "A mass send goes to the large group only, and while WeChat takes some.")
+    again = schedules.said_before(tx, tools.keyring, audience.id, written.text, now)
+    return Preview(audience, at, message.text, tuple(each.label for each in message.choices), found, again)
 
 
 def send(tx: Tx, tools: Tools, actor: Actor, written: Written, now: datetime) -> int:
@@ -108,7 +144,16 @@ def send(tx: Tx, tools: Tools, actor: Actor, written: Written, now: datetime) ->
         raise Invalid("draft", "This form is too old; write the announcement again.")
     try:
         return schedules.plan_announcement(
-            tx, tools.keyring, author_id=actor.person_id, group_id=audience.id, text=written.text, at=at, draft=draft, now=now
+            tx,
+            tools.keyring,
+            author_id=actor.person_id,
+            group_id=audience.id,
+            text=written.text,
+            at=at,
+            draft=draft,
+            now=now,
+            poll=written.poll,
+            by_mass=written.by_mass,
         )
     except Refused as refused:
         raise Invalid(refused.code, refused.sentence) from None
@@ -120,23 +165,18 @@ def _meant(tx: Tx, actor: Actor, written: Written, now: datetime) -> tuple[Audie
         raise NotFound("group", "There is no such group.")
     if not written.text.strip():
         raise Invalid("empty", "An announcement needs words.")
-    if written.size > schedules.MOST_BYTES:
-        raise Invalid("long", f"An announcement holds at most {schedules.MOST_BYTES} bytes.")
-    at = _moment(written.when, audience.zone)
+    if written.ask == "poll" and written.poll is not None and asking.wrong_with(written.poll.options):
+        raise Invalid("options", "A poll offers 2 to 8 different options of a few words.")
+    if written.by_mass and not audience.large:
+        raise Invalid("mass", "A mass send goes to the large group only.")
+    if written.size > written.most:
+        raise Invalid("long" if written.poll is None else "long_poll", f"An announcement holds at most {written.most} bytes.")
+    at = moments.typed(written.when, audience.zone)
     if at is not None and at < now:
         raise Invalid("past", "This moment is over; choose a later one.")
     if at is not None and (at - now).days > _MOST_DAYS:
         raise Invalid("moment", "This moment is more than a year ahead.")
     return audience, at
-
-
-def _moment(typed: str, zone: str) -> datetime | None:
-    if not typed:
-        return None
-    try:
-        return datetime.fromisoformat(typed[:16]).replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise Invalid("moment", "The calendar or the clock has no such moment.") from None
 
 
 def listed(tx: Tx, tools: Tools, actor: Actor, language: str) -> tuple[AnnouncementSummary, ...]:
@@ -157,6 +197,7 @@ class Standing:
     stoppable: int
     again: int
     doubtful: int
+    poll: PollResult | None = None
 
     @property
     def going(self) -> bool:
@@ -169,7 +210,7 @@ class Standing:
         return sum(number for state, number in self.counts.items() if state in REACHED)
 
 
-def standing(tx: Tx, tools: Tools, actor: Actor, schedule_id: int, language: str) -> Standing:
+def standing(tx: Tx, tools: Tools, actor: Actor, schedule_id: int, language: str, now: datetime) -> Standing:
     """How far an announcement of theirs went. Raises `NotFound`."""
     progress = schedules.progress(tx, tools.keyring, tools.words, schedule_id, Reader(language, actor.person_id))
     row = tx.execute(
@@ -188,6 +229,7 @@ def standing(tx: Tx, tools: Tools, actor: Actor, schedule_id: int, language: str
         stoppable=sum(number for state, number in counts.items() if state in STOPPABLE),
         again=_number(tx, doubts.revivable(schedule_id)),
         doubtful=_number(tx, _of(schedule_id), Delivery.state == State.UNKNOWN, Delivery.reason != WRITTEN_OFF),
+        poll=polls.result(tx, tools.keyring, schedule_id, now),
     )
 
 
@@ -216,3 +258,16 @@ def resend(tx: Tx, actor: Actor, schedule_id: int, now: datetime, *, doubtful: b
     if doubtful:
         return doubts.send_again(tx, Chosen(schedule_id=schedule_id), now, actor=actor.word)
     return doubts.revive(tx, schedule_id, now, useful=schedules.USEFUL, actor=actor.word)
+
+
+def follow_up(tx: Tx, tools: Tools, actor: Actor, schedule_id: int, text: str, now: datetime) -> int:
+    """Ask those once more who have not answered, in these words or (empty) in the announcement's; returns how many.
+
+    Raises `Refused` as `follow_ups.follow_up`.
+    """
+    return follow_ups.follow_up(tx, tools.keyring, schedule_id, actor.person_id, text, now)
+
+
+def close(tx: Tx, actor: Actor, schedule_id: int, now: datetime) -> None:
+    """Take no more answers. Raises `Refused` ("role", "closed")."""
+    polls.close(tx, schedule_id, actor.person_id, now)

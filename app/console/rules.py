@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from app import access
 from app.console.actors import Actor
 from app.db import Tx
-from app.models import ConsoleSession, Course, Schedule, Wave
+from app.models import ConsoleSession, Course, PromptGroup, Schedule, WarmWord, Wave
 from bots.turns import ANNOUNCERS, Role
 
 
@@ -24,6 +24,8 @@ class Of(StrEnum):
     GROUP = "group"
     ANNOUNCEMENT = "announcement"
     WAVE = "wave"
+    PROMPT = "prompt"
+    WORD = "word"
     SESSION = "session"
     FLAG = "flag"
     STAFF = "staff"
@@ -71,17 +73,16 @@ def theirs(tx: Tx, actor: Actor, rule: Rule, thing: int) -> bool:
 
 def _things(actor: Actor, rule: Rule) -> "sa.Select[Any]":
     roles = frozenset() if rule.roles is None else rule.roles
-    match rule.of:
-        case Of.SESSION:
-            return sa.select(ConsoleSession.id).where(ConsoleSession.login_id == actor.login_id, ConsoleSession.ended_at.is_(None))
-        case Of.GROUP:
-            return access.groups_of(actor.person_id, roles)
-        case Of.ANNOUNCEMENT:
-            return sa.select(Schedule.id).where(Schedule.group_id.in_(access.groups_of(actor.person_id, roles)))
-        case Of.FLAG | Of.STAFF:
-            flags = access.flags_of(actor.person_id, roles, on_call=rule.on_call and actor.on_call)
-            return flags if rule.of is Of.FLAG else access.staff_under(actor.person_id, roles)
-        case Of.WAVE:
-            return sa.select(Wave.id).where(Wave.course_id.in_(access.courses_of(actor.person_id, roles)))
-        case _:
-            return sa.select(Course.id).where(Course.id.in_(access.courses_of(actor.person_id, roles)))
+    groups, courses = access.groups_of(actor.person_id, roles), access.courses_of(actor.person_id, roles)
+    found: dict[Of, sa.Select[Any]] = {
+        Of.SESSION: sa.select(ConsoleSession.id).where(ConsoleSession.login_id == actor.login_id, ConsoleSession.ended_at.is_(None)),
+        Of.GROUP: groups,
+        Of.ANNOUNCEMENT: sa.select(Schedule.id).where(Schedule.group_id.in_(groups)),
+        Of.PROMPT: sa.select(PromptGroup.prompt_id.label("id")).where(PromptGroup.group_id.in_(groups)),
+        Of.WAVE: sa.select(Wave.id).where(Wave.course_id.in_(courses)),
+        Of.WORD: sa.select(WarmWord.id).where(WarmWord.course_id.in_(courses)),
+        Of.COURSE: sa.select(Course.id).where(Course.id.in_(courses)),
+        Of.FLAG: access.flags_of(actor.person_id, roles, on_call=rule.on_call and actor.on_call),
+        Of.STAFF: access.staff_under(actor.person_id, roles),
+    }
+    return found[rule.of]

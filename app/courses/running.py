@@ -144,6 +144,14 @@ def preview(tx: Tx, course_id: int, change: Change, now: datetime) -> list[Conse
     return [*_differences(tx, course, known, now), *rounds.differences(tx, course, _known(tx, course_id), known, now)]
 
 
+def touched(tx: Tx, course_id: int, change: Change) -> list[tuple[int, Gathering, Gathering]]:
+    """The gatherings that a change would touch: of which group, as they stand and as they would. Raises as `preview`."""
+    before = _known(tx, course_id)
+    after = _changed(_read(tx, course_id), before, change)
+    former = {(group_id, each.key): each for group_id, own in before.items() for each in own}
+    return [(group_id, former[group_id, e.key], e) for group_id, own in after.items() for e in own if e != former[group_id, e.key]]
+
+
 def change(
     tx: Tx, keyring: Keyring, course_id: int, change: Change, now: datetime, *, tell: bool = True, actor: str = "operator"
 ) -> list[Consequence]:
@@ -200,7 +208,7 @@ def _tell(
         broadcasts.send_to_group(tx, keyring, draft, now)
 
 
-def set_link(tx: Tx, course_id: int, key: Key, link: str, now: datetime, *, group_id: int | None = None) -> int:
+def set_link(tx: Tx, course_id: int, key: Key, link: str, now: datetime, *, group_id: int | None = None, actor: str = "operator") -> int:
     """Say where a gathering is held; returns of how many groups. Number 0: of all of its kind."""
     if not link.startswith(("https://", "http://")) or len(link) > course_file.LONGEST_LINK:
         raise Invalid("link", f"A link begins with https:// and has at most {course_file.LONGEST_LINK} characters.")
@@ -210,7 +218,7 @@ def set_link(tx: Tx, course_id: int, key: Key, link: str, now: datetime, *, grou
     found = tx.execute(sa.update(GatheringRow).where(*mine).values(link=link)).rowcount
     if not found:
         raise NotFound("gathering", f"There is no {key[0]} {key[1] or ''}".rstrip() + "; `tongban course calendar` shows what there is.")
-    audit.record(tx, now, "operator", "course.link", f"course:{course_id}", kind=key[0], number=key[1])
+    audit.record(tx, now, actor, "course.link", f"course:{course_id}", kind=key[0], number=key[1])
     return found
 
 

@@ -5,14 +5,24 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from datetime import time as clock_time
 
 import psutil
 import pytest
+import sqlalchemy as sa
 import uvicorn
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from app import encouragement, groups, polls, schedules
+from app.courses import file, running
 from app.main import create_app
+from app.models import Delivery
+from app.prompts import planning
+from app.states import State
+from app.web.console import sheets
+from bots.effects import PlanPrompt, Poll
+from bots.recurrence import Rule
 from bots.turns import Role
 from tests.browser.test_phones import ARGUMENTS, CHROMIUM, overflow
 from tests.console.visiting import HOME, PASSWORD, one_time_code, staff
@@ -87,23 +97,24 @@ def tab(browser: Browser, width: int, *, dark: bool = False, script: bool = True
     assert [each for each in complaints if "status of 4" not in each] == []
 
 
-def sign_in(page: Page, address: str, name: str) -> None:
+def sign_in(page: Page, address: str, name: str, arrives: str = "groups/*") -> None:
     page.goto(f"{address}{HOME}/signin")
     page.locator("#name").fill(name)
     page.locator("#password").fill(PASSWORD)
     page.locator("#code").fill(one_time_code())
     page.locator("#code").press("Enter")
-    page.wait_for_url(f"{address}{HOME}/groups/*")
+    page.wait_for_url(f"{address}{HOME}/{arrives}")
 
 
 def looked_at(page: Page) -> None:
     """No page scrolls sideways, everything to press is large enough and has a name, and the words stand out from their ground."""
     page.wait_for_load_state()
     assert overflow(page) == 0, page.url
-    for each in page.locator(f"button, {FIELDS}, nav a").all():
-        box = each.bounding_box()
-        assert box is not None, page.url
-        assert box["height"] >= FINGER, (page.url, each.evaluate("e => e.outerHTML"))
+    for each in page.locator(f"button, {FIELDS}, summary, nav a").all():
+        if not each.evaluate("e => e.checkVisibility()"):  # folded away until something else is pressed
+            continue
+        height = each.evaluate("e => (e.closest('label') || e).getBoundingClientRect().height")  # a tick is hit by its words too
+        assert height >= FINGER, (page.url, each.evaluate("e => e.outerHTML"))
     unnamed = page.evaluate(
         "fields => [...document.querySelectorAll(fields)].filter(e => !e.labels.length && !e.ariaLabel).map(e => e.outerHTML)", FIELDS
     )
@@ -203,3 +214,134 @@ def test_one_signs_in_with_the_keyboard_alone(desk: Desk, address: str, browser:
         expect(page.get_by_role("button", name="登录", exact=True)).to_be_focused()
         page.keyboard.press("Enter")
         page.wait_for_url(f"{address}{HOME}/groups/*")
+
+
+@pytest.mark.parametrize(("width", "language", "dark"), WIDTHS)
+def test_the_schedule_is_read_and_changed(desk: Desk, address: str, browser: Browser, width: int, language: str, dark: bool) -> None:
+    first = datetime.now(UTC).date() + timedelta(days=3)
+    desk.write(lambda tx: running.start(tx, desk.tools, desk.course_id, running.Plan(file.read("msc-8-week"), first), datetime.now(UTC)))
+    wanted = PlanPrompt((desk.group,), f"今天练了吗？{LONG}", Rule(clock_time(20), weekdays=(0, 2)), first + timedelta(days=20), 0)
+    desk.write(lambda tx: planning.plan(tx, desk.keyring, None, wanted, datetime.now(UTC)))
+    large = desk.read(lambda tx: groups.by_code(tx, "msc-all"))
+    staff(desk, "管理员", Role.ADMINISTRATOR, group=large)
+    with tab(browser, width, dark=dark, language=language) as page:
+        sign_in(page, address, "管理员", "groups")
+        page.goto(f"{address}{HOME}/schedule")
+        page.goto(f"{page.url}?week={first}")
+        looked_at(page)
+        expect(page.locator(".entry.gathering").first).to_be_visible()
+        columns = page.locator(".day:visible").evaluate_all("days => new Set(days.map(d => d.getBoundingClientRect().left)).size")
+        assert columns == (7 if width > 1000 else 1)
+        page.locator("#gathering").select_option("class.2")
+        page.locator("#to").fill(f"{first + timedelta(days=8)}T20:00")
+        page.locator("input[name=later]").check()
+        page.locator("#to").press("Enter")
+        page.wait_for_url("**/preview")
+        looked_at(page)
+        page.locator("button.btn-primary").click()
+        page.wait_for_url("**/schedule/*")
+        expect(page.locator(".entry.gathering").first).to_be_visible()
+        page.goto(page.url.split("?")[0] + "#prompts")
+        page.locator("#prompts button").click()
+        looked_at(page)
+
+
+@pytest.mark.parametrize(("width", "language", "dark"), WIDTHS)
+def test_warm_words_are_read_written_and_approved(
+    desk: Desk, address: str, browser: Browser, width: int, language: str, dark: bool
+) -> None:
+    now = datetime.now(UTC)
+    desk.write(lambda tx: encouragement.adopt(tx, desk.keyring, desk.course_id, now))
+    desk.write(lambda tx: encouragement.set_plan(tx, desk.course_id, "14", "12:30", now))
+    staff(desk, "管理员", Role.ADMINISTRATOR, group=desk.read(lambda tx: groups.by_code(tx, "msc-all")))
+    with tab(browser, width, dark=dark, language=language) as page:
+        sign_in(page, address, "管理员", "groups")
+        page.goto(f"{address}{HOME}/encouragement")
+        looked_at(page)
+        page.locator("#plan summary").press("Enter")
+        page.locator("input[name=day2]").check()
+        looked_at(page)
+        page.locator("#hour").press("Enter")
+        page.locator("#zh").fill(f"慢慢来，茶还热着。{LONG}")
+        page.locator("#zh").press("Tab")
+        page.locator("#en").press("Tab")
+        page.locator("#theme").press("Tab")
+        page.keyboard.press("Enter")
+        proposed = page.locator("#words li").first
+        expect(proposed).to_contain_text("茶还热着")
+        looked_at(page)
+        proposed.locator("button").first.click()
+        expect(page.locator("#words li").first).not_to_contain_text("茶还热着")
+
+
+@pytest.mark.parametrize(("width", "language", "dark"), WIDTHS)
+def test_the_sheet_of_codes_is_made_and_prints_black_on_white(
+    desk: Desk, address: str, browser: Browser, monkeypatch: pytest.MonkeyPatch, width: int, language: str, dark: bool
+) -> None:
+    async def drawn(_assembly: object, _account: int, codes: list[str], _seconds: int | None) -> list[str]:
+        return [f"http://weixin.qq.com/q/{code}" for code in codes]
+
+    monkeypatch.setattr(sheets, "make_qrs", drawn)  # what WeChat answers is played in tests/console/test_sheets.py
+    for name in ("晚霞组", LONG, "<b>远山组</b>"):
+        desk.write(lambda tx, name=name: groups.create(tx, desk.course_id, code=f"g{len(name)}", name=name))  # type: ignore[misc]
+    staff(desk, "管理员", Role.ADMINISTRATOR, group=desk.read(lambda tx: groups.by_code(tx, "msc-all")))
+    with tab(browser, width, dark=dark, language=language) as page:
+        sign_in(page, address, "管理员", "groups")
+        page.goto(f"{address}{HOME}/sheet")
+        looked_at(page)
+        page.locator("main button").press("Enter")
+        expect(page.locator(".sheet svg")).to_have_count(4)
+        looked_at(page)
+        page.emulate_media(media="print")
+        expect(page.locator(".top")).to_be_hidden()
+        expect(page.locator("main form")).to_be_hidden()
+        ground, ink = page.locator(".sheet li").first.evaluate("e => [getComputedStyle(e).backgroundColor, getComputedStyle(e).color]")
+        assert (ground, ink) == ("rgb(255, 255, 255)", "rgb(0, 0, 0)")
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+
+
+@pytest.mark.parametrize(("width", "language", "dark"), WIDTHS)
+def test_a_poll_is_written_and_its_answers_are_read(
+    desk: Desk, address: str, browser: Browser, width: int, language: str, dark: bool
+) -> None:
+    now = datetime.now(UTC)
+    admin = staff(desk, "管理员", Role.ADMINISTRATOR, group=desk.read(lambda tx: groups.by_code(tx, "msc-all")))
+    rain = desk.person("小雨", typed=now)
+    for name in (LONG, "<b>阿宁</b>"):
+        desk.person(name, typed=now)
+    cities = Poll(("北京", "杭州", "哈尔滨"))
+    poll = desk.write(
+        lambda tx: schedules.plan_announcement(
+            tx, desk.keyring, author_id=admin.known.id, group_id=desk.group, text="在哪里？", at=None, draft=None, now=now, poll=cities
+        )
+    )
+    desk.fire(now)
+    desk.write(lambda tx: tx.execute(sa.update(Delivery).values(state=State.SENT, reason="service")))
+    desk.write(lambda tx: polls.answer(tx, desk.keyring, rain.id, poll, 2, now))
+    with tab(browser, width, dark=dark, language=language) as page:
+        sign_in(page, address, "管理员", "groups")
+        page.goto(f"{address}{HOME}/announcements/new?group={desk.group}")
+        page.locator("#text").fill("止语半日在哪个城市？")
+        expect(page.locator("#options")).to_be_hidden()
+        page.locator("[name=ask]").first.focus()
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("Tab")
+        page.keyboard.type("北京\n杭州")
+        page.keyboard.press("Tab")
+        expect(page.locator("#size .choice")).to_have_count(2)
+        looked_at(page)
+        page.locator("main .btn-primary").click()
+        page.wait_for_url("**/preview")
+        looked_at(page)
+        page.locator("main .btn-primary").click()
+        expect(page.locator("#answers summary")).to_have_count(2)
+        page.goto(f"{address}{HOME}/announcements/{poll}")
+        page.locator("#answers summary").nth(1).press("Enter")
+        expect(page.locator("#answers details p").nth(1)).to_have_text("小雨")
+        looked_at(page)
+        page.locator("#again").fill("还差你一位")
+        page.locator("#again").press("Tab")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**#answers")
+        looked_at(page)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import time, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -13,13 +13,17 @@ from app import courses, groups, ids, schedules
 from app.console import sessions
 from app.console.rules import DOOR, SIGNED_IN, Of, Rule
 from app.db import Tx
+from app.encouragement import library
 from app.main import create_app
 from app.models import Flag, Person
+from app.prompts import planning
 from app.questionnaires import waves
 from app.questionnaires.waves import Plan
 from app.web import console
 from app.web.console import ROUTES
 from app.web.console.routing import THING, Route, Shown
+from bots.effects import PlanPrompt
+from bots.recurrence import Rule as Recurrence
 from bots.turns import Role
 from tests.console.visiting import ADDRESS, HOME, Browser, browsing, signed_in, staff
 from tests.delivery.scene import NOW, Desk, at
@@ -76,6 +80,8 @@ class Place:
     session: int
     flag: int
     staff: int
+    prompt: int
+    word: int
 
     def of(self, kind: Of) -> int:
         return {
@@ -86,6 +92,8 @@ class Place:
             Of.SESSION: self.session,
             Of.FLAG: self.flag,
             Of.STAFF: self.staff,
+            Of.PROMPT: self.prompt,
+            Of.WORD: self.word,
         }[kind]
 
 
@@ -102,7 +110,7 @@ def _flag(tx: Tx, desk: Desk, course: int) -> int:
     return int(kept["id"])
 
 
-def _place(desk: Desk, course: int, group: int, wave: int) -> Place:
+def _place(desk: Desk, course: int, group: int, wave: int, word: int) -> Place:
     somebody = staff(desk, f"某人{group}", Role.LEADER, group=group)
     announcement = desk.write(
         lambda tx: schedules.plan_announcement(
@@ -111,7 +119,14 @@ def _place(desk: Desk, course: int, group: int, wave: int) -> Place:
     )
     desk.write(lambda tx: sessions.begin(tx, desk.keyring.vault, somebody.login_id, "password", "phone", NOW))
     session = desk.read(lambda tx: sessions.living(tx, somebody.login_id, NOW)[0].id)
-    return Place(course, group, announcement, wave, session, desk.write(lambda tx: _flag(tx, desk, course)), somebody.known.id)
+    flag = desk.write(lambda tx: _flag(tx, desk, course))
+    prompt = desk.write(lambda tx: planning.plan(tx, desk.keyring, None, daily(group), NOW))
+    return Place(course, group, announcement, wave, session, flag, somebody.known.id, prompt, word)
+
+
+def daily(group: int) -> PlanPrompt:
+    """A practice prompt for a group, every evening."""
+    return PlanPrompt((group,), f"{CANARY} 今天练了吗？", Recurrence(time(20)), NOW.date() + timedelta(days=7), 0)
 
 
 @dataclass(frozen=True)
@@ -131,11 +146,14 @@ def _world(desk: Desk) -> World:
 
     other, course, foreign, large = desk.write(make)
     ours, theirs = desk.write(lambda tx: _wave(tx, desk, desk.course_id)), desk.write(lambda tx: _wave(tx, desk, course))
+    words = {"zh": f"{CANARY}，慢慢来，你已经在路上了"}
+    word = desk.write(lambda tx: library.propose(tx, desk.keyring, desk.course_id, words, NOW, author="某人"))
+    theirs_too = desk.write(lambda tx: library.propose(tx, desk.keyring, course, words, NOW, author="某人"))
     desk.person(CANARY)
     return World(
-        _place(desk, desk.course_id, desk.group, ours),
-        _place(desk, desk.course_id, other, ours),
-        _place(desk, course, foreign, theirs),
+        _place(desk, desk.course_id, desk.group, ours, word),
+        _place(desk, desk.course_id, other, ours, word),
+        _place(desk, course, foreign, theirs, theirs_too),
         large,
     )
 
@@ -151,7 +169,7 @@ def _may(rule: Rule, role: Role, where: str) -> bool:
     if rule.of is Of.SESSION or where == "foreign":
         return False
     if where == "neighbour":
-        return rule.of in (Of.WAVE, Of.COURSE, Of.FLAG, Of.STAFF) or role in (Role.ADMINISTRATOR, Role.RESEARCHER)
+        return rule.of in (Of.WAVE, Of.COURSE, Of.FLAG, Of.STAFF, Of.WORD) or role in (Role.ADMINISTRATOR, Role.RESEARCHER)
     return True
 
 

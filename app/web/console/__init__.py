@@ -19,11 +19,14 @@ from app.web.console import (
     mine,
     questionnaires,
     scanning,
+    scheduling,
     seating,
+    sheets,
     signing,
     staffing,
     studying,
     things,
+    warming,
 )
 from app.web.console.gate import Gate
 from app.web.console.routing import HOME, Route, nothing
@@ -37,9 +40,12 @@ _PAGES = (
     seating,
     mentoring,
     announcing,
+    scheduling,
+    warming,
     questionnaires,
     studying,
     flagged,
+    sheets,
     administering,
     enlisting,
     staffing,

@@ -1,6 +1,5 @@
 """Announcements: written, seen as they will look, promised, sent; how far each went, taken back, tried once more."""
 
-from app import schedules
 from app.console import announcements
 from app.console.announcements import Written
 from app.console.rules import ANNOUNCES, Of, Rule
@@ -10,7 +9,7 @@ from app.groups import Refused
 from app.web.console.routing import HOME, THING, Answer, Go, Route, Shown, Visit
 
 _PAGE = f"{HOME}/announcements"
-_FIELDS = ("text", "group", "when", "draft")
+_FIELDS = ("text", "group", "when", "draft", "ask", "options", "mass")
 
 
 def every(tx: Tx, visit: Visit) -> Answer:
@@ -25,8 +24,8 @@ def write(tx: Tx, visit: Visit) -> Answer:
 
 
 def _form(tx: Tx, visit: Visit, written: Written, problem: str = "", status: int = 200) -> Shown:
-    gaps = {"audiences": announcements.audiences(tx, visit.who), "written": written, "problem": problem, "most": schedules.MOST_BYTES}
-    return Shown("announce", gaps, status)
+    audiences = announcements.audiences(tx, visit.who)
+    return Shown("announce", {"audiences": audiences, "written": written, "problem": problem, "most": written.most}, status)
 
 
 def _written(visit: Visit) -> Written:
@@ -42,11 +41,11 @@ def preview(tx: Tx, visit: Visit) -> Answer:
         seen = announcements.preview(tx, visit.tools, visit.who, written, visit.language, visit.now)
     except Invalid as refused:
         if visit.partial:
-            return Shown("_size", {"written": written, "most": schedules.MOST_BYTES, "problem": refused.code, "seen": None})
+            return Shown("_size", {"written": written, "most": written.most, "problem": refused.code, "seen": None})
         return _form(tx, visit, written, refused.code, 422)
     if visit.partial:
-        return Shown("_size", {"written": written, "most": schedules.MOST_BYTES, "problem": "", "seen": seen})
-    return Shown("preview", {"written": written, "seen": seen, "most": schedules.MOST_BYTES})
+        return Shown("_size", {"written": written, "most": written.most, "problem": "", "seen": seen})
+    return Shown("preview", {"written": written, "seen": seen, "most": written.most})
 
 
 def send(tx: Tx, visit: Visit) -> Answer:
@@ -65,8 +64,10 @@ def one(tx: Tx, visit: Visit) -> Answer:
 
 
 def _shown(tx: Tx, visit: Visit, problem: str = "", status: int = 200) -> Shown:
-    found = announcements.standing(tx, visit.tools, visit.who, visit.thing, visit.language)
-    return Shown("_progress" if visit.partial else "announcement", {"found": found, "problem": problem}, status)
+    found = announcements.standing(tx, visit.tools, visit.who, visit.thing, visit.language, visit.now)
+    return Shown(
+        "_progress" if visit.partial else "announcement", {"found": found, "problem": problem, "text": visit.field("text")}, status
+    )
 
 
 def cancel(tx: Tx, visit: Visit) -> Answer:
@@ -87,6 +88,24 @@ def again(tx: Tx, visit: Visit) -> Answer:
     return Go(f"{_PAGE}/{visit.thing}")
 
 
+def follow_up(tx: Tx, visit: Visit) -> Answer:
+    """Ask those once more who have not answered."""
+    try:
+        announcements.follow_up(tx, visit.tools, visit.who, visit.thing, visit.field("text").replace("\r\n", "\n"), visit.now)
+    except Refused as refused:
+        return _shown(tx, visit, f"follow_{refused.code}", refused.status)
+    return Go(f"{_PAGE}/{visit.thing}#answers")
+
+
+def close(tx: Tx, visit: Visit) -> Answer:
+    """Take no more answers."""
+    try:
+        announcements.close(tx, visit.who, visit.thing, visit.now)
+    except Refused as refused:
+        return _shown(tx, visit, f"follow_{refused.code}", refused.status)
+    return Go(f"{_PAGE}/{visit.thing}#answers")
+
+
 _ITS = Rule(ANNOUNCES, Of.ANNOUNCEMENT)
 ROUTES = (
     Route("GET", _PAGE, Rule(ANNOUNCES), every, menu="announcements"),
@@ -96,4 +115,6 @@ ROUTES = (
     Route("GET", f"{_PAGE}/{THING}", _ITS, one),
     Route("POST", f"{_PAGE}/{THING}/cancel", _ITS, cancel),
     Route("POST", f"{_PAGE}/{THING}/again", _ITS, again, takes=("which",)),
+    Route("POST", f"{_PAGE}/{THING}/follow-up", _ITS, follow_up, takes=("text",)),
+    Route("POST", f"{_PAGE}/{THING}/close", _ITS, close),
 )

@@ -5,6 +5,7 @@ from datetime import datetime
 from os import SEEK_END
 from typing import Any
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 from fastapi import Response
 from fastapi.responses import StreamingResponse
@@ -39,7 +40,14 @@ class Paper:
         def when(moment: datetime, where: str = zone) -> str:
             return say_time(moment, visit.language, where)
 
-        fixed: dict[str, Any] = {"t": visit.say, "when": when, "csrf": csrf, "visit": visit, "menu": menu, "home": HOME}
+        def local(moment: datetime, where: str = zone) -> datetime:
+            return moment.astimezone(ZoneInfo(where))
+
+        def clock(moment: datetime, where: str = zone) -> str:
+            return f"{local(moment, where):%H:%M}"
+
+        times = {"when": when, "local": local, "clock": clock}
+        fixed: dict[str, Any] = {"t": visit.say, "csrf": csrf, "visit": visit, "menu": menu, "home": HOME, **times}
         return Response(template.render(**fixed, **shown.gaps), shown.status, self.headers, "text/html")
 
     def file(self, attached: Attached) -> Response:
