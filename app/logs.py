@@ -4,6 +4,8 @@ import logging
 import re
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import structlog
@@ -29,6 +31,17 @@ def set_up(level: str) -> None:
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+
+
+@contextmanager
+def only(level: str) -> Iterator[None]:
+    """As `set_up`, for as long as something runs within a command."""
+    before = structlog.get_config()
+    set_up(level)
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
 
 
 def scrub(_logger: Any, _method: str, event: Any) -> Any:

@@ -30,8 +30,7 @@ def rehearse(
     with desk.at_work() as assembly:
         copy = assembly.database.read_now(lambda tx: copying.take(tx, courses.by_code(tx, course)))
         settings = assembly.settings
-    logs.set_up("ERROR")
-    with typer.progressbar(length=1_000, label="Rehearsing", show_pos=False) as bar:
+    with logs.only("ERROR"), typer.progressbar(length=1_000, label="Rehearsing", show_pos=False) as bar:
         shown = 0
 
         def progress(part: float) -> None:

@@ -184,7 +184,9 @@ class Course:
     def row(self, message: Message) -> Any:
         ledger = self.ledgers[message.person]
         return SimpleNamespace(
-            **dict.fromkeys(("paused_at", "group_id", "member", "unreachable_code", "unfollowed_at", "notified_at", "in_doubt_since")),
+            **dict.fromkeys(
+                ("paused_at", "group_id", "member", "answered", "unreachable_code", "unfollowed_at", "notified_at", "in_doubt_since")
+            ),
             id=message.id,
             identity_id=message.person,
             broadcast_state="going",

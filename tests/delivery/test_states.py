@@ -58,7 +58,9 @@ async def _forecasts(database_url: str, folder: Path, notices: bool) -> None:
             schedule = announce(stage, group)
             await stage.settle()
             rows = stage.read(lambda tx, schedule=schedule: deliveries(tx, schedule))  # type: ignore[misc]
-            assert {person: (made[person], *row.word) for person, row in rows.items()} == {
+            # A receipt may be there already, and says the same of the state.
+            words = {person: tuple("notice" if word == "receipt" else word for word in row.word) for person, row in rows.items()}
+            assert {person: (made[person], *word) for person, word in words.items()} == {
                 person: (kind, *KINDS[kind][notices]) for person, kind in made.items()
             }
             _promised(promise, chosen, notices)
