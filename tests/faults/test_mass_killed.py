@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from app.states import State
 from tests.faults.arena import Arena
 from tests.faults.checker import Bounds, check
@@ -15,6 +17,8 @@ POINTS = (("CM1", 1), ("CM1", 2), ("CM2", 1), ("CM2", 2), ("CM3", 1), ("CM7", 1)
 LATER = 75.0
 
 
+@pytest.mark.long
+@pytest.mark.alone  # the receipt that shall never come must not be faster than we are
 def test_a_worker_that_dies_at_any_point_of_a_mass_send_loses_nobody_and_repeats_nobody(
     database_url: str, tmp_path: Path, nursery: Nursery, seed: int
 ) -> None:
