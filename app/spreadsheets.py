@@ -14,9 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import openpyxl
-from openpyxl.utils.exceptions import InvalidFileException
-
 from app.errors import Invalid
 
 #: A roster of 5,000 people has about 300 KB; what is larger, or unpacks to a hundred times its size, was not written by people.
@@ -207,6 +204,10 @@ def _cells(text: str, separator: str) -> Iterable[Line]:
 
 
 def _sheet(content: bytes, what: str) -> Iterable[Line]:
+    # Taken when a sheet comes: it is a large library, and every web process can read rosters and seldom does.
+    import openpyxl  # noqa: PLC0415 - as above
+    from openpyxl.utils.exceptions import InvalidFileException  # noqa: PLC0415 - as above
+
     _refuse_bomb(content, what)
     try:
         book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True, keep_links=False)

@@ -6,8 +6,10 @@ time of that day, without one it is the hour of the gathering. Hours and minutes
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
+
+from bots.recurrence import moment_on
 
 #: Where people of a course come together; in the order in which lists show them.
 KINDS = ("class", "meeting", "retreat")
@@ -39,7 +41,7 @@ class Anchor:
         if self.passed:
             return starts_at + self.passed
         local = starts_at.astimezone(ZoneInfo(zone))
-        return local_moment(local.date() + timedelta(days=self.days), self.at or local.time(), zone)
+        return moment_on(local.date() + timedelta(days=self.days), self.at or local.time(), zone)
 
 
 def read(text: str, *, of: str = "") -> Anchor:
@@ -65,8 +67,3 @@ def clock(text: str) -> time:
     if found is None:
         raise ValueError(f"{text!r} is no time of day; write it like 19:30")
     return found
-
-
-def local_moment(day: date, at: time, zone: str) -> datetime:
-    """The moment, in UTC, at which clocks there show this time: one that is left out moves forward, of one that comes twice the first."""
-    return datetime.combine(day, at.replace(tzinfo=None, fold=0), ZoneInfo(zone)).astimezone(UTC)

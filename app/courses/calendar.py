@@ -12,9 +12,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from app.courses import anchors
-from app.courses.anchors import Anchor, local_moment
+from app.courses.anchors import Anchor
 from app.courses.file import CourseFile
 from app.errors import Invalid
+from bots.recurrence import moment_on
 
 #: A gathering by its kind and number.
 Key = tuple[str, int]
@@ -100,7 +101,7 @@ def gatherings(file: CourseFile, start: date, zone: str, evening: Evening | None
     found: list[Gathering] = []
     for number in range(1, len(file.weeks) + 1):
         day = _free(day, gaps)
-        found.append(Gathering("class", number, local_moment(day, evening.at, zone), file.class_minutes))
+        found.append(Gathering("class", number, moment_on(day, evening.at, zone), file.class_minutes))
         day += _WEEK
     return [*found, *hung(file, {each.key: each for each in found}, zone)]
 
@@ -175,7 +176,7 @@ def _homework(file: CourseFile, by_key: Mapping[Key, Gathering], zone: str) -> l
             if end is not None and day >= end and days:
                 continue
             details = {"week": number}
-            begin, over = local_moment(day, time.min, zone), local_moment(day + timedelta(days=1), time.min, zone)
+            begin, over = moment_on(day, time.min, zone), moment_on(day + timedelta(days=1), time.min, zone)
             found.append(Dated(f"homework.{number}{suffix}", kind, here.key, begin, "participants", over, details))
     return found
 
@@ -257,7 +258,7 @@ class _Shift:
 
     def apply(self, moment: datetime, zone: str) -> datetime:
         shown = moment.astimezone(ZoneInfo(zone)).replace(tzinfo=None) + timedelta(days=self.days) + self.clock
-        return local_moment(shown.date(), shown.time(), zone)
+        return moment_on(shown.date(), shown.time(), zone)
 
 
 def _check_order(known: Iterable[Gathering]) -> None:

@@ -22,7 +22,7 @@ SHIPPED = Path(__file__).parents[1] / "course_files"
 #: Bytes of UTF-8 in one text of a file: with its head it stays below WeChat's 2,048.
 _MOST_BYTES = 1_500
 _LARGEST = 200_000
-LONGEST_LINK = 500
+_LONGEST_LINK = 500
 #: What the words of a reminder may name.
 _GAPS: Mapping[str, str] = dict.fromkeys(("title", "number", "minutes", "week"), "1")
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -58,9 +58,10 @@ def _clock(text: str) -> str:
     return text
 
 
-def _address(text: str) -> str:
-    if not text.startswith(("https://", "http://")) or len(text) > LONGEST_LINK:
-        raise ValueError(f"a link begins with https:// and has at most {LONGEST_LINK} characters")
+def check_link(text: str) -> str:
+    """The address where something is held. Raises `ValueError` with the remedy."""
+    if not text.startswith(("https://", "http://")) or len(text) > _LONGEST_LINK:
+        raise ValueError(f"a link begins with https:// and has at most {_LONGEST_LINK} characters")
     return text
 
 
@@ -74,7 +75,7 @@ Filled = Annotated[dict[str, str], AfterValidator(_words), AfterValidator(_fille
 Code = Annotated[str, AfterValidator(_code)]
 Clock = Annotated[str, AfterValidator(_clock)]
 When = Annotated[str, AfterValidator(_anchor)]
-Link = Annotated[str, AfterValidator(_address)]
+Link = Annotated[str, AfterValidator(check_link)]
 Minutes = Annotated[int, Field(ge=5, le=24 * 60)]
 
 

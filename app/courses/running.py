@@ -210,8 +210,10 @@ def _tell(
 
 def set_link(tx: Tx, course_id: int, key: Key, link: str, now: datetime, *, group_id: int | None = None, actor: str = "operator") -> int:
     """Say where a gathering is held; returns of how many groups. Number 0: of all of its kind."""
-    if not link.startswith(("https://", "http://")) or len(link) > course_file.LONGEST_LINK:
-        raise Invalid("link", f"A link begins with https:// and has at most {course_file.LONGEST_LINK} characters.")
+    try:
+        course_file.check_link(link)
+    except ValueError as wrong:
+        raise Invalid("link", f"{str(wrong).capitalize()}.") from None
     mine = [GatheringRow.course_id == course_id, GatheringRow.kind == key[0]]
     mine += [GatheringRow.number == key[1]] if key[1] else []
     mine += [GatheringRow.group_id == group_id] if group_id is not None else []

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -19,6 +19,7 @@ from app.keyring import Keyring
 from app.models import Course, Group, Membership, Person, WarmFiring, WarmGiven, WarmPlan, WarmWord
 from app.situation import Tools
 from bots.encouragement.words import ANY
+from bots.recurrence import Frame, Rule, coming
 
 #: People who are given a word in one transaction: some 40 ms, for which everybody else waits on SQLite.
 CHUNK = 500
@@ -113,13 +114,13 @@ def _from(starts_on: date | None, zone: str, now: datetime) -> datetime:
 
 
 def _moments(days: str, hour: str, zone: str, after: datetime) -> Iterator[datetime]:
-    """Every moment behind this one, in order; where clocks are set forward over the hour, it is the moment that the clock then shows."""
-    local, at = after.astimezone(ZoneInfo(zone)).date(), time.fromisoformat(hour)
-    while True:
-        moment = datetime.combine(local, at, ZoneInfo(zone)).astimezone(UTC)
-        if str(local.isoweekday()) in days and moment > after:
-            yield moment
-        local += timedelta(days=1)
+    """Every moment behind this one, in order."""
+    rule = Rule(time.fromisoformat(hour), weekdays=tuple(int(day) - 1 for day in days))
+    frame = Frame(zone, None, date.max)
+    moment = coming(rule, frame, after)
+    while moment is not None:
+        yield moment
+        moment = coming(rule, frame, moment)
 
 
 # By the clock -------------------------------------------------------------------------------------------------------------------------

@@ -1,10 +1,11 @@
 """Hides how the open practice prompt is remembered: a frozen `Draft`, to and from small JSON."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from bots import memory as memories
 from bots.prompt.reading import Reading
 from bots.recurrence import Rule, read_code
 
@@ -69,21 +70,14 @@ def offered(readings: tuple[Reading, ...]) -> str:
 
 def read_draft(memory: Mapping[str, Any] | None) -> Draft:
     """The remembered draft; an empty one where there is none or it cannot be read."""
-    if memory is None or memory.get("v") != _VERSION:
-        return Draft()
-    kinds = {each.name: type(each.default) for each in fields(Draft)}
-    known = {name: value for name, value in memory.items() if name in kinds}
-    if any(type(value) is not kinds[name] for name, value in known.items()):
-        return Draft()
-    draft = Draft(**known)
+    draft = memories.read(Draft(), _VERSION, memory)
     readable = all(each.isdecimal() for each in draft.groups.split()) and (not draft.rule or draft.when() is not None)
     return draft if readable else Draft()
 
 
 def written(draft: Draft) -> Mapping[str, Any]:
     """The draft as memory: what is not yet known is left out."""
-    empty = asdict(Draft())
-    return {"v": _VERSION} | {name: value for name, value in asdict(draft).items() if value != empty[name]}
+    return memories.written(Draft(), _VERSION, draft)
 
 
 def _day(text: str) -> date | None:

@@ -1,9 +1,11 @@
 """Hides how the open dialogue about a question is remembered: a frozen `Place`, to and from small JSON."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+
+from bots import memory as memories
 
 _VERSION = 1
 #: Words that come later than this are perhaps not meant for the question any more: nothing is sent without asking.
@@ -30,16 +32,9 @@ class Place:
 
 def read_place(memory: Mapping[str, Any] | None) -> Place:
     """The remembered place; an empty one where there is none or it cannot be read."""
-    if memory is None or memory.get("v") != _VERSION:
-        return Place()
-    kinds = {each.name: type(each.default) for each in fields(Place)}
-    known = {name: value for name, value in memory.items() if name in kinds}
-    if any(type(value) is not kinds[name] for name, value in known.items()):
-        return Place()
-    return Place(**known)
+    return memories.read(Place(), _VERSION, memory)
 
 
 def written(place: Place) -> Mapping[str, Any]:
     """The place as memory: what is empty is left out."""
-    empty = asdict(Place())
-    return {"v": _VERSION} | {name: value for name, value in asdict(place).items() if value != empty[name]}
+    return memories.written(Place(), _VERSION, place)

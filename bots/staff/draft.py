@@ -1,10 +1,11 @@
 """Hides how the open announcement is remembered: a frozen `Draft`, to and from small JSON."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from bots import memory as memories
 from bots.effects import Poll
 
 _VERSION = 1
@@ -65,19 +66,12 @@ class Draft:
 
 def read_draft(memory: Mapping[str, Any] | None) -> Draft:
     """The remembered draft; an empty one where there is none or it cannot be read."""
-    if memory is None or memory.get("v") != _VERSION:
-        return Draft()
-    kinds = {each.name: type(each.default) for each in fields(Draft)}
-    known = {name: value for name, value in memory.items() if name in kinds}
-    if any(type(value) is not kinds[name] for name, value in known.items()):
-        return Draft()
-    return Draft(**known)
+    return memories.read(Draft(), _VERSION, memory)
 
 
 def written(draft: Draft) -> Mapping[str, Any]:
     """The draft as memory: what is not yet known is left out."""
-    empty = asdict(Draft())
-    return {"v": _VERSION} | {name: value for name, value in asdict(draft).items() if value != empty[name]}
+    return memories.written(Draft(), _VERSION, draft)
 
 
 def _seconds(now: datetime) -> int:

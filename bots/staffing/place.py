@@ -1,9 +1,11 @@
 """Hides how an absence in the making is remembered: a frozen `Place`, to and from small JSON. Moments are minutes since 1970 UTC."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+from bots import memory as memories
 
 _VERSION = 1
 
@@ -26,16 +28,9 @@ class Place:
 
 def read_place(memory: Mapping[str, Any] | None) -> Place:
     """The remembered place; an empty one where there is none or it cannot be read."""
-    if memory is None or memory.get("v") != _VERSION:
-        return Place()
-    kinds = {each.name: type(each.default) for each in fields(Place)}
-    known = {name: value for name, value in memory.items() if name in kinds}
-    if any(type(value) is not kinds[name] for name, value in known.items()):
-        return Place()
-    return Place(**known)
+    return memories.read(Place(), _VERSION, memory)
 
 
 def written(place: Place) -> Mapping[str, Any]:
     """The place as memory: what is not yet known is left out."""
-    empty = asdict(Place())
-    return {"v": _VERSION} | {name: value for name, value in asdict(place).items() if value != empty[name]}
+    return memories.written(Place(), _VERSION, place)

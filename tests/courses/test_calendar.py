@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.courses import anchors, calendar, file
+from app.courses import calendar, file
 from app.courses.calendar import Evening, Gap
 from app.errors import Invalid
+from bots.recurrence import moment_on
 
 MSC, PILOT = file.read("msc-8-week"), file.read("two-week-pilot")
 SHANGHAI = "Asia/Shanghai"
@@ -71,7 +72,7 @@ def test_moving_is_reversible(course: file.CourseFile, start: date, zone: str, p
     key = ("class", place % len(course.weeks) + 1)
     former = next(each.starts_at for each in known if each.key == key)
     day = former.astimezone(ZoneInfo(zone)).date() + timedelta(days=days)
-    to = anchors.local_moment(day, time(19, 30), zone)
+    to = moment_on(day, time(19, 30), zone)
     try:
         moved = calendar.moved(known, key, to, zone, later=later)
     except Invalid:  # it would have jumped over its neighbour
@@ -105,7 +106,7 @@ def test_no_class_is_on_a_day_without_classes(course: file.CourseFile, start: da
     ],
 )
 def test_clock_changes_and_leap_days(zone: str, day: date, clock: time, shown: str) -> None:
-    moment = anchors.local_moment(day, clock, zone)
+    moment = moment_on(day, clock, zone)
     assert local(moment, zone) == shown
     assert moment == min(moment, moment.astimezone(ZoneInfo(zone)).replace(fold=0).astimezone(UTC))
 

@@ -18,6 +18,7 @@ from app.models import Alarm, Attendance, Broadcast, ConsentGiven, Course, Deliv
 from app.outbox import claims
 from app.outbox.claims import Lease
 from app.people import Known
+from bots.recurrence import moment_on
 from bots.turns import Role
 from tests.delivery.scene import NOW, Desk
 
@@ -82,7 +83,7 @@ def course(database_url: str) -> Iterator[Running]:
 
 
 def local(day: date, clock: str) -> datetime:
-    return anchors.local_moment(day, anchors.clock(clock), ZONE)
+    return moment_on(day, anchors.clock(clock), ZONE)
 
 
 def test_an_occasion_is_fired_once_to_everybody_who_is_there(course: Running) -> None:

@@ -1,7 +1,5 @@
 """Signing in by WeChat, and binding a login to it: the page with the QR code, which asks again and again whether it was confirmed."""
 
-import segno
-
 from app import accounts
 from app.assembly import Assembly, make_qr
 from app.channels import SendError
@@ -18,6 +16,8 @@ _PAGE = f"{HOME}/signin/scan"
 
 def picture(address: str) -> str:
     """A QR code as SVG that stands in a page."""
+    import segno  # noqa: PLC0415 - few sign-ins need one, and every web process would wait for it at its start
+
     return str(segno.make(address, error="m").svg_inline(scale=5, border=3, dark="#000", light="#fff", svgclass="qr", lineclass=None))
 
 
