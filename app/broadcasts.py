@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from app import ids
 from app.db import Tx, upsert
 from app.keyring import Keyring, Place
-from app.models import Broadcast, Delivery, Mass, Membership, Occasion, stands
+from app.models import Broadcast, Course, Delivery, Mass, Membership, Occasion, stands
 from app.states import DUE, IN_DOUBT, LEASED, OPEN, SETTLED, STOPPABLE, Route, State
 from bots import Bot, Message
 from bots.texts import LANGUAGES, Words
@@ -50,6 +50,12 @@ class Draft:
     urgent: bool = False
     stale_at: datetime | None = None
     by_mass: bool = False
+
+
+def in_course(tx: Tx, course_id: int, bot: str, kind: OccasionKind, details: Mapping[str, Any], **more: Any) -> Draft:
+    """A message of a course: by its account, under its key. `more`: whatever else a `Draft` may say."""
+    course = tx.execute(sa.select(Course.account_id, Course.data_key_id).where(Course.id == course_id)).one()
+    return Draft(course.account_id, course.data_key_id, bot, kind, details, course_id=course_id, **more)
 
 
 def send_to(tx: Tx, keyring: Keyring, draft: Draft, person_ids: Iterable[int], now: datetime) -> int:

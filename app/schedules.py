@@ -302,19 +302,8 @@ def _draft(
     stale: timedelta,
     now: datetime,
 ) -> Draft:
-    course = tx.execute(sa.select(Course.account_id, Course.data_key_id).where(Course.id == row.course_id)).one()
-    return Draft(
-        account_id=course.account_id,
-        key_id=course.data_key_id,
-        bot=bot,
-        kind=kind,
-        details=details,
-        course_id=row.course_id,
-        group_id=group_id,
-        schedule_id=row.id,
-        author_id=author_id,
-        stale_at=now + stale,
-    )
+    about = {"group_id": group_id, "schedule_id": row.id, "author_id": author_id}
+    return broadcasts.in_course(tx, row.course_id, bot, kind, details, stale_at=now + stale, **about)
 
 
 def _details(tx: Tx, keyring: Keyring, row: Any) -> dict[str, Any]:

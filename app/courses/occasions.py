@@ -102,17 +102,7 @@ def settle(tx: Tx, occasion_id: int, state: str, why: str, now: datetime) -> Non
 
 def draft(tx: Tx, row: Any, bot: str, kind: OccasionKind, details: Mapping[str, Any], stale_at: datetime) -> Draft:
     """A message of this occasion's course to its group."""
-    course = tx.execute(sa.select(Course.account_id, Course.data_key_id).where(Course.id == row.course_id)).one()
-    return Draft(
-        account_id=course.account_id,
-        key_id=course.data_key_id,
-        bot=bot,
-        kind=kind,
-        details=details,
-        course_id=row.course_id,
-        group_id=row.group_id,
-        stale_at=stale_at,
-    )
+    return broadcasts.in_course(tx, row.course_id, bot, kind, details, group_id=row.group_id, stale_at=stale_at)
 
 
 def _remind(tx: Tx, tools: Tools, row: Any, now: datetime) -> None:
@@ -192,7 +182,7 @@ def _catch_up(tx: Tx, tools: Tools, now: datetime) -> bool:
 
 
 def _greet(tx: Tx, tools: Tools, row: Any, now: datetime) -> None:
-    course = tx.execute(sa.select(Course.account_id, Course.data_key_id, Course.title, Course.file).where(Course.id == row.course_id)).one()
+    course = tx.execute(sa.select(Course.title, Course.file).where(Course.id == row.course_id)).one()
     file = course_file.of(course.file)
     coming = planned(tx, row.person_id, now)
     begun = _weeks_begun(tx, row.course_id, now)
@@ -207,9 +197,7 @@ def _greet(tx: Tx, tools: Tools, row: Any, now: datetime) -> None:
         "week": [file.practice(code).name for code in file.weeks[begun - 1].practices] if begun else [],
         "past": [_week(file, number) for number in range(1, begun)] if row.late_joiners == "all" else [],
     }
-    message = Draft(
-        course.account_id, course.data_key_id, "course", OccasionKind.CALENDAR, details, course_id=row.course_id, stale_at=now + _USEFUL
-    )
+    message = broadcasts.in_course(tx, row.course_id, "course", OccasionKind.CALENDAR, details, stale_at=now + _USEFUL)
     broadcasts.send_to(tx, tools.keyring, message, [row.person_id], now)
 
 
@@ -228,15 +216,16 @@ def _weeks_begun(tx: Tx, course_id: int, now: datetime) -> int:
 def planned(tx: Tx, person_id: int, now: datetime) -> tuple[Planned, ...]:
     """What is still to come for this person: one line for each gathering, or for each course that has no calendar."""
     mine = sa.select(Membership.group_id).where(Membership.person_id == person_id, Membership.ended_at.is_(None))
-    seats = sa.select(Course.id, Course.file).join(Group, Group.course_id == Course.id).where(Group.id.in_(mine), Course.ended_at.is_(None))
-    files = {row.id: row.file for row in tx.execute(seats.distinct() if tx.dialect.name == "sqlite" else seats)}
-    columns = (*GatheringRow.__table__.columns,)
-    query = sa.select(*columns).where(GatheringRow.course_id.in_(list(files)), _comes_to(mine), GatheringRow.held)
+    theirs = sa.select(Group.course_id).where(Group.id.in_(mine))
+    courses = tx.execute(sa.select(Course.id, Course.file).where(Course.id.in_(theirs), Course.ended_at.is_(None)))
+    files = {row.id: None if row.file is None else course_file.of(row.file) for row in courses}
+    query = sa.select(*GatheringRow.__table__.columns).where(GatheringRow.course_id.in_(list(files)), _comes_to(mine), GatheringRow.held)
     rows = tx.execute(query.order_by(GatheringRow.starts_at, GatheringRow.id)).all()
     coming = [row for row in rows if row.starts_at + timedelta(minutes=row.minutes) > now]
     found = [
-        Planned(row.course_id, row.kind, row.number, title_of(files[row.course_id], row.kind, row.number), row.starts_at, row.link or "")
+        Planned(row.course_id, row.kind, row.number, calendar.title(file, row.kind, row.number), row.starts_at, row.link or "")
         for row in coming
+        if (file := files[row.course_id]) is not None
     ]
     return (*(Planned(course_id) for course_id, file in files.items() if file is None), *found)
 
@@ -244,11 +233,6 @@ def planned(tx: Tx, person_id: int, now: datetime) -> tuple[Planned, ...]:
 def _comes_to(mine: "sa.Select[int]") -> "sa.ColumnElement[bool]":
     """Gatherings of the person's own groups, or of everybody in their course."""
     return sa.or_(GatheringRow.group_id.in_(mine), GatheringRow.group_id.in_(sa.select(Group.id).where(Group.large)))
-
-
-def title_of(frozen: Mapping[str, Any], kind: str, number: int) -> Mapping[str, str]:
-    """The title of a gathering by language, from the course's frozen file."""
-    return calendar.title(course_file.of(frozen), kind, number)
 
 
 # The end --------------------------------------------------------------------------------------------------------------------------------

@@ -11,7 +11,6 @@ from typing import Any
 import sqlalchemy as sa
 
 from app import audit, broadcasts, encouragement, ids
-from app.broadcasts import Draft
 from app.courses import calendar, rounds
 from app.courses import file as course_file
 from app.courses.calendar import Consequence, Dated, Effect, Evening, Gap, Gathering, Key
@@ -185,26 +184,18 @@ def _tell(
     now: datetime,
 ) -> None:
     """Say to every group that comes to it what has changed, where that is still to come."""
-    course = tx.execute(sa.select(Course.account_id, Course.data_key_id, Course.file).where(Course.id == course_id)).one()
     kind, number = made.key
+    file = course_file.of(_read(tx, course_id).file)
+    title = calendar.title(file, kind, number)
     what = ("moved_later" if made.later else "moved") if isinstance(made, Move) else "back" if made.held else "off"
     for group_id, own in after.items():
         here = next((each for each in own if each.key == made.key), None)
         former = next((each for each in before[group_id] if each.key == made.key), None)
         if here is None or former is None or here == former or max(here.starts_at, former.starts_at) <= now:
             continue
-        title = calendar.title(course_file.of(course.file), kind, number)
         details = {"what": what, "kind": kind, "number": number, "title": title, "at": here.starts_at, "former": former.starts_at}
-        draft = Draft(
-            course.account_id,
-            course.data_key_id,
-            "course",
-            OccasionKind.CALENDAR,
-            details,
-            course_id=course_id,
-            group_id=group_id,
-            stale_at=max(here.starts_at, former.starts_at),
-        )
+        until = max(here.starts_at, former.starts_at)
+        draft = broadcasts.in_course(tx, course_id, "course", OccasionKind.CALENDAR, details, group_id=group_id, stale_at=until)
         broadcasts.send_to_group(tx, keyring, draft, now)
 
 

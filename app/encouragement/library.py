@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from app import access, audit, broadcasts, ids
-from app.broadcasts import Draft
 from app.db import Tx
 from app.errors import Invalid, NotFound
 from app.groups import Refused
@@ -263,7 +262,7 @@ def tell_administrators(
     tx: Tx, keyring: Keyring, course_id: int, details: Mapping[str, Any], now: datetime, *, author_id: int | None = None
 ) -> bool:
     """A report to every administrator of the course, in the chat; False where there is none."""
-    course = tx.execute(sa.select(Course.account_id, Course.data_key_id, Course.title).where(Course.id == course_id)).one()
+    title = tx.execute(sa.select(Course.title).where(Course.id == course_id)).scalar_one()
     query = (
         sa.select(Membership.person_id)
         .distinct()
@@ -272,16 +271,8 @@ def tell_administrators(
         .order_by(Membership.person_id)
     )
     people = tx.execute(query).scalars().all()
-    draft = Draft(
-        account_id=course.account_id,
-        key_id=course.data_key_id,
-        bot="encouragement",
-        kind=OccasionKind.REPORT,
-        details={"course": course.title, **details},
-        course_id=course_id,
-        author_id=author_id,
-        stale_at=now + _USEFUL,
-    )
+    told = {"course": title, **details}
+    draft = broadcasts.in_course(tx, course_id, "encouragement", OccasionKind.REPORT, told, author_id=author_id, stale_at=now + _USEFUL)
     if people:
         broadcasts.send_to(tx, keyring, draft, people, now)
     return bool(people)
