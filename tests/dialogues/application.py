@@ -104,12 +104,17 @@ class Application:
         await self._stage.worker.tick()  # what was sent is noted
 
     async def _reported(self) -> None:
-        """Wait for the receipts of mass sends, which the sandbox pushes by itself within milliseconds."""
+        """Wait for the receipts of mass sends, which the sandbox pushes by itself within milliseconds.
+
+        One may be stored at the very moment in which its call is written down: as in the running worker, reaping finds it.
+        """
         under_way = sa.select(Mass.id).where(Mass.state == "accepted").limit(1)
-        for _ in range(300):
+        for _ in range(600):
             if self._stage.read(lambda tx: tx.execute(under_way).first()) is None:
                 return
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.02)
+            await self._stage.worker.reap()
+        raise AssertionError("no receipt came of a mass send")
 
     async def _look(self) -> None:
         self._arrived = await self._stage.ask("GET", f"/sandbox/ledger?after={self._passed}&limit=1000")
