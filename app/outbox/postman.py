@@ -43,6 +43,7 @@ class Postman:
         self._owner = owner
         self._lease_seconds = lease_seconds
         self._served: dict[int, Counter[int]] = {}
+        self._in_doubt_until: dict[int, float] = {}
         self._give_up = float("inf")
         self._tools = Tools(
             write=database.write,
@@ -65,11 +66,21 @@ class Postman:
         """Send what is due for one account at `now`; returns how many deliveries were dealt with.
 
         `moving`: and what becomes due meanwhile. Without it only alerts are noticed, which go first.
+
+        Where the database had no word for a round until it gave up, what that began may still be `sending`: nothing else of the account
+        is begun here before its lease is over, or a kill would leave more in doubt than may be in flight.
         """
+        if clock.machine_seconds() < self._in_doubt_until.get(account_id, 0.0):
+            return 0
         served = self._served.setdefault(account_id, Counter())
         if len(served) > 1_000:
             served.clear()
-        return await Round(self._tools, account_id, channel, now, served, moving=moving).run()
+        sending = Round(self._tools, account_id, channel, now, served, moving=moving)
+        try:
+            return await sending.run()
+        except Unavailable:
+            self._in_doubt_until[account_id] = sending.held_until
+            raise
 
     def stop(self, seconds: float) -> None:
         """Begin nothing more: rounds put back what they hold, let calls end, write down what came of them, for so long at most."""

@@ -87,6 +87,7 @@ class Round:
         self._well: Counter[Route] = Counter()  # calls that went well since we last weighed them
         self._news = asyncio.Event()
         self._dealt = 0
+        self.held_until = 0.0  # when the lease ends of what we began, in seconds of the machine's clock
 
     async def run(self) -> int:
         """Send until nothing is due; returns how many deliveries were dealt with."""
@@ -258,7 +259,10 @@ class Round:
         patient = clock.steady() - self._stepped_back_at < _LOOK_SECONDS
         before = 0 if patient else min((post.priority for post in posts), default=0)
         later = now + timedelta(seconds=clock.steady() - self._now_since)
-        return Start(self._account_id, posts, calls, self._tools.lease(), now, before, later)
+        lease = self._tools.lease()
+        if posts:
+            self.held_until = lease.until
+        return Start(self._account_id, posts, calls, lease, now, before, later)
 
     def _settle_and_begin(self, finished: list[Outcome], start: Start, look: bool, tx: Tx) -> set[int] | None:
         """The posts that are ours to send; None where something more urgent waits, and nothing of the handful has begun."""

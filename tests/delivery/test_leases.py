@@ -1,5 +1,6 @@
 """Whose a delivery is from its claim to its answer: what a dead worker held, what is taken back, and a commit whose word was lost."""
 
+import asyncio
 from collections import Counter
 from datetime import timedelta
 from typing import Any
@@ -7,10 +8,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from app import accounts, groups, people, schedules
+from app import accounts, clock, groups, people, schedules
 from app.db import Database, Tx
 from app.db.pipeline import Pipeline
-from app.errors import database_away
+from app.errors import Unavailable, database_away
 from app.models import Attempt, Delivery
 from app.outbox import claims, results
 from app.outbox.claims import Start
@@ -116,6 +117,45 @@ def test_a_turn_whose_commit_had_no_word_is_found_by_the_next_try(database_url: 
         assert {row.word for row in desk.read(lambda tx: deliveries(tx, schedule)).values()} == {("sent", "service")}
         assert len(set(line.sent)) == len(line.sent) == 20
         assert next(lost, None) is None, "all were lost"
+
+
+def test_after_a_turn_without_a_word_nothing_else_begins_before_its_lease_is_over(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Desk(database_url) as desk:
+        schedule = _everybody(desk, 20)
+        write = Database.write_in_turn
+        gone, machine = [0.0], clock.machine_seconds()
+        monkeypatch.setattr(clock, "machine_seconds", lambda: machine + gone[0])
+        steady = clock.steady
+        monkeypatch.setattr(clock, "steady", lambda: steady() + gone[0])
+
+        async def without_a_word(database: Database, looks: Any, work: Any, owner: str, *, whole: bool) -> Any:
+            await write(database, looks, work, owner, whole=whole)
+            gone[0] += desk.assembly.settings.lease_seconds - 2  # so long the database said nothing
+            raise database_away()
+
+        def under_way() -> int:
+            return [row.word[0] for row in desk.read(lambda tx: deliveries(tx, schedule)).values()].count("sending")
+
+        postman, line = desk.assembly.postman(), Line(_nothing)
+
+        def send() -> int:
+            return asyncio.run(postman.send_due(desk.account_id, line, NOW))  # type: ignore[arg-type]
+
+        monkeypatch.setattr(Database, "write_in_turn", without_a_word)
+        with pytest.raises(Unavailable):
+            send()
+        assert under_way() == desk.tools.rules.service_in_flight
+        monkeypatch.setattr(Database, "write_in_turn", write)
+        desk.write(lambda tx: tx.execute(sa.update(Delivery).where(Delivery.state == "claimed").values(state="ready", lease_owner=None)))
+        assert send() == 0
+        assert under_way() == desk.tools.rules.service_in_flight
+        assert line.sent == [], "whether they began nobody knew"
+        gone[0] += 3
+        run(postman.reap(NOW))
+        assert send() == 12
+        assert len(line.sent) == 12, "the eight are in doubt and go to nobody twice"
 
 
 def test_turns_need_no_thread_on_postgres(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
