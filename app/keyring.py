@@ -7,10 +7,14 @@ import sqlalchemy as sa
 
 from app import ids
 from app.db import Tx
+from app.db.prepared import Prepared
 from app.models import DataKey as Row
 from app.sealing import DataKey, Place, Unreadable, Vault
 
 __all__ = ["Keyring", "Place", "Unreadable"]
+
+
+_KEY = Prepared(lambda _: [sa.select(Row.wrapped, Row.master_version).where(Row.id == sa.bindparam("key"))])
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class Keyring:
 
     def open(self, tx: Tx, key_id: int) -> DataKey:
         """The data key with this id. Raises `Unreadable` where it was destroyed."""
-        row = tx.execute(sa.select(Row.wrapped, Row.master_version).where(Row.id == key_id)).one_or_none()
+        row = _KEY.first(tx, key=key_id)
         if row is None:
             raise Unreadable("data_keys")
         return self.vault.unwrap(key_id, row.master_version, row.wrapped)

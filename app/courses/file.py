@@ -3,10 +3,12 @@
 A file is a template. What runs is a frozen copy in the database (`app/courses/running.py`), read by the same rules.
 """
 
+import json
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import time
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -265,6 +267,12 @@ def of(tree: Mapping[str, Any]) -> CourseFile:
     for way, sentence in _contradictions(file):
         raise _Misfit(way, sentence)
     return file
+
+
+@lru_cache(maxsize=64)
+def frozen(text: str) -> CourseFile:
+    """The course of a frozen copy as it rests in its row; read once, because whatever somebody writes to us looks at it."""
+    return of(json.loads(text))
 
 
 def _sentence(error: Mapping[str, Any]) -> str:

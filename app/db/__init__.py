@@ -21,14 +21,14 @@ from sqlalchemy.pool import NullPool
 
 from app import clock
 from app.db.engines import THREADS, Away, Clash, keep_for_us, open_postgres, open_sqlite
-from app.db.jobs import BROKEN, Answer, Job, Tx, Work, answer, in_savepoint
+from app.db.jobs import BROKEN, Answer, Job, Tx, Work, answer, in_savepoint, savepoint
 from app.db.lines import Lines, Look
 from app.db.shared import TOGETHER, TOGETHER_SECONDS, Pen
 from app.db.short import ShortJobs
 from app.db.turnstile import Turnstile
 from app.errors import Unavailable, database_away
 
-__all__ = ["PATIENCE_SECONDS", "Database", "Look", "Tx", "Work", "alone", "upsert"]
+__all__ = ["PATIENCE_SECONDS", "Database", "Look", "Tx", "Work", "alone", "savepoint", "upsert"]
 
 T = TypeVar("T")
 

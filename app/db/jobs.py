@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -52,6 +52,24 @@ def _undone(tx: Tx, error: Exception) -> tuple[None, Exception]:
     control(tx, "ROLLBACK TO job")
     control(tx, "RELEASE job")
     return None, error
+
+
+@contextlib.contextmanager
+def savepoint(tx: Tx) -> Iterator[None]:
+    """What is done in here is undone where it fails, and nothing else is. Where the database itself is away all is undone anyway."""
+    if tx.dialect.name != "sqlite":
+        with tx.begin_nested():
+            yield
+        return
+    control(tx, "SAVEPOINT part")
+    try:
+        yield
+    except BaseException as error:
+        if not (isinstance(error, DBAPIError) and is_away(error)):
+            control(tx, "ROLLBACK TO part")
+            control(tx, "RELEASE part")
+        raise
+    control(tx, "RELEASE part")
 
 
 def control(tx: Tx, words: str) -> None:

@@ -18,6 +18,8 @@ from app.db.jobs import Tx
 from app.models.columns import Moment
 
 _Process = Callable[[Any], Any] | None
+#: Of a longer list the preparing would cost more than it saves.
+_LONGEST = 1024
 
 
 class Compiled(NamedTuple):
@@ -95,6 +97,32 @@ class Prepared:
         """Its only statement as it is asked ahead."""
         (only,) = self.compiled(dialect) if self._ahead is None else self._ahead.compiled(dialect)
         return only
+
+
+class Among:
+    """One statement that asks for any of a list, as `x IN (…)`. `build(list)` makes it.
+
+    It is prepared for lists of 1, 2, 4, 8, … and a list is filled up with its last; nobody may mind that one stands in it several times.
+    """
+
+    def __init__(self, build: Callable[[list[Any]], Any]) -> None:
+        self._build = build
+        self._by_length: dict[int, Prepared] = {}
+
+    def all(self, tx: Tx, some: Sequence[Any], /, **values: Any) -> list[Any]:
+        """Every row of the statement, with its columns as names; none where the list is empty."""
+        if not some:
+            return []
+        if len(some) > _LONGEST:
+            return list(tx.execute(self._build(list(some)), values))
+        length = 1 << (len(some) - 1).bit_length()
+        names = [f"any_{place}" for place in range(length)]
+        prepared = self._by_length.get(length)
+        if prepared is None:
+            made = self._build([sa.bindparam(name) for name in names])
+            prepared = self._by_length[length] = Prepared(lambda _: [made])
+        full = [*some, *(some[-1],) * (length - len(some))]
+        return prepared.all(tx, **dict(zip(names, full, strict=True)), **values)
 
 
 def in_one(*steps: Any) -> Prepared:

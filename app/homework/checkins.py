@@ -9,6 +9,7 @@ from app import audit, broadcasts, encouragement, ids
 from app.broadcasts import Draft
 from app.courses import file as course_file
 from app.db import Tx
+from app.db.prepared import Prepared
 from app.groups import Refused
 from app.homework import sending
 from app.keyring import Place
@@ -46,28 +47,42 @@ def note(tx: Tx, tools: Tools, situation: Situation, noted: Noted) -> None:
 
 def _file(tx: Tx, person_id: int, course_id: int) -> course_file.CourseFile:
     """The file of a course in which the person takes part now, with consent. Raises `Refused` ("role")."""
+    row = _RUNS.first(tx, person=person_id, course=course_id)
+    if row is None:
+        raise Refused("role", "Only who takes part in a running course checks in there.")
+    return course_file.frozen(row.file)
+
+
+def _running() -> "sa.Select[Any]":
+    """The frozen file of a course in which somebody takes part, with consent."""
+    person: Any = sa.bindparam("person")
     seat = sa.select(Membership.id).join(Group, Group.id == Membership.group_id)
     seat = seat.where(
         Group.course_id == Course.id,
-        Membership.person_id == person_id,
+        Membership.person_id == person,
         Membership.role == Role.PARTICIPANT.value,
         Membership.ended_at.is_(None),
     )
     consent = sa.select(ConsentGiven.id).where(
-        ConsentGiven.course_id == Course.id, ConsentGiven.person_id == person_id, ConsentGiven.ended_at.is_(None)
+        ConsentGiven.course_id == Course.id, ConsentGiven.person_id == person, ConsentGiven.ended_at.is_(None)
     )
-    query = sa.select(Course.file).where(
-        Course.id == course_id, Course.ended_at.is_(None), Course.file.is_not(None), seat.exists(), consent.exists()
+    return sa.select(sa.cast(Course.file, sa.Text).label("file")).where(
+        Course.id == sa.bindparam("course"), Course.ended_at.is_(None), Course.file.is_not(None), seat.exists(), consent.exists()
     )
-    frozen = tx.execute(query).scalar_one_or_none()
-    if frozen is None:
-        raise Refused("role", "Only who takes part in a running course checks in there.")
-    return course_file.of(frozen)
+
+
+_RUNS = Prepared(lambda _: [_running()])
+
+
+_DAYS = Prepared(
+    lambda _: [
+        sa.select(CheckIn.day).distinct().where(CheckIn.person_id == sa.bindparam("person"), CheckIn.course_id == sa.bindparam("course"))
+    ]
+)
 
 
 def _days(tx: Tx, person_id: int, course_id: int) -> set[date]:
-    query = sa.select(CheckIn.day).distinct().where(CheckIn.person_id == person_id, CheckIn.course_id == course_id)
-    return set(tx.execute(query).scalars())
+    return {row.day for row in _DAYS.all(tx, person=person_id, course=course_id)}
 
 
 def _which(person_id: int, of: Noted | AddLine | ShareCheckIn) -> "sa.ColumnElement[bool]":

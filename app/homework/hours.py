@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.db import Tx, upsert
+from app.db.prepared import Prepared
 from app.groups import Refused
 from app.models import Course, Group, Membership, Occasion, Person, PracticeHour
 from bots.homework import days, hours
@@ -64,18 +65,23 @@ def beginning(row: Any) -> datetime:
     return days.beginning_of_day_before(row.until, row.zone)
 
 
-def quiets(tx: Tx, person_id: int) -> tuple[Quiet, ...]:
-    """The quiet hours of every course in which this person takes part."""
-    rows = tx.execute(
+_QUIETS = Prepared(
+    lambda _: [
         sa.select(Course.id, Course.zone, Course.quiet_from, Course.quiet_until)
         .join(Group, Group.course_id == Course.id)
         .join(Membership, Membership.group_id == Group.id)
         .where(
-            Membership.person_id == person_id,
+            Membership.person_id == sa.bindparam("person"),
             Membership.ended_at.is_(None),
             Membership.role == Role.PARTICIPANT.value,
             Course.ended_at.is_(None),
         )
         .order_by(Course.id)
-    )
+    ]
+)
+
+
+def quiets(tx: Tx, person_id: int) -> tuple[Quiet, ...]:
+    """The quiet hours of every course in which this person takes part."""
+    rows = _QUIETS.all(tx, person=person_id)
     return tuple(dict.fromkeys(Quiet(row.zone, row.quiet_from, row.quiet_until) for row in rows))

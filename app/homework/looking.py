@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from app import access
 from app.courses import file as course_file
 from app.db import Tx
+from app.db.prepared import Among, Prepared
 from app.homework import hours
 from app.keyring import Keyring, Place
 from app.models import CheckIn, Course, Gathering, Group, Membership, Participant, Person, PracticeHour
@@ -25,6 +26,41 @@ from bots.turns import Role
 _DEFAULT = "20:00"
 _WEEK = timedelta(days=7)
 
+# Asked for nearly every message of a course, and therefore prepared.
+_HOUR = Prepared(lambda _: [sa.select(PracticeHour.hour).where(PracticeHour.person_id == sa.bindparam("person"))])
+_COURSE = Prepared(
+    lambda _: [sa.select(Course.title, sa.cast(Course.file, sa.Text).label("file")).where(Course.id == sa.bindparam("course"))]
+)
+_OWN = Prepared(
+    lambda _: [
+        sa.select(
+            CheckIn.day,
+            CheckIn.practice,
+            CheckIn.minutes,
+            CheckIn.line_sealed.is_not(None).label("with_line"),
+            CheckIn.shared_at.is_not(None).label("shared"),
+            CheckIn.told_at.is_not(None).label("told"),
+        )
+        .where(CheckIn.person_id == sa.bindparam("person"), CheckIn.course_id == sa.bindparam("course"))
+        .order_by(CheckIn.noted_at, CheckIn.id)
+    ]
+)
+_SEATED = Prepared(
+    lambda _: [
+        sa.select(Membership.person_id, Membership.role)
+        .where(Membership.group_id == sa.bindparam("group"), Membership.ended_at.is_(None))
+        .order_by(Membership.id)
+    ]
+)
+_LAST_CLASS = Among(
+    lambda groups: (
+        sa.select(Gathering.number, Gathering.starts_at)
+        .where(Gathering.group_id.in_(groups), Gathering.kind == "class", Gathering.held, Gathering.starts_at <= sa.bindparam("now"))
+        .order_by(Gathering.starts_at.desc())
+        .limit(1)
+    )
+)
+
 
 # One's own -------------------------------------------------------------------------------------------------------------------------
 
@@ -33,7 +69,7 @@ def book(tx: Tx, keyring: Keyring, situation: Situation) -> Book:
     """The practices and check-ins of the person of this turn."""
     person_id = situation.known.id
     seats = [each for each in situation.person.memberships if each.role is Role.PARTICIPANT]
-    chosen = tx.execute(sa.select(PracticeHour.hour).where(PracticeHour.person_id == person_id)).one_or_none()
+    chosen = _HOUR.first(tx, person=person_id)
     courses = [_mine(tx, keyring, situation, course, seats) for course in dict.fromkeys(each.course for each in seats)]
     files = [file for _, file in courses if file is not None]
     return Book(
@@ -48,18 +84,16 @@ def book(tx: Tx, keyring: Keyring, situation: Situation) -> Book:
 def _mine(
     tx: Tx, keyring: Keyring, situation: Situation, course_id: int, seats: Sequence[Seat]
 ) -> tuple[Mine, course_file.CourseFile | None]:
-    row = tx.execute(sa.select(Course.title, Course.file).where(Course.id == course_id)).one()
+    row = _COURSE.first(tx, course=course_id)
     if row.file is None:
         return Mine(course_id, row.title), None
-    file = course_file.of(row.file)
+    file = course_file.frozen(row.file)
     here = days.today(situation.now, situation.known.zone)
     own = [each.group for each in seats if each.course == course_id]
     week, _ = week_of(tx, own, situation.now)
-    columns = (CheckIn.day, CheckIn.practice, CheckIn.minutes, CheckIn.line_sealed, CheckIn.shared_at, CheckIn.told_at)
-    mine = (CheckIn.person_id == situation.known.id, CheckIn.course_id == course_id)
-    noted = tx.execute(sa.select(*columns).where(*mine).order_by(CheckIn.noted_at, CheckIn.id)).all()
+    noted = _OWN.all(tx, person=situation.known.id, course=course_id)
     done = [
-        Done(each.day, each.practice, each.minutes, each.line_sealed is not None, each.shared_at is not None, each.told_at is not None)
+        Done(each.day, each.practice, each.minutes, bool(each.with_line), bool(each.shared), bool(each.told))
         for each in noted
         if days.may_note(each.day, here)
     ]
@@ -87,8 +121,7 @@ def _practices(file: course_file.CourseFile) -> tuple[Practice, ...]:
 
 def _around(tx: Tx, keyring: Keyring, group_id: int, person_id: int) -> tuple[tuple[str, ...], int]:
     """Names of those who lead the small group, and how many others sit in it."""
-    query = sa.select(Membership.person_id, Membership.role).where(Membership.group_id == group_id, Membership.ended_at.is_(None))
-    rows = tx.execute(query.order_by(Membership.id)).all()
+    rows = _SEATED.all(tx, group=group_id)
     leaders = [row.person_id for row in rows if row.role == Role.LEADER.value and row.person_id != person_id]
     called = names(tx, keyring, leaders)
     return tuple(called[each] for each in leaders if each in called), len({row.person_id for row in rows} - {person_id})
@@ -96,11 +129,8 @@ def _around(tx: Tx, keyring: Keyring, group_id: int, person_id: int) -> tuple[tu
 
 def week_of(tx: Tx, group_ids: Iterable[int], now: datetime) -> tuple[int, datetime | None]:
     """The number of the last class of these groups that was held, and when it began; 0 where none was."""
-    query = sa.select(Gathering.number, Gathering.starts_at).where(
-        Gathering.group_id.in_(list(group_ids)), Gathering.kind == "class", Gathering.held, Gathering.starts_at <= now
-    )
-    row = tx.execute(query.order_by(Gathering.starts_at.desc()).limit(1)).one_or_none()
-    return (0, None) if row is None else (row.number, row.starts_at)
+    rows = _LAST_CLASS.all(tx, list(group_ids), now=now)
+    return (rows[0].number, rows[0].starts_at) if rows else (0, None)
 
 
 # A group ---------------------------------------------------------------------------------------------------------------------------

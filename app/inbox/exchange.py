@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
 from app import audit, broadcasts, clock, effects, facts, ids, reach
 from app.broadcasts import Draft
 from app.channels import render
-from app.db import Tx
+from app.db import Tx, savepoint
 from app.groups import Refused
 from app.inbox import rows
 from app.inbox.door import Incoming, Taken, quarantine
@@ -154,8 +154,7 @@ class Exchange:
             messages = self._at_once(answer)
             if isinstance(answer, Need) or messages is None:
                 self.keep()
-                with self._tx.begin_nested():
-                    answer, messages = self._ask_and_apply(bot, turn, answer)
+                answer, messages = self._ask_and_apply(bot, turn, answer)
         except (IntegrityError, InterfaceError, OperationalError):
             raise  # a race, or the database is away: the whole push is tried again
         except Exception as bug:  # noqa: BLE001 - the first of the two places where a bug is survived
@@ -203,17 +202,20 @@ class Exchange:
         return [] if question is None else [question]
 
     def _ask_and_apply(self, bot: Bot, turn: Turn, first: Answer | Need) -> tuple[Answer, list[Message]]:
-        answer = self._ask(bot, turn, first)
+        """The answer with its effects; after a refusal, which undoes them, the answer to that. Neither leaves anything behind a bug."""
         try:
-            with self._tx.begin_nested():
-                return answer, effects.apply(self._tx, self._tools, self._at, answer.effects)
+            with savepoint(self._tx):
+                return self._applied(self._ask(bot, turn, first))
         except Refused as refusal:
-            if refusal.code in _OVERREACH:  # written here: what the effect itself wrote was undone with it
-                audit.record(self._tx, self._at.now, f"person:{self._at.known.id}", "effect.refused", f"bot:{bot.name}", code=refusal.code)
-            refused = replace(turn, refusal=refusal.code)
-            answer = self._ask(bot, refused, bot.answer(refused))
-            with self._tx.begin_nested():
-                return answer, effects.apply(self._tx, self._tools, self._at, answer.effects)
+            with savepoint(self._tx):
+                if refusal.code in _OVERREACH:  # written here: what the effect itself wrote was undone with it
+                    actor, to = f"person:{self._at.known.id}", f"bot:{bot.name}"
+                    audit.record(self._tx, self._at.now, actor, "effect.refused", to, code=refusal.code)
+                refused = replace(turn, refusal=refusal.code)
+                return self._applied(self._ask(bot, refused, bot.answer(refused)))
+
+    def _applied(self, answer: Answer) -> tuple[Answer, list[Message]]:
+        return answer, effects.apply(self._tx, self._tools, self._at, answer.effects)
 
     def _ask(self, bot: Bot, turn: Turn, first: Answer | Need) -> Answer:
         """The answer, after the bot has seen what it asked for, twice at the most."""

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from app import audit, ids
 from app.db import Tx
+from app.db.prepared import Among
 from app.homework import leaving
 from app.keyring import Keyring, Place
 from app.models import (
@@ -193,18 +194,22 @@ def set_language(tx: Tx, person_id: int, language: str) -> None:
     tx.execute(sa.update(Person).where(Person.id == person_id).values(language=language))
 
 
-def names(tx: Tx, keyring: Keyring, person_ids: list[int]) -> dict[int, str]:
-    """The course names of these people; who has none, or was erased, is missing."""
-    rows = tx.execute(
+_NAMES = Among(
+    lambda some: (
         sa.select(Person.id, Person.name_sealed, Person.data_key_id, DataKeyRow.wrapped, DataKeyRow.master_version)
         .join(DataKeyRow, DataKeyRow.id == Person.data_key_id)
-        .where(Person.id.in_(person_ids), Person.name_sealed.is_not(None), DataKeyRow.wrapped.is_not(None))
+        .where(Person.id.in_(some), Person.name_sealed.is_not(None), DataKeyRow.wrapped.is_not(None))
     )
+)
+
+
+def names(tx: Tx, keyring: Keyring, person_ids: list[int]) -> dict[int, str]:
+    """The course names of these people; who has none, or was erased, is missing."""
     return {
         row.id: keyring.vault.unwrap(row.data_key_id, row.master_version, row.wrapped).unseal(
             Place("persons", "name_sealed", row.id), row.name_sealed
         )
-        for row in rows
+        for row in _NAMES.all(tx, person_ids)
     }
 
 
