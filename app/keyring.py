@@ -7,14 +7,14 @@ import sqlalchemy as sa
 
 from app import ids
 from app.db import Tx
-from app.db.prepared import Prepared
+from app.db.prepared import Prepared, slot
 from app.models import DataKey as Row
 from app.sealing import DataKey, Place, Unreadable, Vault
 
 __all__ = ["Keyring", "Place", "Unreadable"]
 
 
-_KEY = Prepared(lambda _: [sa.select(Row.wrapped, Row.master_version).where(Row.id == sa.bindparam("key"))])
+_KEY = Prepared(lambda _: [sa.select(Row.wrapped, Row.master_version).where(Row.id == slot("key"))])
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from app import access, audit, broadcasts
 from app.broadcasts import Draft
 from app.db import Tx, upsert
+from app.db.prepared import NOW, Anything, Earliest
 from app.groups import Refused
 from app.keyring import Keyring, Place
 from app.models import Broadcast, Course, Delivery, Group, Membership, Poll, PollAnswer, Schedule
@@ -283,7 +284,7 @@ def _end(tx: Tx, schedule_id: int, now: datetime) -> None:
 
 def any_due(tx: Tx, now: datetime) -> bool:
     """Whether a poll closes now."""
-    return tx.execute(sa.select(Poll.schedule_id).where(Poll.closed_at.is_(None), Poll.closes_at <= now).limit(1)).first() is not None
+    return _ANY_DUE.there(tx, now=now)
 
 
 def go_on(tx: Tx, tools: Tools, now: datetime) -> bool:
@@ -301,7 +302,11 @@ def go_on(tx: Tx, tools: Tools, now: datetime) -> bool:
 
 def next_moment(tx: Tx) -> datetime | None:
     """When the next poll closes."""
-    return tx.execute(sa.select(sa.func.min(Poll.closes_at)).where(Poll.closed_at.is_(None))).scalar_one_or_none()
+    return _NEXT.moment(tx)
+
+
+_ANY_DUE = Anything(lambda: sa.select(Poll.schedule_id).where(Poll.closed_at.is_(None), Poll.closes_at <= NOW))
+_NEXT = Earliest(lambda: sa.select(sa.func.min(Poll.closes_at)).where(Poll.closed_at.is_(None)))
 
 
 def rest(tx: Tx, now: datetime) -> int:

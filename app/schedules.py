@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from app import access, audit, broadcasts, clock, ids, polls
 from app.broadcasts import Draft
 from app.db import Tx, upsert
+from app.db.prepared import NOW, Earliest, Prepared
 from app.errors import NotFound
 from app.groups import Refused
 from app.keyring import Keyring, Place
@@ -237,15 +238,23 @@ def miss_passed(tx: Tx, keyring: Keyring, now: datetime) -> int:
 
 def next_due(tx: Tx) -> datetime | None:
     """The moment of the next planned fire."""
-    return tx.execute(sa.select(sa.func.min(Schedule.fire_at)).where(Schedule.state == "planned")).scalar_one_or_none()
+    return _NEXT.moment(tx)
+
+
+_NEXT = Earliest(lambda: sa.select(sa.func.min(Schedule.fire_at)).where(Schedule.state == "planned"))
 
 
 def oldest_due(tx: Tx, now: datetime) -> int | None:
     """The schedule that `fire_next` would fire at `now`."""
-    query = (
-        sa.select(Schedule.id).where(Schedule.state == "planned", Schedule.fire_at <= now).order_by(Schedule.fire_at, Schedule.id).limit(1)
-    )
-    return tx.execute(query).scalar_one_or_none()
+    row = _OLDEST_DUE.first(tx, now=now)
+    return None if row is None else int(row.id)
+
+
+_OLDEST_DUE = Prepared(
+    lambda _: [
+        sa.select(Schedule.id).where(Schedule.state == "planned", Schedule.fire_at <= NOW).order_by(Schedule.fire_at, Schedule.id).limit(1)
+    ]
+)
 
 
 def _too_late_or_refused(tx: Tx, row: Any, now: datetime) -> str | None:

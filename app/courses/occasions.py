@@ -14,10 +14,12 @@ from app.broadcasts import Draft
 from app.courses import calendar
 from app.courses import file as course_file
 from app.db import Tx
+from app.db.prepared import NOW, Anything, Earliest
 from app.homework import sending
 from app.models import Attendance, Course, Group, Membership, Participant, Person, Schedule
 from app.models import Gathering as GatheringRow
 from app.models import Occasion as OccasionRow
+from app.models.columns import one_of
 from app.situation import Tools
 from bots.facts import Planned
 from bots.turns import OccasionKind, Role
@@ -35,8 +37,7 @@ Sender = Callable[[Tx, Tools, Any, datetime], datetime | None]
 
 def any_due(tx: Tx, now: datetime) -> bool:
     """Whether `go_on` would do something."""
-    queries = (_due(now), _newcomers(now), _over(now))
-    return any(tx.execute(query.limit(1)).first() is not None for query in queries)
+    return _ANY_DUE.there(tx, now=now)
 
 
 def go_on(tx: Tx, tools: Tools, now: datetime) -> bool:
@@ -46,11 +47,7 @@ def go_on(tx: Tx, tools: Tools, now: datetime) -> bool:
 
 def next_moment(tx: Tx) -> datetime | None:
     """When something is due by itself."""
-    moments = (
-        tx.execute(sa.select(sa.func.min(OccasionRow.fire_at)).where(OccasionRow.state == "planned", _known_kind())).scalar_one_or_none(),
-        tx.execute(sa.select(sa.func.min(Course.over_at)).where(Course.ended_at.is_(None))).scalar_one_or_none(),
-    )
-    return min((moment for moment in moments if moment is not None), default=None)
+    return _NEXT_MOMENT.moment(tx)
 
 
 def rest(tx: Tx, now: datetime) -> int:
@@ -66,13 +63,20 @@ def rest(tx: Tx, now: datetime) -> int:
 
 
 def _known_kind() -> "sa.ColumnElement[bool]":
-    return OccasionRow.kind.in_(list(SENDERS))
+    return one_of(OccasionRow.kind, SENDERS)
 
 
 def _due(now: datetime) -> "sa.Select[Any]":
     query = sa.select(*OccasionRow.__table__.columns).join(Course, Course.id == OccasionRow.course_id)
     due = query.where(OccasionRow.state == "planned", OccasionRow.fire_at <= now, _known_kind(), Course.ended_at.is_(None))
     return due.order_by(OccasionRow.fire_at, OccasionRow.id)
+
+
+_ANY_DUE = Anything(lambda: _due(NOW).order_by(None), lambda: _newcomers(NOW).order_by(None), lambda: _over(NOW).order_by(None))
+_NEXT_MOMENT = Earliest(
+    lambda: sa.select(sa.func.min(OccasionRow.fire_at)).where(OccasionRow.state == "planned", _known_kind()),
+    lambda: sa.select(sa.func.min(Course.over_at)).where(Course.ended_at.is_(None)),
+)
 
 
 def _fire(tx: Tx, tools: Tools, now: datetime) -> bool:

@@ -18,6 +18,15 @@ from app.db.jobs import Tx
 from app.models.columns import Moment
 
 _Process = Callable[[Any], Any] | None
+
+
+def slot(name: str, like: Any = None) -> Any:
+    """A place in the text of a prepared statement that each asking fills; of the type of a column where none stands beside it."""
+    return sa.bindparam(name, type_=None if like is None else like.type)
+
+
+#: The moment of asking.
+NOW: Any = sa.bindparam("now", type_=Moment())
 #: Of a longer list the preparing would cost more than it saves.
 _LONGEST = 1024
 
@@ -123,6 +132,30 @@ class Among:
             prepared = self._by_length[length] = Prepared(lambda _: [made])
         full = [*some, *(some[-1],) * (length - len(some))]
         return prepared.all(tx, **dict(zip(names, full, strict=True)), **values)
+
+
+class Anything:
+    """Whether any of several queries finds a row, asked in one statement; the queries are built at the first look."""
+
+    def __init__(self, *queries: Callable[[], Any]) -> None:
+        self._prepared = Prepared(lambda _: [sa.select(sa.or_(*(query().exists() for query in queries)).label("there"))])
+
+    def there(self, tx: Tx, /, **values: Any) -> bool:
+        """Whether one is there now."""
+        return bool(self._prepared.first(tx, **values).there)
+
+
+class Earliest:
+    """The earliest of the moments that several queries find, each at most one, asked in one statement."""
+
+    def __init__(self, *queries: Callable[[], Any]) -> None:
+        self._prepared = Prepared(
+            lambda _: [sa.select(*(query().scalar_subquery().label(f"moment_{place}") for place, query in enumerate(queries)))]
+        )
+
+    def moment(self, tx: Tx, /, **values: Any) -> datetime | None:
+        """The earliest; None where none is there."""
+        return min((each for each in self._prepared.first(tx, **values) if each is not None), default=None)
 
 
 def in_one(*steps: Any) -> Prepared:

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from app import access, audit, ids, schedules
 from app.db import Tx, upsert
+from app.db.prepared import NOW, Anything, Earliest
 from app.encouragement import giving, library
 from app.encouragement.giving import Occasion
 from app.errors import Invalid
@@ -128,8 +129,7 @@ def _moments(days: str, hour: str, zone: str, after: datetime) -> Iterator[datet
 
 def any_due(tx: Tx, now: datetime) -> bool:
     """Whether `go_on` would do something."""
-    going = sa.select(WarmFiring.id).where(_UNFINISHED).limit(1)
-    return tx.execute(_due(now).limit(1)).first() is not None or tx.execute(going).first() is not None
+    return _ANY_DUE.there(tx, now=now)
 
 
 def go_on(tx: Tx, tools: Tools, now: datetime) -> bool:
@@ -139,8 +139,7 @@ def go_on(tx: Tx, tools: Tools, now: datetime) -> bool:
 
 def next_moment(tx: Tx) -> datetime | None:
     """When something is due by itself."""
-    query = sa.select(sa.func.min(WarmPlan.next_at)).join(Course, Course.id == WarmPlan.course_id).where(*_GOING)
-    return tx.execute(query).scalar_one_or_none()
+    return _NEXT.moment(tx)
 
 
 def finish(tx: Tx, keyring: Keyring, now: datetime) -> None:
@@ -170,6 +169,10 @@ def _due(now: datetime) -> "sa.Select[Any]":
     columns = (*WarmPlan.__table__.columns, Course.account_id, Course.data_key_id, Course.details, Course.starts_on)
     query = sa.select(*columns).join(Course, Course.id == WarmPlan.course_id)
     return query.where(*_GOING, WarmPlan.next_at <= now).order_by(WarmPlan.next_at, WarmPlan.id)
+
+
+_ANY_DUE = Anything(lambda: _due(NOW).order_by(None), lambda: sa.select(WarmFiring.id).where(_UNFINISHED))
+_NEXT = Earliest(lambda: sa.select(sa.func.min(WarmPlan.next_at)).join(Course, Course.id == WarmPlan.course_id).where(*_GOING))
 
 
 def _take(tx: Tx, plan: Any, moment: datetime, now: datetime, **values: Any) -> bool:

@@ -10,11 +10,12 @@ from sqlalchemy.exc import DBAPIError
 from app import access, audit, broadcasts, clock, encouragement, ids
 from app.broadcasts import Draft
 from app.db import Tx
+from app.db.prepared import Earliest
 from app.flags.duty import on_call
 from app.groups import Refused
 from app.keyring import Keyring, Place
 from app.logs import place_of
-from app.models import Account, Alert, Course, Delivery, Flag, Group, Membership, OnCall
+from app.models import Account, Alert, Course, Delivery, Flag, Group, Membership, OnCall, stands
 from app.people import names
 from app.situation import Situation, Tools
 from app.states import UNDER_WAY, State
@@ -150,14 +151,12 @@ def call_due(tx: Tx, tools: Tools, now: datetime) -> int:
 
 def next_call(tx: Tx) -> datetime | None:
     """The moment of the next alert that is due if nobody takes over: by the clock, or because the last one reached nobody."""
-    planned = tx.execute(sa.select(sa.func.min(Flag.next_alert_at)).where(Flag.acknowledged_at.is_(None))).scalar_one_or_none()
-    missed = [row.changed_at for row in tx.execute(_missed(None))]
-    return min([*missed, *([] if planned is None else [planned])], default=None)
+    return _NEXT.moment(tx)
 
 
 def _missed(now: datetime | None) -> "sa.Select[*tuple[Any, ...]]":
     """Chat alerts of open flags that reached nobody; with `now` also those that have not left a minute later."""
-    missed = Delivery.state.in_(_MISSED)
+    missed = stands(_MISSED)
     late = sa.false() if now is None else sa.and_(Delivery.state.in_(UNDER_WAY), Alert.due_at <= now - AGAIN_AFTER)
     return (
         sa.select(Alert.id, Alert.flag_id, Flag.course_id, Delivery.state, Delivery.changed_at)
@@ -167,6 +166,12 @@ def _missed(now: datetime | None) -> "sa.Select[*tuple[Any, ...]]":
         .where(Alert.route == "chat", Alert.state == "sent", sa.or_(missed, late))
         .order_by(Alert.id)
     )
+
+
+_NEXT = Earliest(
+    lambda: sa.select(sa.func.min(Flag.next_alert_at)).where(Flag.acknowledged_at.is_(None)),
+    lambda: _missed(None).with_only_columns(sa.func.min(Delivery.changed_at)).order_by(None),
+)
 
 
 def _note_missed(tx: Tx, row: Any, now: datetime) -> None:

@@ -9,7 +9,7 @@ from app import audit, broadcasts, encouragement, ids
 from app.broadcasts import Draft
 from app.courses import file as course_file
 from app.db import Tx
-from app.db.prepared import Prepared
+from app.db.prepared import Prepared, slot
 from app.groups import Refused
 from app.homework import sending
 from app.keyring import Place
@@ -55,7 +55,7 @@ def _file(tx: Tx, person_id: int, course_id: int) -> course_file.CourseFile:
 
 def _running() -> "sa.Select[Any]":
     """The frozen file of a course in which somebody takes part, with consent."""
-    person: Any = sa.bindparam("person")
+    person = slot("person")
     seat = sa.select(Membership.id).join(Group, Group.id == Membership.group_id)
     seat = seat.where(
         Group.course_id == Course.id,
@@ -67,7 +67,7 @@ def _running() -> "sa.Select[Any]":
         ConsentGiven.course_id == Course.id, ConsentGiven.person_id == person, ConsentGiven.ended_at.is_(None)
     )
     return sa.select(sa.cast(Course.file, sa.Text).label("file")).where(
-        Course.id == sa.bindparam("course"), Course.ended_at.is_(None), Course.file.is_not(None), seat.exists(), consent.exists()
+        Course.id == slot("course"), Course.ended_at.is_(None), Course.file.is_not(None), seat.exists(), consent.exists()
     )
 
 
@@ -75,9 +75,7 @@ _RUNS = Prepared(lambda _: [_running()])
 
 
 _DAYS = Prepared(
-    lambda _: [
-        sa.select(CheckIn.day).distinct().where(CheckIn.person_id == sa.bindparam("person"), CheckIn.course_id == sa.bindparam("course"))
-    ]
+    lambda _: [sa.select(CheckIn.day).distinct().where(CheckIn.person_id == slot("person"), CheckIn.course_id == slot("course"))]
 )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.db import Tx, upsert
-from app.db.prepared import Prepared
+from app.db.prepared import Prepared, slot
 from app.groups import Refused
 from app.models import Course, Group, Membership, Occasion, Person, PracticeHour
 from bots.homework import days, hours
@@ -71,7 +71,7 @@ _QUIETS = Prepared(
         .join(Group, Group.course_id == Course.id)
         .join(Membership, Membership.group_id == Group.id)
         .where(
-            Membership.person_id == sa.bindparam("person"),
+            Membership.person_id == slot("person"),
             Membership.ended_at.is_(None),
             Membership.role == Role.PARTICIPANT.value,
             Course.ended_at.is_(None),

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from app import access
 from app.courses import file as course_file
 from app.db import Tx
-from app.db.prepared import Among, Prepared
+from app.db.prepared import Among, Prepared, slot
 from app.homework import hours
 from app.keyring import Keyring, Place
 from app.models import CheckIn, Course, Gathering, Group, Membership, Participant, Person, PracticeHour
@@ -27,10 +27,8 @@ _DEFAULT = "20:00"
 _WEEK = timedelta(days=7)
 
 # Asked for nearly every message of a course, and therefore prepared.
-_HOUR = Prepared(lambda _: [sa.select(PracticeHour.hour).where(PracticeHour.person_id == sa.bindparam("person"))])
-_COURSE = Prepared(
-    lambda _: [sa.select(Course.title, sa.cast(Course.file, sa.Text).label("file")).where(Course.id == sa.bindparam("course"))]
-)
+_HOUR = Prepared(lambda _: [sa.select(PracticeHour.hour).where(PracticeHour.person_id == slot("person"))])
+_COURSE = Prepared(lambda _: [sa.select(Course.title, sa.cast(Course.file, sa.Text).label("file")).where(Course.id == slot("course"))])
 _OWN = Prepared(
     lambda _: [
         sa.select(
@@ -41,21 +39,21 @@ _OWN = Prepared(
             CheckIn.shared_at.is_not(None).label("shared"),
             CheckIn.told_at.is_not(None).label("told"),
         )
-        .where(CheckIn.person_id == sa.bindparam("person"), CheckIn.course_id == sa.bindparam("course"))
+        .where(CheckIn.person_id == slot("person"), CheckIn.course_id == slot("course"))
         .order_by(CheckIn.noted_at, CheckIn.id)
     ]
 )
 _SEATED = Prepared(
     lambda _: [
         sa.select(Membership.person_id, Membership.role)
-        .where(Membership.group_id == sa.bindparam("group"), Membership.ended_at.is_(None))
+        .where(Membership.group_id == slot("group"), Membership.ended_at.is_(None))
         .order_by(Membership.id)
     ]
 )
 _LAST_CLASS = Among(
     lambda groups: (
         sa.select(Gathering.number, Gathering.starts_at)
-        .where(Gathering.group_id.in_(groups), Gathering.kind == "class", Gathering.held, Gathering.starts_at <= sa.bindparam("now"))
+        .where(Gathering.group_id.in_(groups), Gathering.kind == "class", Gathering.held, Gathering.starts_at <= slot("now"))
         .order_by(Gathering.starts_at.desc())
         .limit(1)
     )

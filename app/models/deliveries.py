@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, ForeignKey, Index, UniqueConstraint, literal_column, text
+from sqlalchemy import ColumnElement, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.columns import Table
+from app.models.columns import Table, one_of
 
 
 class Schedule(Table):
@@ -184,4 +184,4 @@ class Receipt(Table):
 
 def stands(states: Iterable[str]) -> ColumnElement[bool]:
     """Whether a delivery is in one of these states, written out in this order, so that SQLite recognises a partial index's condition."""
-    return Delivery.state.in_([literal_column(f"'{state}'") for state in states])
+    return one_of(Delivery.state, states)

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from app import reach
 from app.channels import Rules
 from app.db import Look, Tx
+from app.db.prepared import NOW, Earliest
 from app.models import Attempt, Broadcast, Course, Delivery, Identity, Person, stands
 from app.outbox import batches, ledger, pace, recheck, turns
 from app.outbox.ledger import Reserved
@@ -303,6 +304,7 @@ def any_due(tx: Tx, account_id: int, now: datetime) -> bool:
 
 def next_due(tx: Tx, after: datetime) -> datetime | None:
     """The first moment after `after` at which a delivery becomes due."""
-    query = sa.select(sa.func.min(Delivery.due_at)).where(stands(DUE), Delivery.due_at > after)
-    moments = (tx.execute(query).scalar_one_or_none(), pace.next_opening(tx, after))
-    return min((moment for moment in moments if moment is not None), default=None)
+    return min((each for each in (_NEXT.moment(tx, now=after), pace.next_opening(tx, after)) if each is not None), default=None)
+
+
+_NEXT = Earliest(lambda: sa.select(sa.func.min(Delivery.due_at)).where(stands(DUE), Delivery.due_at > NOW))

@@ -10,7 +10,9 @@ import sqlalchemy as sa
 
 from app import clock
 from app.db import Tx
+from app.db.prepared import NOW, Anything, Earliest, slot
 from app.models import Attempt, Broadcast, Course, Delivery, Identity, Mass, Person, Schedule
+from app.models.columns import one_of
 from app.outbox import batches, tags
 from app.outbox.claims import Lease
 from app.states import Route, State
@@ -66,17 +68,19 @@ def planned_in(tx: Tx, group_id: int, month: str, now: datetime) -> int:
 
 def any_due(tx: Tx, account_id: int, now: datetime) -> bool:
     """Whether a mass send of this account has a next step; a look that writes nothing."""
-    return tx.execute(_due(account_id, now).limit(1)).first() is not None
+    return _ANY_DUE.there(tx, account=account_id, now=now, machine=clock.machine_seconds())
 
 
 def next_due(tx: Tx, after: datetime) -> datetime | None:
     """The first moment after `after` at which a mass send goes on."""
-    return tx.execute(sa.select(sa.func.min(Mass.next_at)).where(Mass.state.in_(OPEN), Mass.next_at > after)).scalar_one_or_none()
+    return _NEXT.moment(tx, now=after)
 
 
 def take(tx: Tx, account_id: int, lease: Lease, now: datetime) -> Job | None:
     """The mass send that has waited longest, for us alone; None where none is due."""
-    query = _due(account_id, now).order_by(Mass.next_at, Mass.id).limit(1).with_for_update(skip_locked=True, of=Mass)
+    query = (
+        _due(account_id, now, clock.machine_seconds()).order_by(Mass.next_at, Mass.id).limit(1).with_for_update(skip_locked=True, of=Mass)
+    )
     row = tx.execute(query).one_or_none()
     if row is None:
         return None
@@ -85,14 +89,18 @@ def take(tx: Tx, account_id: int, lease: Lease, now: datetime) -> Job | None:
     return Job(row.id, account_id, *shown)
 
 
-def _due(account_id: int, now: datetime) -> "sa.Select[Any]":
-    free = sa.or_(Mass.lease_until.is_(None), Mass.lease_until < clock.machine_seconds())
-    moment = sa.and_(Mass.state.in_(OPEN), Mass.next_at <= now)
+def _due(account_id: int, now: datetime, machine: float) -> "sa.Select[Any]":
+    free = sa.or_(Mass.lease_until.is_(None), Mass.lease_until < machine)
+    moment = sa.and_(one_of(Mass.state, OPEN), Mass.next_at <= now)
     return (
         sa.select(*Mass.__table__.columns)
         .join(Broadcast, Broadcast.id == Mass.broadcast_id)
         .where(Mass.account_id == account_id, sa.or_(moment, Mass.to_tell.is_not(None)), free, Broadcast.state != "expanding")
     )
+
+
+_ANY_DUE = Anything(lambda: _due(slot("account"), NOW, slot("machine")))
+_NEXT = Earliest(lambda: sa.select(sa.func.min(Mass.next_at)).where(one_of(Mass.state, OPEN), Mass.next_at > NOW))
 
 
 def ours(tx: Tx, job: Job, lease: Lease, state: str) -> bool:

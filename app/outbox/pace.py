@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from app import audit
 from app.channels import Verdict
 from app.db import Tx, upsert
+from app.db.prepared import NOW, Earliest
 from app.models import Account, Delivery, Pace, stands
 from app.outbox.batches import statement
 from app.states import DUE, Route
@@ -94,11 +95,13 @@ def hold(tx: Tx, account_id: int, now: datetime) -> Gates:
 
 def next_opening(tx: Tx, after: datetime) -> datetime | None:
     """The first moment after `after` at which something that is parked may be called again."""
-    moments = [
-        tx.execute(sa.select(sa.func.min(each)).where(Pace.parked_until > after, each > after)).scalar_one_or_none()
-        for each in (Pace.parked_until, Pace.probe_at)
-    ]
-    return min((moment for moment in moments if moment is not None), default=None)
+    return _NEXT.moment(tx, now=after)
+
+
+_NEXT = Earliest(
+    lambda: sa.select(sa.func.min(Pace.parked_until)).where(Pace.parked_until > NOW),
+    lambda: sa.select(sa.func.min(Pace.probe_at)).where(Pace.parked_until > NOW, Pace.probe_at > NOW),
+)
 
 
 def take_probe(tx: Tx, account_id: int, api: Route, seen: datetime, now: datetime) -> bool:

@@ -13,9 +13,11 @@ import sqlalchemy as sa
 from app import clock
 from app.channels import SendError, Verdict
 from app.db import Tx, upsert
+from app.db.prepared import NOW, Anything, slot
 from app.keyring import Keyring, Place
 from app.models import ConsentGiven, Course, Group, Identity, Mass, Membership, Person, Tag, TagMember
 from app.models import DataKey as DataKeyRow
+from app.models.columns import one_of
 from app.outbox.claims import Lease
 from bots.texts import LANGUAGES
 from bots.turns import Role
@@ -74,12 +76,14 @@ def want(tx: Tx, group_id: int, now: datetime) -> None:
 
 def any_due(tx: Tx, account_id: int, now: datetime) -> bool:
     """Whether a tag shall be looked at."""
-    return tx.execute(_due(account_id, now).limit(1)).first() is not None
+    return _ANY_DUE.there(tx, account=account_id, now=now, machine=clock.machine_seconds())
 
 
 def take(tx: Tx, account_id: int, lease: Lease, now: datetime) -> Kept | None:
     """The tag that has waited longest, for us alone; None where none is due."""
-    row = tx.execute(_due(account_id, now).order_by(Tag.next_at).limit(1).with_for_update(skip_locked=True, of=Tag)).one_or_none()
+    row = tx.execute(
+        _due(account_id, now, clock.machine_seconds()).order_by(Tag.next_at).limit(1).with_for_update(skip_locked=True, of=Tag)
+    ).one_or_none()
     if row is None:
         return None
     tx.execute(sa.update(Tag).where(Tag.id == row.id).values(lease_owner=lease.owner, lease_until=lease.until))
@@ -90,7 +94,7 @@ def take(tx: Tx, account_id: int, lease: Lease, now: datetime) -> Kept | None:
 def hold(tx: Tx, group_id: int, language: str, mass_id: int, lease: Lease, now: datetime) -> Kept | None:
     """The tag of this group and language for one mass send alone; None while somebody else has it."""
     want(tx, group_id, now)
-    other = sa.select(Mass.id).where(Mass.id == Tag.mass_id, Mass.id != mass_id, Mass.state.in_(["planned", "sending"])).exists()
+    other = sa.select(Mass.id).where(Mass.id == Tag.mass_id, Mass.id != mass_id, one_of(Mass.state, ("planned", "sending"))).exists()
     free = sa.or_(Tag.lease_until.is_(None), Tag.lease_until < clock.machine_seconds(), Tag.lease_owner == lease.owner)
     mine = sa.and_(Tag.group_id == group_id, Tag.language == language, ~other, free)
     held = sa.update(Tag).where(mine).values(mass_id=mass_id, lease_owner=lease.owner, lease_until=lease.until)
@@ -237,13 +241,16 @@ def forget(tx: Tx) -> None:
     tx.execute(sa.update(Tag).values(mass_id=None, listed_at=None, lease_owner=None, lease_until=None))
 
 
-def _due(account_id: int, now: datetime) -> "sa.Select[tuple[object, ...]]":
+def _due(account_id: int, now: datetime, machine: float) -> "sa.Select[tuple[object, ...]]":
     """Tags of which no mass send has hold and whose moment has come."""
-    free = sa.or_(Tag.lease_until.is_(None), Tag.lease_until < clock.machine_seconds())
-    used = sa.select(Mass.id).where(Mass.id == Tag.mass_id, Mass.state.in_(["planned", "sending"])).exists()
+    free = sa.or_(Tag.lease_until.is_(None), Tag.lease_until < machine)
+    used = sa.select(Mass.id).where(Mass.id == Tag.mass_id, one_of(Mass.state, ("planned", "sending"))).exists()
     return (
         sa.select(*Tag.__table__.columns, Course.ended_at)
         .join(Group, Group.id == Tag.group_id)
         .join(Course, Course.id == Group.course_id)
         .where(Tag.account_id == account_id, Tag.next_at <= now, free, ~used)
     )
+
+
+_ANY_DUE = Anything(lambda: _due(slot("account"), NOW, slot("machine")))

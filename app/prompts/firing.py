@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from app import access, audit, broadcasts
 from app.broadcasts import Draft
 from app.db import Tx, upsert
+from app.db.prepared import NOW, Anything, Earliest
 from app.keyring import Keyring
 from app.logs import place_of
 from app.models import Group, Prompt, PromptFiring, PromptGroup
@@ -39,6 +40,8 @@ _REPORT_USEFUL = timedelta(days=3)
 _MOST_MISSED = 400
 _SPEAKS_AS = (Role.LEADER, Role.ASSISTANT, Role.ADMINISTRATOR)
 _DUE = Prompt.state == "running"
+_ANY_DUE = Anything(lambda: sa.select(Prompt.id).where(_DUE, Prompt.next_at <= NOW))
+_NEXT = Earliest(lambda: sa.select(sa.func.min(Prompt.next_at)).where(_DUE))
 
 
 @dataclass(frozen=True)
@@ -56,12 +59,12 @@ class _Due:
 
 def any_due(tx: Tx, now: datetime) -> bool:
     """Whether `go_on` would do something."""
-    return tx.execute(sa.select(Prompt.id).where(_DUE, Prompt.next_at <= now).limit(1)).first() is not None
+    return _ANY_DUE.there(tx, now=now)
 
 
 def next_moment(tx: Tx) -> datetime | None:
     """When something is due by itself."""
-    return tx.execute(sa.select(sa.func.min(Prompt.next_at)).where(_DUE)).scalar_one_or_none()
+    return _NEXT.moment(tx)
 
 
 def go_on(tx: Tx, tools: Tools, now: datetime) -> bool:

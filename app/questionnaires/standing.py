@@ -8,10 +8,11 @@ import sqlalchemy as sa
 from app.db import Tx
 from app.db.prepared import Prepared
 from app.models import Assignment, AssignmentChange, Broadcast, Delivery, GivenAnswer, Sheet
+from app.models.columns import one_of
 from app.states import ANSWERABLE, STOPPABLE, Asked, State
 
 #: As the partial index has it: SQLite recognises no other words.
-OPEN = Assignment.state.in_([sa.literal_column(f"'{state}'") for state in ANSWERABLE])
+OPEN = one_of(Assignment.state, ANSWERABLE)
 
 
 def move(tx: Tx, assignment_id: int, state: Asked, cause: str, now: datetime) -> None:

@@ -3,8 +3,7 @@
 What is said goes through the outbox like all else. Order and moments are rows: any process may take the next step, once.
 """
 
-import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
@@ -15,28 +14,26 @@ import sqlalchemy as sa
 from app import audit, broadcasts, ids
 from app.broadcasts import Draft
 from app.db import Tx
+from app.db.prepared import NOW, Anything, Earliest, slot
 from app.errors import Conflict, Invalid, NotFound
 from app.keyring import Keyring
 from app.models import (
     Assignment,
     AssignmentChange,
     Broadcast,
-    ConsentGiven,
     Course,
     Delivery,
-    Group,
-    Membership,
     Participant,
     Person,
-    Sheet,
     Wave,
+    stands,
 )
-from app.questionnaires import standing, wording
+from app.questionnaires import assigning, standing, wording
 from app.questionnaires.shelf import Shelf
 from app.situation import Tools
 from app.states import ANSWERABLE, REACHED, UNOPENED, Asked
 from bots.texts import LANGUAGES
-from bots.turns import OccasionKind, Role
+from bots.turns import OccasionKind
 
 LATE = ("keep", "refuse")
 #: People who are invited or reminded in one transaction: some 40 ms, for which everybody else waits on SQLite.
@@ -255,19 +252,12 @@ def go_on(tx: Tx, tools: Tools, now: datetime) -> bool:
 
 def any_due(tx: Tx, now: datetime) -> bool:
     """Whether `go_on` would do something: asked twice a second, and nobody who writes waits for the answer."""
-    found = (_with_course().where(*conditions).limit(1) for conditions in (_opening(now), _inviting(now), _reminding(now), _closing(now)))
-    return any(tx.execute(query).first() is not None for query in (*found, _newly_reached().limit(1)))
+    return _ANY_DUE.there(tx, now=now, believed=now - _BELATED)
 
 
 def next_moment(tx: Tx) -> datetime | None:
     """When something is due by itself."""
-    opening = sa.select(sa.func.min(Wave.opens_at)).join(Course, Course.id == Wave.course_id).where(_MAY_OPEN)
-    moments = (
-        tx.execute(opening).scalar_one_or_none(),
-        tx.execute(sa.select(sa.func.min(Wave.closes_at)).where(Wave.state == "open")).scalar_one_or_none(),
-        tx.execute(sa.select(sa.func.min(Assignment.remind_at)).where(Assignment.remind_at.is_not(None))).scalar_one_or_none(),
-    )
-    return min((moment for moment in moments if moment is not None), default=None)
+    return _NEXT.moment(tx)
 
 
 _MAY_OPEN = sa.and_(Wave.state == "planned", Course.ended_at.is_(None))
@@ -280,17 +270,18 @@ def _opening(now: datetime) -> _Conditions:
 
 
 def _inviting(now: datetime) -> _Conditions:
-    return Wave.state == "open", Wave.closes_at > now, _uninvited(Wave.course_id, Wave.id).exists()
+    return Wave.state == "open", Wave.closes_at > now, assigning.uninvited(Wave.course_id, Wave.id).exists()
 
 
 def _reminding(now: datetime) -> _Conditions:
     return (sa.select(Assignment.id).where(Assignment.wave_id == Wave.id, Assignment.remind_at <= now).exists(),)
 
 
-def _closing(now: datetime) -> _Conditions:
+def _closing(now: datetime, believed: datetime) -> _Conditions:
+    """`believed`: since when a wave that closed is still asked for what came in time."""
     left = sa.select(Assignment.id).where(Assignment.wave_id == Wave.id, standing.OPEN).exists()
     # An answer that came in time may be stored after its wave was closed, and its assignment is open again.
-    belated = sa.and_(Wave.state == "closed", Wave.late == "refuse", Wave.closes_at > now - _BELATED, left)
+    belated = sa.and_(Wave.state == "closed", Wave.late == "refuse", Wave.closes_at > believed, left)
     return Wave.closes_at <= now, sa.or_(Wave.state == "open", belated)
 
 
@@ -319,88 +310,13 @@ def _invite(tx: Tx, keyring: Keyring, now: datetime) -> bool:
     wave = _due(tx, *_inviting(now))
     if wave is None:
         return False
-    query = _uninvited(wave.course_id, wave.id).order_by(Participant.person_id).limit(CHUNK)
+    query = assigning.uninvited(wave.course_id, wave.id).order_by(Participant.person_id).limit(CHUNK)
     # Held, so that somebody who withdraws at this moment is either not invited, or finds the invitation and takes it back.
     people = tx.execute(query.with_for_update(read=True, of=Participant)).scalars().all()
     if people:  # none are left where another process was there between our look and our lock
         broadcast_id = broadcasts.send_to(tx, keyring, _draft(wave, OccasionKind.INVITATION, wave.closes_at), people, now)
-        _assign(tx, wave, people, broadcast_id, _next_reminder(rule_of(wave.plan), wave, now), now)
+        assigning.assign(tx, wave, people, broadcast_id, _next_reminder(rule_of(wave.plan), wave, now), now)
     return True
-
-
-def _uninvited(course_id: Any, wave_id: Any) -> "sa.Select[Any]":
-    """Who takes part, consents and is not paused; whoever resumes is invited then."""
-    person = Participant.person_id
-    seat = sa.select(Membership.id).join(Group, Group.id == Membership.group_id)
-    seated = seat.where(
-        Group.course_id == Participant.course_id,
-        Membership.person_id == person,
-        Membership.role == Role.PARTICIPANT.value,
-        Membership.ended_at.is_(None),
-    )
-    agreed = sa.select(ConsentGiven.id).where(
-        ConsentGiven.course_id == Participant.course_id, ConsentGiven.person_id == person, ConsentGiven.ended_at.is_(None)
-    )
-    paused = sa.select(Person.id).where(Person.id == person, Person.paused_at.is_not(None))
-    mine = sa.select(Assignment.id).where(Assignment.wave_id == wave_id, Assignment.person_id == person)
-    mine = mine.correlate(Participant, Wave)  # two levels up is not found by itself: it would mean any wave
-    return sa.select(person).where(
-        Participant.course_id == course_id,
-        person.is_not(None),
-        Participant.withdrawn_at.is_(None),
-        seated.exists(),
-        agreed.exists(),
-        ~paused.exists(),
-        ~mine.exists(),
-    )
-
-
-def _assign(tx: Tx, wave: Any, people: Iterable[int], broadcast_id: int, remind_at: datetime | None, now: datetime) -> None:
-    assignments, changes, sheets = [], [], []
-    for person_id in people:
-        assignment_id, seed = ids.new_id(), ids.new_seed()
-        assignments.append(
-            {
-                "id": assignment_id,
-                "wave_id": wave.id,
-                "person_id": person_id,
-                "account_id": wave.account_id,
-                "seed": seed,
-                "state": Asked.INVITED.value,
-                "changed_at": now,
-                "broadcast_id": broadcast_id,
-                "remind_at": remind_at,
-                "reminders": 0,
-            }
-        )
-        changes.append({"assignment_id": assignment_id, "state": Asked.INVITED.value, "cause": "wave_open", "at": now})
-        order = ordered(wave.plan["instruments"], seed) if wave.shuffled else wave.plan["instruments"]
-        sheets += [_sheet(assignment_id, place, each, now) for place, each in enumerate(order, start=1)]
-    tx.execute(sa.insert(Assignment), assignments)
-    tx.execute(sa.insert(AssignmentChange), changes)
-    tx.execute(sa.insert(Sheet), sheets)
-
-
-def ordered(instruments: Sequence[Mapping[str, Any]], seed: int) -> list[Mapping[str, Any]]:
-    """The instruments in the order that this seed draws; forms come first in any case, as the plan has them."""
-    forms = [each for each in instruments if each["form"]]
-    scales = [each for each in instruments if not each["form"]]
-    return [*forms, *sorted(scales, key=lambda each: hashlib.sha256(f"{seed}.{each['code']}".encode()).digest())]
-
-
-def _sheet(assignment_id: int, place: int, each: Mapping[str, Any], now: datetime) -> dict[str, Any]:
-    return {
-        "id": ids.new_id(),
-        "assignment_id": assignment_id,
-        "place": place,
-        "instrument": each["code"],
-        "version": each["version"],
-        "checksum": each["checksum"],
-        "wording_id": each["wording"],
-        "frame": each["frame"],
-        "answers": {},
-        "changed_at": now,
-    }
 
 
 def _draft(wave: Any, kind: OccasionKind, stale_at: datetime, *, over: bool = False) -> Draft:
@@ -462,7 +378,7 @@ def _remind(tx: Tx, tools: Tools, now: datetime) -> bool:
 
 
 def _close(tx: Tx, now: datetime) -> bool:
-    wave = _due(tx, *_closing(now))
+    wave = _due(tx, *_closing(now, now - _BELATED))
     if wave is None:
         return False
     tx.execute(sa.update(Wave).where(Wave.id == wave.id).values(state="closed"))
@@ -483,8 +399,22 @@ def _newly_reached() -> "sa.Select[int, datetime]":
         sa.select(Assignment.id, Delivery.changed_at)
         .join(Delivery, theirs)
         .where(Assignment.state == Asked.INVITED, Assignment.wave_id.in_(sa.select(Wave.id).where(Wave.state == "open")))
-        .where(Delivery.state.in_(REACHED))
+        .where(stands(sorted(REACHED)))
     )
+
+
+_ANY_DUE = Anything(
+    lambda: _with_course().where(*_opening(NOW)),
+    lambda: _with_course().where(*_inviting(NOW)),
+    lambda: _with_course().where(*_reminding(NOW)),
+    lambda: _with_course().where(*_closing(NOW, slot("believed", Wave.closes_at))),
+    _newly_reached,
+)
+_NEXT = Earliest(
+    lambda: sa.select(sa.func.min(Wave.opens_at)).join(Course, Course.id == Wave.course_id).where(_MAY_OPEN),
+    lambda: sa.select(sa.func.min(Wave.closes_at)).where(Wave.state == "open"),
+    lambda: sa.select(sa.func.min(Assignment.remind_at)).where(Assignment.remind_at.is_not(None)),
+)
 
 
 def _note_reached(tx: Tx) -> bool:

@@ -10,8 +10,10 @@ import sqlalchemy as sa
 
 from app import audit
 from app.db import Tx
+from app.db.prepared import NOW, Anything, Earliest
 from app.keyring import Keyring
 from app.models import Absence, Course, Question
+from app.models.columns import one_of
 from app.questions import letters, standing
 from app.questions.listeners import mentors, to_call
 from app.situation import Tools
@@ -26,7 +28,7 @@ _TOLD_TOGETHER = timedelta(hours=12)
 
 def any_due(tx: Tx, now: datetime) -> bool:
     """Whether `go_on` would do something."""
-    return tx.execute(_due(now).limit(1)).first() is not None or tx.execute(_left_behind(now).limit(1)).first() is not None
+    return _ANY_DUE.there(tx, now=now)
 
 
 def go_on(tx: Tx, tools: Tools, now: datetime) -> bool:
@@ -51,12 +53,7 @@ def go_on(tx: Tx, tools: Tools, now: datetime) -> bool:
 
 def next_moment(tx: Tx) -> datetime | None:
     """When something is due by itself."""
-    due = sa.select(sa.func.min(Question.next_at)).join(Course, Course.id == Question.course_id).where(*_WAITING)
-    away = (
-        sa.select(sa.func.min(Absence.starts_at)).select_from(Question).join(Absence, _claimed_before()).where(Question.state == "claimed")
-    )
-    moments = (tx.execute(query).scalar_one_or_none() for query in (due, away))
-    return min((moment for moment in moments if moment is not None), default=None)
+    return _NEXT.moment(tx)
 
 
 def call_by_hand(tx: Tx, keyring: Keyring, question_id: int, now: datetime, *, actor: str) -> int:
@@ -71,7 +68,7 @@ def call_by_hand(tx: Tx, keyring: Keyring, question_id: int, now: datetime, *, a
     return len(called)
 
 
-_WAITING = (Question.state.in_(standing.UNANSWERED), Question.next_at.is_not(None), Course.ended_at.is_(None))
+_WAITING = (one_of(Question.state, standing.UNANSWERED), Question.next_at.is_not(None), Course.ended_at.is_(None))
 
 
 def _due(now: datetime) -> "sa.Select[Any]":
@@ -93,6 +90,15 @@ def _claimed_before() -> "sa.ColumnElement[bool]":
         Absence.ended_at.is_(None),
         Absence.starts_at > Question.claimed_at,
     )
+
+
+_ANY_DUE = Anything(lambda: _due(NOW), lambda: _left_behind(NOW))
+_NEXT = Earliest(
+    lambda: sa.select(sa.func.min(Question.next_at)).join(Course, Course.id == Question.course_id).where(*_WAITING),
+    lambda: (
+        sa.select(sa.func.min(Absence.starts_at)).select_from(Question).join(Absence, _claimed_before()).where(Question.state == "claimed")
+    ),
+)
 
 
 def _free(tx: Tx, row: Any, now: datetime) -> None:

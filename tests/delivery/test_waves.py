@@ -16,7 +16,7 @@ from app.db import Tx
 from app.groups import Refused
 from app.models import Assignment, AssignmentChange, Broadcast, Course, Delivery, GivenAnswer, Sheet, Wave
 from app.people import Known
-from app.questionnaires import sheets, waves
+from app.questionnaires import assigning, sheets, waves
 from app.questionnaires.waves import Rule
 from bots.effects import BeginAssignment, Given, Record
 from bots.turns import Role
@@ -248,7 +248,7 @@ def test_a_shuffled_order_is_that_of_the_recorded_seed_and_the_form_comes_first(
     rows = course.desk.read(lambda tx: tx.execute(sa.select(Assignment.id, Assignment.seed)).all())
     plan = course.desk.read(lambda tx: tx.execute(sa.select(Wave.plan)).scalar_one())
     for row in rows:
-        order = [each["code"] for each in waves.ordered(plan["instruments"], row.seed)]
+        order = [each["code"] for each in assigning.ordered(plan["instruments"], row.seed)]
         assert _orders(course)[row.id] == order
         assert order[0] == "intake"
     assert len({tuple(order) for order in _orders(course).values()}) > 1
@@ -257,10 +257,10 @@ def test_a_shuffled_order_is_that_of_the_recorded_seed_and_the_form_comes_first(
 def test_over_two_hundred_people_every_instrument_comes_first_for_some_about_equally() -> None:
     draw = random.Random(7)
     plan = [{"code": code, "form": False} for code in SEVEN]
-    first = Counter(waves.ordered(plan, draw.getrandbits(31))[0]["code"] for _ in range(200))
+    first = Counter(assigning.ordered(plan, draw.getrandbits(31))[0]["code"] for _ in range(200))
     assert set(first) == set(SEVEN)
     assert all(12 <= count <= 50 for count in first.values()), first  # 200 / 7 = 29, four deviations either way
-    assert waves.ordered(plan, 5) == waves.ordered(list(reversed(plan)), 5)
+    assert assigning.ordered(plan, 5) == assigning.ordered(list(reversed(plan)), 5)
 
 
 # Two workers -------------------------------------------------------------------------------------------------------------------------
