@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import sqlalchemy as sa
 
 from app.db import Tx
+from app.db.prepared import Prepared, slot
 from app.models import Course, Flag, Group, Membership, OnCall, Prompt, PromptGroup
 from bots.turns import ANNOUNCERS, Role
 
@@ -19,20 +20,17 @@ GUARDED = STAFF - {Role.RESEARCHER}
 
 def roles_in_group(tx: Tx, person_id: int, group_id: int) -> frozenset[Role]:
     """The roles that a person holds now in a group; an administrator of the course holds theirs in each of its groups."""
-    course_id = sa.select(Group.course_id).where(Group.id == group_id).scalar_subquery()
-    rows = tx.execute(
-        sa.select(Membership.role)
-        .join(Group, Group.id == Membership.group_id)
-        .where(
-            Membership.person_id == person_id,
-            Membership.ended_at.is_(None),
-            sa.or_(
-                Membership.group_id == group_id,
-                sa.and_(Group.course_id == course_id, Membership.role == Role.ADMINISTRATOR.value),
-            ),
-        )
-    )
-    return frozenset(Role(row.role) for row in rows)
+    return frozenset(Role(row.role) for row in _ROLES.all(tx, person=person_id, group=group_id))
+
+
+def _roles() -> "sa.Select[str]":
+    course_id = sa.select(Group.course_id).where(Group.id == slot("group")).scalar_subquery()
+    here = sa.or_(Membership.group_id == slot("group"), sa.and_(Group.course_id == course_id, Membership.role == Role.ADMINISTRATOR.value))
+    query = sa.select(Membership.role).join(Group, Group.id == Membership.group_id)
+    return query.where(Membership.person_id == slot("person"), Membership.ended_at.is_(None), here)
+
+
+_ROLES = Prepared(lambda _: [_roles()])
 
 
 def may_announce(tx: Tx, person_id: int, group_id: int) -> bool:
@@ -61,20 +59,24 @@ def leads(tx: Tx, person_id: int, group_id: int) -> bool:
 
 
 def _sits(tx: Tx, person_id: int, group_id: int, roles: tuple[Role, ...]) -> bool:
-    there = (
-        sa.select(Membership.id)
+    held = _SITS.all(tx, person=person_id, group=group_id)
+    return any(row.role in roles for row in held)
+
+
+_SITS = Prepared(
+    lambda _: [
+        sa.select(Membership.role)
         .join(Group, Group.id == Membership.group_id)
         .join(Course, Course.id == Group.course_id)
         .where(
-            Membership.person_id == person_id,
-            Membership.group_id == group_id,
+            Membership.person_id == slot("person"),
+            Membership.group_id == slot("group"),
             Membership.ended_at.is_(None),
-            Membership.role.in_([role.value for role in roles]),
             ~Group.large,
             Course.ended_at.is_(None),
         )
-    )
-    return tx.execute(there.limit(1)).first() is not None
+    ]
+)
 
 
 def may_take_attendance(tx: Tx, person_id: int, group_id: int) -> bool:

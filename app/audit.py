@@ -7,7 +7,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.db import Tx, upsert
+from app.db.prepared import Prepared, slot
 from app.models import Alarm, Audit
+
+_WRITTEN = ("at", "actor", "action", "subject", "details")
+_RECORD = Prepared(lambda _: [sa.insert(Audit).values({name: slot(name) for name in _WRITTEN})])
 
 
 def record(tx: Tx, now: datetime, actor: str, action: str, subject: str, **details: Any) -> None:
@@ -15,7 +19,7 @@ def record(tx: Tx, now: datetime, actor: str, action: str, subject: str, **detai
 
     But for one: why somebody took the answers of a course away, for which they are asked to write no name.
     """
-    tx.execute(sa.insert(Audit).values(at=now, actor=actor, action=action, subject=subject, details=details))
+    _RECORD.run(tx, at=now, actor=actor, action=action, subject=subject, details=details)
 
 
 def alarm(tx: Tx, now: datetime, kind: str, subject: str) -> None:

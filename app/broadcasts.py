@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from app import ids
 from app.db import Tx, upsert
+from app.db.prepared import Among, Prepared, slot
 from app.keyring import Keyring, Place
 from app.models import Broadcast, Course, Delivery, Mass, Membership, Occasion, stands
 from app.states import DUE, IN_DOUBT, LEASED, OPEN, SETTLED, STOPPABLE, Route, State
@@ -130,7 +131,7 @@ def cancel(tx: Tx, broadcast_id: int, reason: str, now: datetime) -> int:
     ).rowcount
 
 
-def take_back_from(tx: Tx, person_id: int, broadcast_ids: "sa.Select[Any]", reason: str, now: datetime) -> int:
+def take_back_from(tx: Tx, person_id: int, broadcast_ids: Sequence[int], reason: str, now: datetime) -> int:
     """Take back what of these messages has not left for one person; returns how many."""
     theirs = sa.and_(Delivery.person_id == person_id, Delivery.broadcast_id.in_(broadcast_ids), Delivery.state.in_(STOPPABLE))
     taken_back = {"state": State.CANCELLED, "reason": reason, "changed_at": now, "lease_owner": None, "lease_until": None}
@@ -171,9 +172,12 @@ def names_reader(details: Mapping[str, Any]) -> bool:
     return bool(details.get(NAMES_READER))
 
 
+_DETAILS = Among(lambda some: sa.select(Broadcast.id, Broadcast.data_key_id, Broadcast.details_sealed).where(Broadcast.id.in_(some)))
+
+
 def details_of(tx: Tx, keyring: Keyring, broadcast_ids: Sequence[int]) -> dict[int, dict[str, Any]]:
     """The gaps' values of these broadcasts; one that does not open (its key was destroyed) is missing and holds up no other."""
-    rows = tx.execute(sa.select(Broadcast.id, Broadcast.data_key_id, Broadcast.details_sealed).where(Broadcast.id.in_(broadcast_ids)))
+    rows = _DETAILS.all(tx, broadcast_ids)
     texts = {row.id: keyring.unseal(tx, row.data_key_id, Place("broadcasts", "details_sealed", row.id), row.details_sealed) for row in rows}
     return {broadcast_id: thaw(text) for broadcast_id, text in texts.items() if text is not None}
 
@@ -209,31 +213,33 @@ def _rich(value: Any) -> Any:
     return Words(value["words"]) if isinstance(value, dict) and "words" in value else value
 
 
+_CREATE = Prepared(lambda _: [sa.insert(Broadcast).values({column.key: slot(column.key) for column in Broadcast.__table__.columns})])
+
+
 def _create(tx: Tx, keyring: Keyring, draft: Draft, state: str, now: datetime) -> int:
     broadcast_id = ids.new_id()
     sealed = keyring.open(tx, draft.key_id).seal(Place("broadcasts", "details_sealed", broadcast_id), freeze(draft.details))
-    tx.execute(
-        sa.insert(Broadcast).values(
-            id=broadcast_id,
-            account_id=draft.account_id,
-            course_id=draft.course_id,
-            group_id=draft.group_id,
-            schedule_id=draft.schedule_id,
-            wave_id=draft.wave_id,
-            prompt_id=draft.prompt_id,
-            author_id=draft.author_id,
-            data_key_id=draft.key_id,
-            bot=draft.bot,
-            kind=draft.kind.value,
-            details_sealed=sealed,
-            priority=draft.priority,
-            urgent=draft.urgent,
-            by_mass=draft.by_mass,
-            state=state,
-            created_at=now,
-            stale_at=draft.stale_at,
-        )
-    )
+    values = {
+        "id": broadcast_id,
+        "account_id": draft.account_id,
+        "course_id": draft.course_id,
+        "group_id": draft.group_id,
+        "schedule_id": draft.schedule_id,
+        "wave_id": draft.wave_id,
+        "prompt_id": draft.prompt_id,
+        "author_id": draft.author_id,
+        "data_key_id": draft.key_id,
+        "bot": draft.bot,
+        "kind": draft.kind.value,
+        "details_sealed": sealed,
+        "priority": draft.priority,
+        "urgent": draft.urgent,
+        "by_mass": draft.by_mass,
+        "state": state,
+        "created_at": now,
+        "stale_at": draft.stale_at,
+    }
+    _CREATE.run(tx, **values)
     if draft.by_mass:
         masses = [(ids.new_id(), language) for language in LANGUAGES]
         common = {"account_id": draft.account_id, "broadcast_id": broadcast_id, "state": "planned", "next_at": now, "created_at": now}

@@ -43,7 +43,7 @@ def sign_in(tx: Tx, person_id: int, effect: Attend, now: datetime) -> None:
     row = _own(tx, person_id, effect.gathering)
     if not row.starts_at - EARLY <= now < row.starts_at + timedelta(minutes=row.minutes) + LATE:
         raise Refused("closed", "One signs in from a quarter of an hour before the beginning until half an hour after the end.")
-    if effect.city not in ([each["zh"] for each in cities_of(course_file.of(row.file), row.kind)] or [""]):
+    if effect.city not in ([each["zh"] for each in cities_of(course_file.frozen(row.file), row.kind)] or [""]):
         raise Refused("city", "The retreat is not held there.")
     put(tx, row.id, [person_id], effect.how if effect.how in ("word", "qr") else "word", now, city=effect.city or None)
     if effect.city:
@@ -141,7 +141,7 @@ def settle(tx: Tx, keyring: Keyring, person_id: int, effect: SettleMakeUp, now: 
 def _report(
     tx: Tx, keyring: Keyring, row: Any, details: dict[str, Any], people: list[int], now: datetime, *, author_id: int | None = None
 ) -> None:
-    title = calendar.title(course_file.of(row.file), row.kind, row.number)
+    title = calendar.title(course_file.frozen(row.file), row.kind, row.number)
     draft = Draft(
         account_id=row.account_id,
         key_id=row.data_key_id,
@@ -179,7 +179,7 @@ def _small_groups(tx: Tx, person_id: int, course_id: int) -> list[int]:
 
 def _gathering(tx: Tx, gathering_id: int) -> Any:
     """A gathering that is not called off, with its group and course; None where there is none, or the course has ended."""
-    course = (Course.file, Course.account_id, Course.data_key_id)
+    course = (course_file.COPY, Course.account_id, Course.data_key_id)
     query = (
         sa.select(*GatheringRow.__table__.columns, Group.large, *course)
         .join(Group, Group.id == GatheringRow.group_id)

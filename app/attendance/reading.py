@@ -29,7 +29,7 @@ _Key = tuple[str, int]
 def mine(tx: Tx, person_id: int) -> tuple[MyCourse, ...]:
     """Every course that runs and in which this person takes part, with its gatherings and their marks."""
     query = (
-        sa.select(Course.id, Course.title, Course.file, Membership.group_id)
+        sa.select(Course.id, Course.title, course_file.COPY, Membership.group_id)
         .join(Group, Group.course_id == Course.id)
         .join(Membership, Membership.group_id == Group.id)
         .where(Membership.person_id == person_id, Membership.role == Role.PARTICIPANT.value, Membership.ended_at.is_(None))
@@ -45,7 +45,7 @@ def mine(tx: Tx, person_id: int) -> tuple[MyCourse, ...]:
 
 
 def _mine(tx: Tx, course: Any, group_ids: set[int], person_id: int) -> MyCourse:
-    file = course_file.of(course.file)
+    file = course_file.frozen(course.file)
     sittings, ids = _sittings(tx, file, course.id, group_ids)
     marks = _by_person(tx, course.id, [person_id], ids).get(person_id, {})
     asked = _claims(tx, course.id, [person_id], ids).get(person_id, {})
@@ -59,11 +59,11 @@ def register(tx: Tx, keyring: Keyring, person_id: int, group_id: int) -> Registe
 
 def register_for(tx: Tx, keyring: Keyring, group_id: int) -> Register:
     """The register of a small group, without asking who looks: for the operator. Unseen where its course has no calendar."""
-    query = sa.select(Group.id, Group.name, Group.course_id, Course.file).join(Course, Course.id == Group.course_id)
+    query = sa.select(Group.id, Group.name, Group.course_id, course_file.COPY).join(Course, Course.id == Group.course_id)
     group = tx.execute(query.where(Group.id == group_id, Course.file.is_not(None))).one_or_none()
     if group is None:
         return Register()
-    file = course_file.of(group.file)
+    file = course_file.frozen(group.file)
     large = tx.execute(sa.select(Group.id).where(Group.course_id == group.course_id, Group.large)).scalars().all()
     sittings, ids = _sittings(tx, file, group.course_id, {group_id, *large})
     people = participants(tx, group_id)

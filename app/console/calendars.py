@@ -137,10 +137,10 @@ def _seen(actor: Actor, course_id: int) -> "sa.Select[Any]":
 
 
 def _gatherings(tx: Tx, actor: Actor, course: CourseLine, language: str) -> list[Entry]:
-    frozen = tx.execute(sa.select(Course.file).where(Course.id == course.id)).scalar_one()
+    frozen: str | None = tx.execute(sa.select(course_file.COPY).where(Course.id == course.id)).scalar_one()
     if frozen is None:
         return []
-    file = course_file.of(frozen)
+    file = course_file.frozen(frozen)
     query = (
         sa.select(*GatheringRow.__table__.columns, Group.name, Group.large)
         .join(Group, Group.id == GatheringRow.group_id)

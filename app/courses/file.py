@@ -12,11 +12,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
+import sqlalchemy as sa
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from app.courses import anchors
 from app.courses.anchors import Anchor
 from app.errors import Invalid
+from app.models import Course
 from bots.texts import LANGUAGES, TextError, Texts
 
 #: The files that are shipped.
@@ -267,6 +269,10 @@ def of(tree: Mapping[str, Any]) -> CourseFile:
     for way, sentence in _contradictions(file):
         raise _Misfit(way, sentence)
     return file
+
+
+#: The frozen copy of a course in a query, as `frozen` reads it.
+COPY = sa.cast(Course.file, sa.Text).label("file")
 
 
 @lru_cache(maxsize=64)

@@ -186,8 +186,8 @@ def _catch_up(tx: Tx, tools: Tools, now: datetime) -> bool:
 
 
 def _greet(tx: Tx, tools: Tools, row: Any, now: datetime) -> None:
-    course = tx.execute(sa.select(Course.title, Course.file).where(Course.id == row.course_id)).one()
-    file = course_file.of(course.file)
+    course = tx.execute(sa.select(Course.title, course_file.COPY).where(Course.id == row.course_id)).one()
+    file = course_file.frozen(course.file)
     coming = planned(tx, row.person_id, now)
     begun = _weeks_begun(tx, row.course_id, now)
     details = {
@@ -221,8 +221,8 @@ def planned(tx: Tx, person_id: int, now: datetime) -> tuple[Planned, ...]:
     """What is still to come for this person: one line for each gathering, or for each course that has no calendar."""
     mine = sa.select(Membership.group_id).where(Membership.person_id == person_id, Membership.ended_at.is_(None))
     theirs = sa.select(Group.course_id).where(Group.id.in_(mine))
-    courses = tx.execute(sa.select(Course.id, Course.file).where(Course.id.in_(theirs), Course.ended_at.is_(None)))
-    files = {row.id: None if row.file is None else course_file.of(row.file) for row in courses}
+    courses = tx.execute(sa.select(Course.id, course_file.COPY).where(Course.id.in_(theirs), Course.ended_at.is_(None)))
+    files = {row.id: None if row.file is None else course_file.frozen(row.file) for row in courses}
     query = sa.select(*GatheringRow.__table__.columns).where(GatheringRow.course_id.in_(list(files)), _comes_to(mine), GatheringRow.held)
     rows = tx.execute(query.order_by(GatheringRow.starts_at, GatheringRow.id)).all()
     coming = [row for row in rows if row.starts_at + timedelta(minutes=row.minutes) > now]

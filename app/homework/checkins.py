@@ -66,7 +66,7 @@ def _running() -> "sa.Select[Any]":
     consent = sa.select(ConsentGiven.id).where(
         ConsentGiven.course_id == Course.id, ConsentGiven.person_id == person, ConsentGiven.ended_at.is_(None)
     )
-    return sa.select(sa.cast(Course.file, sa.Text).label("file")).where(
+    return sa.select(course_file.COPY).where(
         Course.id == slot("course"), Course.ended_at.is_(None), Course.file.is_not(None), seat.exists(), consent.exists()
     )
 
@@ -83,18 +83,24 @@ def _days(tx: Tx, person_id: int, course_id: int) -> set[date]:
     return {row.day for row in _DAYS.all(tx, person=person_id, course=course_id)}
 
 
-def _which(person_id: int, of: Noted | AddLine | ShareCheckIn) -> "sa.ColumnElement[bool]":
-    return sa.and_(CheckIn.person_id == person_id, CheckIn.course_id == of.course, CheckIn.day == of.day, CheckIn.practice == of.practice)
+_FOUND = Prepared(
+    lambda _: [
+        sa.select(*CheckIn.__table__.columns)
+        .where(CheckIn.person_id == slot("person"), CheckIn.course_id == slot("course"))
+        .where(CheckIn.day == slot("day"), CheckIn.practice == slot("practice"))
+        .with_for_update()
+    ]
+)
 
 
 def _store(tx: Tx, person_id: int, noted: Noted, now: datetime) -> None:
     minutes = noted.minutes if noted.minutes is None else max(1, min(noted.minutes, _MOST_MINUTES))
-    found = tx.execute(sa.select(CheckIn.id).where(_which(person_id, noted)).with_for_update()).scalar_one_or_none()
+    found = _FOUND.first(tx, person=person_id, course=noted.course, day=noted.day, practice=noted.practice)
     if found is None:
         row = {"id": ids.new_id(), "course_id": noted.course, "person_id": person_id, "day": noted.day, "practice": noted.practice}
         tx.execute(sa.insert(CheckIn).values(**row, minutes=minutes, noted_at=now))
     elif minutes is not None:
-        tx.execute(sa.update(CheckIn).where(CheckIn.id == found).values(minutes=minutes))
+        tx.execute(sa.update(CheckIn).where(CheckIn.id == found.id).values(minutes=minutes))
 
 
 def add_line(tx: Tx, situation: Situation, line: AddLine) -> None:
@@ -108,8 +114,7 @@ def add_line(tx: Tx, situation: Situation, line: AddLine) -> None:
 
 
 def _mine(tx: Tx, situation: Situation, of: AddLine | ShareCheckIn) -> Any:
-    query = sa.select(*CheckIn.__table__.columns).where(_which(situation.known.id, of)).with_for_update()
-    found = tx.execute(query).one_or_none()
+    found = _FOUND.first(tx, person=situation.known.id, course=of.course, day=of.day, practice=of.practice)
     if found is None:
         raise Refused("foreign", "There is no such check-in of theirs.")
     return found

@@ -28,7 +28,7 @@ _WEEK = timedelta(days=7)
 
 # Asked for nearly every message of a course, and therefore prepared.
 _HOUR = Prepared(lambda _: [sa.select(PracticeHour.hour).where(PracticeHour.person_id == slot("person"))])
-_COURSE = Prepared(lambda _: [sa.select(Course.title, sa.cast(Course.file, sa.Text).label("file")).where(Course.id == slot("course"))])
+_COURSE = Prepared(lambda _: [sa.select(Course.title, course_file.COPY).where(Course.id == slot("course"))])
 _OWN = Prepared(
     lambda _: [
         sa.select(

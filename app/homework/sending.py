@@ -16,6 +16,7 @@ from app.broadcasts import Draft
 from app.courses import file as course_file
 from app.courses.file import CourseFile
 from app.db import Tx
+from app.db.prepared import NOW, Prepared, slot
 from app.homework import hours
 from app.models import Broadcast, CheckIn, Course, Delivery, Gathering, Membership, Occasion, Person, PracticeHour
 from app.situation import Tools
@@ -65,7 +66,7 @@ def _day(tx: Tx, row: Any) -> _Day:
         Course.account_id,
         Course.data_key_id,
         Course.zone,
-        Course.file,
+        course_file.COPY,
         Course.quiet_from,
         Course.quiet_until,
     )
@@ -73,7 +74,7 @@ def _day(tx: Tx, row: Any) -> _Day:
     begins = tx.execute(sa.select(Gathering.starts_at).where(Gathering.id == row.gathering_id)).scalar_one_or_none()
     begin = days.beginning_of_day_before(row.until, course.zone)
     since = days.today(begins or begin, course.zone)
-    return _Day(row, course, course_file.of(course.file), begin, since)
+    return _Day(row, course, course_file.frozen(course.file), begin, since)
 
 
 def _people(day: _Day, default: str) -> "sa.Select[*tuple[Any, ...]]":
@@ -172,7 +173,20 @@ def take_back_reminders(tx: Tx, course_id: int, person_id: int, now: datetime) -
 
     Whoever fires one just now is waited for: what it wrote is seen here, and who comes behind sees the check-in.
     """
-    mine = sa.and_(Occasion.course_id == course_id, Occasion.kind == "homework_reminder")
-    tx.execute(sa.select(Occasion.id).where(mine, Occasion.state == "planned", Occasion.fire_at <= now).with_for_update(read=True))
-    live = sa.select(Occasion.broadcast_id).join(Broadcast, Broadcast.id == Occasion.broadcast_id).where(mine, Broadcast.state == "going")
-    broadcasts.take_back_from(tx, person_id, live, "practised", now)
+    _FIRING.all(tx, course=course_id, now=now)
+    live = [row.broadcast_id for row in _ON_THEIR_WAY.all(tx, course=course_id)]
+    if live:
+        broadcasts.take_back_from(tx, person_id, live, "practised", now)
+
+
+_REMINDERS = (Occasion.course_id == slot("course"), Occasion.kind == "homework_reminder")
+_FIRING = Prepared(
+    lambda _: [sa.select(Occasion.id).where(*_REMINDERS, Occasion.state == "planned", Occasion.fire_at <= NOW).with_for_update(read=True)]
+)
+_ON_THEIR_WAY = Prepared(
+    lambda _: [
+        sa.select(Occasion.broadcast_id)
+        .join(Broadcast, Broadcast.id == Occasion.broadcast_id)
+        .where(*_REMINDERS, Broadcast.state == "going")
+    ]
+)

@@ -11,6 +11,7 @@ from app import audit, broadcasts
 from app.broadcasts import Composer
 from app.channels import LinkMaker, render
 from app.db import Tx
+from app.db.prepared import NOW, Prepared, slot
 from app.keyring import Keyring
 from app.logs import place_of
 from app.models import Attempt, Broadcast, Course, Delivery, Person, stands
@@ -36,25 +37,26 @@ class Riding:
 
 def waiting(tx: Tx, person_id: int, account_id: int, now: datetime) -> int:
     """How many messages wait for this person; what is past its use expires now, what is not theirs any more is cancelled."""
-    mine = (Delivery.person_id == person_id, Delivery.account_id == account_id, stands(OPEN))
-    tx.execute(sa.update(Delivery).where(*mine, Delivery.stale_at <= now).values(state=State.EXPIRED, reason="stale", changed_at=now))
-    count = sa.select(sa.func.count()).select_from(Delivery).where(*mine)
-    there = tx.execute(count).scalar_one()
-    return there - _take_back(tx, mine, now) if there else 0
+    _EXPIRE.run(tx, person=person_id, account=account_id, now=now)
+    there = int(_COUNT.first(tx, person=person_id, account=account_id).waiting)
+    return there - _take_back(tx, person_id, account_id, now) if there else 0
 
 
-def _take_back(tx: Tx, mine: tuple[Any, ...], now: datetime) -> int:
+_MINE = (Delivery.person_id == slot("person"), Delivery.account_id == slot("account"), stands(OPEN))
+_EXPIRE = Prepared(
+    lambda _: [
+        sa.update(Delivery).where(*_MINE, Delivery.stale_at <= NOW).values(state=State.EXPIRED.value, reason="stale", changed_at=NOW)
+    ]
+)
+_COUNT = Prepared(lambda _: [sa.select(sa.func.count().label("waiting")).select_from(Delivery).where(*_MINE)])
+
+
+def _take_back(tx: Tx, person_id: int, account_id: int, now: datetime) -> int:
     """Cancel what was taken back while it was on its way, and what waits from groups that the person has left.
 
     The claim's recheck, for what does not pass through a claim.
     """
-    member, consents = recheck.standing()
-    query = (
-        sa.select(Delivery.id, Broadcast.state, member.label("member"), consents.label("consents"))
-        .join(Broadcast, Broadcast.id == Delivery.broadcast_id)
-        .where(*mine, sa.or_(Broadcast.group_id.is_not(None), Broadcast.state == "cancelled"))
-    )
-    found = tx.execute(query).all()
+    found = _DOUBTFUL.all(tx, person=person_id, account=account_id)
     rows = [row for row in found if row.state != "cancelled"]
     gone = {
         "cancelled_by_author": [row.id for row in found if row.state == "cancelled"],
@@ -65,6 +67,16 @@ def _take_back(tx: Tx, mine: tuple[Any, ...], now: datetime) -> int:
         if ids:
             tx.execute(sa.update(Delivery).where(Delivery.id.in_(ids)).values(state=State.CANCELLED, reason=reason, changed_at=now))
     return sum(map(len, gone.values()))
+
+
+def _doubtful() -> "sa.Select[*tuple[Any, ...]]":
+    member, consents = recheck.standing()
+    query = sa.select(Delivery.id, Broadcast.state, member.label("member"), consents.label("consents"))
+    waiting_from = query.join(Broadcast, Broadcast.id == Delivery.broadcast_id).where(*_MINE)
+    return waiting_from.where(sa.or_(Broadcast.group_id.is_not(None), Broadcast.state == "cancelled"))
+
+
+_DOUBTFUL = Prepared(lambda _: [_doubtful()])
 
 
 def board(
