@@ -290,6 +290,7 @@ POINTS: dict[str, Callable[[Trap], None]] = {
     "CM6": _after_bytes("/mass/sendall"),
     "CM7": _before(_accepts_mass),
     "CM8": _after(_accepts_mass),
+    "CM9": _after_bytes("/mass/get"),
 }
 
 
