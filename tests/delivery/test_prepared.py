@@ -10,7 +10,8 @@ import sqlalchemy as sa
 
 from app import audit
 from app.db import Database, Tx
-from app.db.prepared import Prepared
+from app.db.prepared import NOW as ASKED
+from app.db.prepared import Among, Anything, Earliest, Prepared, slot
 from app.errors import Unavailable
 from app.models import Alarm, Conversation
 from tests.delivery.scene import NOW, Desk
@@ -58,6 +59,40 @@ def test_a_statement_keeps_its_literals_and_runs_for_many_rows(database_url: str
         for kind in ("b", "a", "100% {sure}"):
             database.write_now(partial(ALARM.run, kind=kind, at=NOW))
         assert [tuple(row) for row in database.read_now(ALL.all)] == [("a", 1), ("b", 1)]
+
+
+SOME = Among(lambda some: sa.select(Alarm.kind).where(Alarm.kind.in_(some), Alarm.first_at <= ASKED).order_by(Alarm.kind))
+
+
+@pytest.mark.parametrize("many", [0, 1, 2, 3, 5, 1_500])
+def test_a_list_of_any_length_finds_each_row_once(database_url: str, many: int) -> None:
+    with Database(database_url) as database:
+        for kind in ("a", "b", "c", "d"):
+            database.write_now(partial(ALARM.run, kind=kind, at=NOW))
+        wanted = ["d", "a", "x", *map(str, range(many))][:many]
+        found = [row.kind for row in database.read_now(lambda tx: SOME.all(tx, wanted, now=NOW))]
+        assert found == sorted({"a", "d"} & set(wanted))
+        assert database.read_now(lambda tx: SOME.all(tx, wanted, now=NOW - timedelta(seconds=1))) == []
+
+
+THERE = Anything(lambda: sa.select(Alarm.id).where(Alarm.kind == slot("kind")), lambda: sa.select(Alarm.id).where(Alarm.last_at < ASKED))
+FIRST = Earliest(
+    lambda: sa.select(sa.func.min(Alarm.last_at)).where(Alarm.last_at > ASKED),
+    lambda: sa.select(sa.func.min(Conversation.changed_at)),
+)
+
+
+def test_whether_any_is_there_and_when_the_first_comes_is_one_question(database_url: str) -> None:
+    with Database(database_url) as database:
+        assert database.read_now(lambda tx: FIRST.moment(tx, now=NOW)) is None
+        assert not database.read_now(lambda tx: THERE.there(tx, kind="a", now=NOW))
+        database.write_now(partial(ALARM.run, kind="a", at=NOW))
+        database.write_now(partial(ALARM.run, kind="b", at=NOW + timedelta(hours=1)))
+        assert database.read_now(lambda tx: THERE.there(tx, kind="a", now=NOW))
+        assert not database.read_now(lambda tx: THERE.there(tx, kind="c", now=NOW))
+        assert database.read_now(lambda tx: THERE.there(tx, kind="c", now=NOW + timedelta(seconds=1)))
+        assert database.read_now(lambda tx: FIRST.moment(tx, now=NOW)) == NOW + timedelta(hours=1)
+        assert database.read_now(lambda tx: FIRST.moment(tx, now=NOW + timedelta(hours=1))) is None
 
 
 def test_its_errors_are_those_of_everywhere_else_and_name_no_value(database_url: str) -> None:
