@@ -110,7 +110,8 @@ def spoken(code: str) -> tuple[str, int, str]:
 def week(tx: Tx, actor: Actor, course: CourseLine, wanted: date | None, language: str, now: datetime) -> Week:
     """The week that holds this day; without one, the week in which we are, or the nearest in which something is."""
     zone = ZoneInfo(course.zone)
-    entries = _together([*_gatherings(tx, actor, course, language), *_occasions(tx, actor, course), *_waves(tx, actor, course)])
+    seen = _seen(actor, course.id)
+    entries = _together([*_gatherings(tx, seen, course, language), *_occasions(tx, seen), *_waves(tx, actor, course)])
     held = {entry.at.astimezone(zone).date() for entry in entries}
     today = now.astimezone(zone).date()
     first, last = _monday(min(held, default=today)), _monday(max(held, default=today))
@@ -126,6 +127,12 @@ def week(tx: Tx, actor: Actor, course: CourseLine, wanted: date | None, language
     )
 
 
+def of_group(tx: Tx, actor: Actor, course: CourseLine, group_id: int, language: str) -> list[Entry]:
+    """Everything in the calendar that concerns one group, in its order: its own dates and those of all of the course."""
+    seen = sa.select(Group.id).where(Group.course_id == course.id, sa.or_(Group.large, Group.id == group_id))
+    return _together([*_gatherings(tx, seen, course, language), *_occasions(tx, seen), *_waves(tx, actor, course)])
+
+
 def _monday(day: date) -> date:
     return day - _DAY * day.weekday() if day.toordinal() > day.weekday() else day
 
@@ -136,7 +143,7 @@ def _seen(actor: Actor, course_id: int) -> "sa.Select[Any]":
     return sa.select(Group.id).where(Group.course_id == course_id, sa.or_(Group.large, Group.id.in_(mine)))
 
 
-def _gatherings(tx: Tx, actor: Actor, course: CourseLine, language: str) -> list[Entry]:
+def _gatherings(tx: Tx, seen: "sa.Select[Any]", course: CourseLine, language: str) -> list[Entry]:
     frozen: str | None = tx.execute(sa.select(course_file.COPY).where(Course.id == course.id)).scalar_one()
     if frozen is None:
         return []
@@ -144,7 +151,7 @@ def _gatherings(tx: Tx, actor: Actor, course: CourseLine, language: str) -> list
     query = (
         sa.select(*GatheringRow.__table__.columns, Group.name, Group.large)
         .join(Group, Group.id == GatheringRow.group_id)
-        .where(GatheringRow.group_id.in_(_seen(actor, course.id)))
+        .where(GatheringRow.group_id.in_(seen))
     )
     found = []
     for row in tx.execute(query):
@@ -166,11 +173,11 @@ def _gatherings(tx: Tx, actor: Actor, course: CourseLine, language: str) -> list
     return found
 
 
-def _occasions(tx: Tx, actor: Actor, course: CourseLine) -> list[Entry]:
+def _occasions(tx: Tx, seen: "sa.Select[Any]") -> list[Entry]:
     query = (
         sa.select(*OccasionRow.__table__.columns, Group.name, Group.large)
         .join(Group, Group.id == OccasionRow.group_id)
-        .where(OccasionRow.group_id.in_(_seen(actor, course.id)))
+        .where(OccasionRow.group_id.in_(seen))
     )
     found = []
     for row in tx.execute(query):

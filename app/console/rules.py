@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from app import access
 from app.console.actors import Actor
 from app.db import Tx
-from app.models import ConsoleSession, Course, PromptGroup, Schedule, WarmWord, Wave
+from app.models import ConsoleSession, Course, PromptGroup, Question, Schedule, WarmWord, Wave
 from bots.turns import ANNOUNCERS, Role
 
 
@@ -25,6 +25,7 @@ class Of(StrEnum):
     ANNOUNCEMENT = "announcement"
     WAVE = "wave"
     PROMPT = "prompt"
+    QUESTION = "question"
     WORD = "word"
     SESSION = "session"
     FLAG = "flag"
@@ -49,9 +50,10 @@ DOOR = Rule(None, door=True)
 #: One's own things.
 SIGNED_IN = Rule(None)
 OWN_SESSION = Rule(None, Of.SESSION)
-#: Who looks after a group, and who sees it; who addresses people; who sees how far questionnaires are, and who reminds; who takes
-#: numbers and answers away; who runs a course.
+#: Who sees a group, and who of them stands beside its people and answers them; who addresses people; who sees how far questionnaires
+#: are, and who reminds; who takes numbers and answers away; who runs a course.
 SEES_GROUPS = frozenset({Role.LEADER, Role.ASSISTANT, Role.MENTOR, Role.ADMINISTRATOR})
+LEADS = frozenset({Role.LEADER, Role.ASSISTANT})
 ANNOUNCES = ANNOUNCERS
 SEES_WAVES = frozenset({Role.ADMINISTRATOR, Role.RESEARCHER, Role.LEADER, Role.ASSISTANT})
 STUDIES = access.EXPORTERS
@@ -79,6 +81,7 @@ def _things(actor: Actor, rule: Rule) -> "sa.Select[Any]":
         Of.GROUP: groups,
         Of.ANNOUNCEMENT: sa.select(Schedule.id).where(Schedule.group_id.in_(groups)),
         Of.PROMPT: sa.select(PromptGroup.prompt_id.label("id")).where(PromptGroup.group_id.in_(groups)),
+        Of.QUESTION: sa.select(Question.id).where(Question.group_id.in_(groups)),
         Of.WAVE: sa.select(Wave.id).where(Wave.course_id.in_(courses)),
         Of.WORD: sa.select(WarmWord.id).where(WarmWord.course_id.in_(courses)),
         Of.COURSE: sa.select(Course.id).where(Course.id.in_(courses)),

@@ -1,7 +1,7 @@
 """Hides what is seen of practice: one's own, and a group's by who leads it; minutes and lines of others only where they were shared."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,6 +16,7 @@ from app.homework import hours
 from app.keyring import Keyring, Place
 from app.models import CheckIn, Course, Gathering, Group, Membership, Participant, Person, PracticeHour
 from app.people import names
+from app.sealing import DataKey, Unreadable
 from app.situation import Situation
 from bots.homework import days
 from bots.homework.book import Book, Done, GroupPractice, Mine, Practice, PracticeDay, Quieter, Seen
@@ -136,10 +137,11 @@ def week_of(tx: Tx, group_ids: Iterable[int], now: datetime) -> tuple[int, datet
 
 @dataclass(frozen=True)
 class Quiet:
-    """Somebody of a group, and for how many days nothing was noted of them."""
+    """Somebody of a group, and for how many days nothing was noted of them: since their last day, or the one on which they could begin."""
 
     person_id: int
     days: int
+    since: date
 
 
 def seen_by(tx: Tx, keyring: Keyring, group_id: int, person_id: int, now: datetime) -> GroupPractice:
@@ -153,12 +155,13 @@ def week(tx: Tx, keyring: Keyring, group_id: int, now: datetime) -> GroupPractic
     people = _people(tx, group)
     since = _since(tx, group, now)
     rows = tx.execute(_noted(group.course_id, [each.person_id for each in people], since)).all()
+    keys = _keys(tx, keyring, rows)
     called = names(tx, keyring, [each.person_id for each in people])
     by_day: dict[date, dict[int, list[Any]]] = {}
     for row in rows:
         by_day.setdefault(row.day, {}).setdefault(row.person_id, []).append(row)
     listed = tuple(
-        PracticeDay(day, tuple(_seen(tx, keyring, called.get(who, ""), theirs) for who, theirs in there.items()))
+        PracticeDay(day, tuple(_seen(keys, called.get(who, ""), theirs) for who, theirs in there.items()))
         for day, there in sorted(by_day.items())
     )
     silent = tuple(Quieter(called.get(each.person_id, ""), each.days) for each in quiet(tx, group_id, now, days.SILENCES[0]))
@@ -197,12 +200,57 @@ def _noted(course_id: int, people: list[int], since: date) -> "sa.Select[*tuple[
     return query.where(theirs).order_by(CheckIn.day, CheckIn.noted_at, CheckIn.id)
 
 
-def _seen(tx: Tx, keyring: Keyring, name: str, theirs: Sequence[Any]) -> Seen:
+def _keys(tx: Tx, keyring: Keyring, rows: Sequence[Any]) -> dict[int, DataKey]:
+    """The keys under which the lines that were shared rest."""
+    return keyring.open_all(tx, {row.data_key_id for row in rows if row.shared_at is not None and row.line_sealed is not None})
+
+
+def _seen(keys: Mapping[int, DataKey], name: str, theirs: Sequence[Any]) -> Seen:
     """One person's day: what they kept for themselves is not even read."""
     shared = [row for row in theirs if row.shared_at is not None]
     minutes = sum(row.minutes or 0 for row in shared) or None
-    lines = [keyring.unseal(tx, row.data_key_id, Place("check_ins", "line_sealed", row.id), row.line_sealed) for row in shared]
+    lines = [_line(keys, row) for row in shared]
     return Seen(name, minutes, " / ".join(line for line in lines if line))
+
+
+def _line(keys: Mapping[int, DataKey], row: Any) -> str:
+    if row.line_sealed is None or row.data_key_id not in keys:
+        return ""
+    try:
+        return keys[row.data_key_id].unseal(Place("check_ins", "line_sealed", row.id), row.line_sealed)
+    except Unreadable:
+        return ""
+
+
+@dataclass(frozen=True)
+class Practised:
+    """One participant's days of practice. `since`: the first day on which they could note one in this group's course."""
+
+    person_id: int
+    name: str = field(repr=False)
+    since: date
+    days: Mapping[date, Seen] = field(repr=False)
+
+
+def calendar(tx: Tx, keyring: Keyring, group_id: int, since: date) -> tuple[Practised, ...]:
+    """The days from `since` on of everybody who takes part in a small group, in the order in which they joined."""
+    group = _group(tx, group_id)
+    people = _people(tx, group)
+    ids = [each.person_id for each in people]
+    rows = tx.execute(_noted(group.course_id, ids, since)).all()
+    keys, called = _keys(tx, keyring, rows), names(tx, keyring, ids)
+    noted: dict[int, dict[date, list[Any]]] = {each: {} for each in ids}
+    for row in rows:
+        noted[row.person_id].setdefault(row.day, []).append(row)
+    return tuple(
+        Practised(
+            each.person_id,
+            called.get(each.person_id, ""),
+            days.today(each.joined_at or each.started_at, each.zone),
+            {day: _seen(keys, called.get(each.person_id, ""), theirs) for day, theirs in noted[each.person_id].items()},
+        )
+        for each in people
+    )
 
 
 def quiet(tx: Tx, group_id: int, now: datetime, least: int) -> list[Quiet]:
@@ -228,5 +276,6 @@ def quiet(tx: Tx, group_id: int, now: datetime, least: int) -> list[Quiet]:
         here = days.today(now, each.zone)
         since = days.today(max(began, each.joined_at or each.started_at), each.zone)
         there = [noted[each.person_id]] if each.person_id in noted else []
-        found.append(Quiet(each.person_id, days.silent(there, since, here)))
+        long = days.silent(there, since, here)
+        found.append(Quiet(each.person_id, long, here - timedelta(days=long)))
     return [each for each in found if each.days >= least]

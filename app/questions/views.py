@@ -1,6 +1,6 @@
 """Hides how questions are loaded for whoever may see them: who asked, the leader and assistants of the group; the operator's lists."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,6 +15,7 @@ from app.models import Course, Group, Identity, Person, Question, QuestionWords
 from app.people import names
 from app.questions import standing
 from app.questions.listeners import staff
+from app.sealing import DataKey, Unreadable
 from bots.question.views import Line, Listener
 from bots.question.views import Question as View
 from bots.turns import Role
@@ -38,22 +39,25 @@ def shown(tx: Tx, keyring: Keyring, question_id: int, reader_id: int) -> View:
     row = tx.execute(_query().where(Question.id == question_id)).one_or_none()
     if row is None or not (row.person_id == reader_id or access.may_answer(tx, reader_id, row.group_id)):
         return View(question_id, 0, "foreign")
-    return _view(tx, keyring, row, reader_id)
+    return _views(tx, keyring, [row], reader_id)[0]
 
 
 def mine(tx: Tx, keyring: Keyring, person_id: int) -> tuple[View, ...]:
     """What this person asked in running courses and did not take back, the newest first."""
     there = (Question.person_id == person_id, Question.state.not_in(list(_NOTHING)), Course.ended_at.is_(None))
     rows = tx.execute(_query().where(*there).order_by(Question.asked_at.desc(), Question.number.desc()).limit(_MOST)).all()
-    return tuple(_view(tx, keyring, row, person_id) for row in rows)
+    return _views(tx, keyring, rows, person_id)
 
 
-def waiting(tx: Tx, keyring: Keyring, reader_id: int, number: int = 0) -> tuple[View, ...]:
-    """What is open or claimed in the groups that this person answers in, the oldest first; by number, however it stands."""
-    groups = access.answered_groups(tx, reader_id)
+def waiting(tx: Tx, keyring: Keyring, reader_id: int, number: int = 0, group: int = 0) -> tuple[View, ...]:
+    """What is open or claimed in the groups that this person answers in (`group`: in this one), the oldest first.
+
+    By number, however it stands.
+    """
+    groups = [each for each in access.answered_groups(tx, reader_id) if group in (0, each)]
     which = Question.number == number if number else Question.state.in_(standing.UNANSWERED)
     rows = tx.execute(_query().where(Question.group_id.in_(groups), which).order_by(Question.asked_at, Question.id).limit(_MOST)).all()
-    return tuple(_view(tx, keyring, row, reader_id) for row in rows)
+    return _views(tx, keyring, rows, reader_id)
 
 
 def _query() -> "sa.Select[Any]":
@@ -76,11 +80,40 @@ def _query() -> "sa.Select[Any]":
     )
 
 
-def _view(tx: Tx, keyring: Keyring, row: Any, reader_id: int) -> View:
+def _views(tx: Tx, keyring: Keyring, rows: Sequence[Any], reader_id: int) -> tuple[View, ...]:
+    """These questions with names and words, in as many statements for many as for one."""
+    found = tx.execute(
+        sa.select(*(getattr(QuestionWords, each) for each in _OF_WORDS))
+        .where(QuestionWords.question_id.in_([row.id for row in rows if row.state not in _NOTHING]))
+        .order_by(QuestionWords.question_id, QuestionWords.place)
+    ).all()
+    people = {*(row.person_id for row in rows), *(row.answerer_id for row in rows), *(each.author_id for each in found)} - {None}
+    called = names(tx, keyring, sorted(people))
+    known: dict[int | None, str] = {each: called[each] for each in called}
+    keys = keyring.open_all(tx, {row.data_key_id for row in rows})
+    lines: dict[int, list[Line]] = {row.id: [] for row in rows}
+    of = {row.id: keys.get(row.data_key_id) for row in rows}
+    for each in found:
+        lines[each.question_id].append(Line(each.asked, known.get(each.author_id), _opened(of[each.question_id], each), each.at))
+    return tuple(_view(row, known, tuple(lines[row.id]), reader_id) for row in rows)
+
+
+_OF_WORDS = ("id", "question_id", "asked", "author_id", "words_sealed", "at")
+
+
+def _opened(key: DataKey | None, row: Any) -> str | None:
+    if key is None:
+        return None
+    try:
+        return key.unseal(Place("question_words", "words_sealed", row.id), row.words_sealed)
+    except Unreadable:
+        return None
+
+
+def _view(row: Any, known: Mapping[int | None, str], lines: tuple[Line, ...], reader_id: int) -> View:
     state = _NOTHING.get(row.state, row.state)
     if state == "gone":
         return View(row.id, row.number, "gone", row.title, row.group_name, own=row.person_id == reader_id)
-    lines, known = _lines(tx, keyring, row)
     return View(
         id=row.id,
         number=row.number,
@@ -95,19 +128,6 @@ def _view(tx: Tx, keyring: Keyring, row: Any, reader_id: int) -> View:
         lines=lines,
         deaf="paused" if row.paused_at is not None else "unfollowed" if row.identity_id is None or row.unfollowed_at is not None else "",
     )
-
-
-def _lines(tx: Tx, keyring: Keyring, row: Any) -> tuple[tuple[Line, ...], dict[int | None, str]]:
-    columns = (QuestionWords.id, QuestionWords.asked, QuestionWords.author_id, QuestionWords.words_sealed, QuestionWords.at)
-    found = tx.execute(sa.select(*columns).where(QuestionWords.question_id == row.id).order_by(QuestionWords.place)).all()
-    people = {row.person_id, row.answerer_id, *(each.author_id for each in found)} - {None}
-    found_names = names(tx, keyring, sorted(people))
-    known: dict[int | None, str] = {each: found_names[each] for each in found_names}
-
-    def opened(each: Any) -> str | None:
-        return keyring.unseal(tx, row.data_key_id, Place("question_words", "words_sealed", each.id), each.words_sealed)
-
-    return tuple(Line(each.asked, known.get(each.author_id), opened(each), each.at) for each in found), known
 
 
 # For the operator -------------------------------------------------------------------------------------------------------------------
@@ -170,4 +190,4 @@ def reveal(tx: Tx, keyring: Keyring, question_id: int, now: datetime) -> View:
     """Names and words of one question, in the open; that somebody looked stands in the audit."""
     row = tx.execute(_query().where(Question.id == question_id)).one()
     audit.record(tx, now, "operator", "question.reveal", f"question:{question_id}")
-    return _view(tx, keyring, row, 0)
+    return _views(tx, keyring, [row], 0)[0]

@@ -83,7 +83,7 @@ def tapped(here: Here, kind: str, rest: list[str]) -> Answer | Need:
         case "who":
             return show(here, group)
         case "write" if least:
-            return preview(here, group, least, here.say(f"letter.suggested.{least}"))
+            return preview(here, group, least, voice.suggested(least, here.say.language))
         case "send" if least:
             stamp = number_of(rest[2]) if len(rest) > 2 else 0
             open_ = here.place

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from bots.choices import short
@@ -10,7 +12,7 @@ from bots.clipping import named, room, size
 from bots.effects import Choice, Message
 from bots.homework import days, hours
 from bots.homework.book import GroupPractice, Mine, Practice, PracticeDay, Quieter, Seen
-from bots.texts import MOST_BYTES, Texts, Words, say_day
+from bots.texts import MOST_BYTES, Texts, Words, load_texts, say_day
 
 #: Minutes that are offered to tap.
 MINUTES = (5, 10, 15, 20, 30)
@@ -44,6 +46,16 @@ class Voice:
     def choice(self, key: str, id_: str, **gaps: object) -> Choice:
         """A way out or a step, without a number before it."""
         return Choice(f"homework.{id_}", self(f"choice.{key}", **gaps), mark="")
+
+
+def suggested(least: int, language: str) -> Words:
+    """A kind word to those of whom nothing was heard for so many days (one of `days.SILENCES`), for a leader to send or to change."""
+    return _texts().fill(f"letter.suggested.{least}", language)
+
+
+@cache
+def _texts() -> Texts:
+    return load_texts(Path(__file__).parent)
 
 
 def key_of(course: int, day: date, place: int) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from datetime import time as clock_time
+from zoneinfo import ZoneInfo
 
 import psutil
 import pytest
@@ -14,10 +15,10 @@ import sqlalchemy as sa
 import uvicorn
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from app import encouragement, groups, polls, schedules
+from app import encouragement, groups, ids, polls, schedules
 from app.courses import file, running
 from app.main import create_app
-from app.models import Delivery
+from app.models import CheckIn, Delivery, Participant
 from app.prompts import planning
 from app.states import State
 from app.web.console import sheets
@@ -26,6 +27,7 @@ from bots.recurrence import Rule
 from bots.turns import Role
 from tests.browser.test_phones import ARGUMENTS, CHROMIUM, overflow
 from tests.console.visiting import HOME, PASSWORD, one_time_code, staff
+from tests.delivery import asked
 from tests.delivery.scene import Desk
 
 LONG = "名字很长的人" * 12 + "x" * 60
@@ -97,7 +99,7 @@ def tab(browser: Browser, width: int, *, dark: bool = False, script: bool = True
     assert [each for each in complaints if "status of 4" not in each] == []
 
 
-def sign_in(page: Page, address: str, name: str, arrives: str = "groups/*") -> None:
+def sign_in(page: Page, address: str, name: str, arrives: str = "today/*") -> None:
     page.goto(f"{address}{HOME}/signin")
     page.locator("#name").fill(name)
     page.locator("#password").fill(PASSWORD)
@@ -159,6 +161,8 @@ def test_one_signs_in_and_looks_at_every_page(desk: Desk, address: str, browser:
         expect(page).to_have_url(f"{address}{HOME}/signin")
         looked_at(page)
         sign_in(page, address, "李老师")
+        looked_at(page)
+        page.goto(f"{address}{HOME}/groups/{desk.group}")
         expect(page.get_by_text(LONG).first).to_be_visible()
         looked_at(page)
         for path in ("announcements", "announcements/new", f"announcements/{schedule}", "waves", "sessions", "nothing"):
@@ -213,7 +217,49 @@ def test_one_signs_in_with_the_keyboard_alone(desk: Desk, address: str, browser:
         page.keyboard.press("Tab")
         expect(page.get_by_role("button", name="登录", exact=True)).to_be_focused()
         page.keyboard.press("Enter")
-        page.wait_for_url(f"{address}{HOME}/groups/*")
+        page.wait_for_url(f"{address}{HOME}/today/*")
+
+
+@pytest.mark.parametrize(("width", "language", "dark"), WIDTHS)
+def test_today_is_read_a_question_answered_and_the_silent_written_to(
+    desk: Desk, address: str, browser: Browser, width: int, language: str, dark: bool
+) -> None:
+    now = datetime.now(UTC)
+    first = now.astimezone(ZoneInfo("Asia/Shanghai")).date() - timedelta(days=9)
+    desk.write(
+        lambda tx: running.start(tx, desk.tools, desk.course_id, running.Plan(file.read("msc-8-week"), first), now - timedelta(days=20))
+    )
+    leader = staff(desk, "李老师", Role.LEADER)
+    people = [desk.person(name, typed=now) for name in ("小雨", LONG, "<b>阿宁</b>", "静静", "小北")]
+    desk.write(lambda tx: tx.execute(sa.update(Participant).values(joined_at=now - timedelta(days=20))))
+    noted = [(people[0], 0), (people[2], 0), (people[2], 1), (people[3], 4)]
+    row = {"course_id": desk.course_id, "practice": "breath", "minutes": 15, "noted_at": now, "shared_at": now}
+    here = now.astimezone(ZoneInfo("Asia/Shanghai")).date()
+    for known, back in noted:
+        kept = {**row, "id": ids.new_id(), "person_id": known.id, "day": here - timedelta(days=back)}
+        desk.write(lambda tx, kept=kept: tx.execute(sa.insert(CheckIn).values(**kept)))  # type: ignore[misc]
+    asked.ask(desk, people[0], "可以躺着做身体扫描吗？" * 6, now=now)
+    theirs = asked.ask(desk, people[1], f"晚上总是睡着，{LONG}", now=now)
+    asked.claim(desk, leader.known, theirs, now)
+    desk.announced("今晚八点见。", author=leader.known, now=now)
+    wanted = PlanPrompt((desk.group,), "今天练了吗？", Rule(clock_time(23, 59)), first + timedelta(days=20), 0)
+    desk.write(lambda tx: planning.plan(tx, desk.keyring, None, wanted, now))
+    with tab(browser, width, dark=dark, language=language) as page:
+        sign_in(page, address, "李老师")
+        expect(page.locator("#questions article")).to_have_count(2)
+        expect(page.locator("#practised .shared li")).to_have_count(3)
+        looked_at(page)
+        page.locator("#questions textarea").fill("睡着也没关系。")
+        page.locator("#questions textarea").press("Tab")
+        page.keyboard.press("Enter")
+        expect(page.locator("#questions article")).to_have_count(1)
+        page.locator("#questions article button").press("Enter")
+        expect(page.locator("#questions textarea")).to_be_visible()
+        page.locator("#silent summary").last.press("Enter")
+        looked_at(page)
+        page.locator("#silent details").last.locator("button").press("Enter")
+        expect(page.locator("#silent .odd")).to_contain_text("7")
+        looked_at(page)
 
 
 @pytest.mark.parametrize(("width", "language", "dark"), WIDTHS)

@@ -15,7 +15,7 @@ from app.console.rules import DOOR, SIGNED_IN, Of, Rule
 from app.db import Tx
 from app.encouragement import library
 from app.main import create_app
-from app.models import Flag, Person
+from app.models import Flag, Person, Question
 from app.prompts import planning
 from app.questionnaires import waves
 from app.questionnaires.waves import Plan
@@ -82,6 +82,7 @@ class Place:
     staff: int
     prompt: int
     word: int
+    question: int
 
     def of(self, kind: Of) -> int:
         return {
@@ -94,6 +95,7 @@ class Place:
             Of.STAFF: self.staff,
             Of.PROMPT: self.prompt,
             Of.WORD: self.word,
+            Of.QUESTION: self.question,
         }[kind]
 
 
@@ -110,6 +112,21 @@ def _flag(tx: Tx, desk: Desk, course: int) -> int:
     return int(kept["id"])
 
 
+def _question(tx: Tx, desk: Desk, course: int, group: int) -> int:
+    number = tx.execute(sa.select(sa.func.coalesce(sa.func.max(Question.number), 0))).scalar_one() + 1
+    person = tx.execute(sa.select(sa.func.min(Person.id))).scalar_one()
+    kept = {
+        "id": ids.new_id(),
+        "number": number,
+        "person_id": person,
+        "course_id": course,
+        "group_id": group,
+        "account_id": desk.account_id,
+    }
+    tx.execute(sa.insert(Question).values(**kept, state="open", asked_at=NOW, changed_at=NOW, step=0))
+    return int(kept["id"])
+
+
 def _place(desk: Desk, course: int, group: int, wave: int, word: int) -> Place:
     somebody = staff(desk, f"某人{group}", Role.LEADER, group=group)
     announcement = desk.write(
@@ -121,7 +138,8 @@ def _place(desk: Desk, course: int, group: int, wave: int, word: int) -> Place:
     session = desk.read(lambda tx: sessions.living(tx, somebody.login_id, NOW)[0].id)
     flag = desk.write(lambda tx: _flag(tx, desk, course))
     prompt = desk.write(lambda tx: planning.plan(tx, desk.keyring, None, daily(group), NOW))
-    return Place(course, group, announcement, wave, session, flag, somebody.known.id, prompt, word)
+    question = desk.write(lambda tx: _question(tx, desk, course, group))
+    return Place(course, group, announcement, wave, session, flag, somebody.known.id, prompt, word, question)
 
 
 def daily(group: int) -> PlanPrompt:

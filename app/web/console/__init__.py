@@ -26,6 +26,7 @@ from app.web.console import (
     staffing,
     studying,
     things,
+    today,
     warming,
 )
 from app.web.console.gate import Gate
@@ -37,6 +38,7 @@ _PAGES = (
     signing,
     scanning,
     joining,
+    today,
     seating,
     mentoring,
     announcing,

@@ -17,6 +17,8 @@ _DOOR = f"{HOME}/signin"
 
 def home(_tx: Tx, visit: Visit) -> Answer:
     """The first page of whoever comes."""
+    if visit.who.roles & rules.LEADS:
+        return Go(f"{HOME}/today")
     return Go(f"{HOME}/groups" if visit.who.roles & rules.SEES_GROUPS else f"{HOME}/waves")
 
 
