@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from app import ids
 from app.db import Tx
-from app.db.prepared import Prepared, slot
+from app.db.prepared import Among, Prepared, slot
 from app.models import DataKey as Row
 from app.sealing import DataKey, Place, Unreadable, Vault
 
@@ -16,6 +16,7 @@ __all__ = ["Keyring", "Place", "Unreadable"]
 
 
 _KEY = Prepared(lambda _: [sa.select(Row.wrapped, Row.master_version).where(Row.id == slot("key"))])
+_KEYS = Among(lambda some: sa.select(Row.id, Row.wrapped, Row.master_version).where(Row.id.in_(some), Row.wrapped.is_not(None)))
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,7 @@ class Keyring:
 
     def open_all(self, tx: Tx, key_ids: Iterable[int]) -> dict[int, DataKey]:
         """The data keys with these ids, in one statement; what was destroyed is missing."""
-        rows = tx.execute(
-            sa.select(Row.id, Row.wrapped, Row.master_version).where(Row.id.in_(sorted(set(key_ids))), Row.wrapped.is_not(None))
-        )
+        rows = _KEYS.all(tx, sorted(set(key_ids)))
         return {row.id: self.vault.unwrap(row.id, row.master_version, row.wrapped) for row in rows}
 
     def rewrap(self, tx: Tx) -> int:

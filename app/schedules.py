@@ -1,5 +1,6 @@
 """Hides how something planned becomes messages: plans, cancels, fires what is due exactly once, and tells how far it went."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,6 +18,7 @@ from app.keyring import Keyring, Place
 from app.models import Broadcast, Course, Delivery, Firing, Group, Mass, Schedule
 from app.outbox import tags
 from app.people import names
+from app.sealing import DataKey
 from app.states import REACHED, UNDER_WAY, State
 from bots.clipping import clip
 from bots.effects import Poll
@@ -317,7 +319,11 @@ def _draft(
 
 def _details(tx: Tx, keyring: Keyring, row: Any) -> dict[str, Any]:
     key_id = tx.execute(sa.select(Course.data_key_id).where(Course.id == row.course_id)).scalar_one()
-    return broadcasts.thaw(keyring.open(tx, key_id).unseal(Place("schedules", "details_sealed", row.id), row.details_sealed))
+    return _opened(keyring.open(tx, key_id), row)
+
+
+def _opened(key: DataKey, row: Any) -> dict[str, Any]:
+    return broadcasts.thaw(key.unseal(Place("schedules", "details_sealed", row.id), row.details_sealed))
 
 
 def details_of(tx: Tx, keyring: Keyring, schedule_id: int) -> dict[str, Any]:
@@ -340,20 +346,22 @@ class Reader:
 
 def announcements(tx: Tx, keyring: Keyring, reader: Reader, limit: int) -> tuple[AnnouncementSummary, ...]:
     """The announcements that this reader may see: planned ones first, then newest first."""
-    query = sa.select(*Schedule.__table__.columns, Group.name.label("group_name")).join(Group, Group.id == Schedule.group_id)
+    columns = (*Schedule.__table__.columns, Group.name.label("group_name"), Course.data_key_id)
+    query = sa.select(*columns).join(Group, Group.id == Schedule.group_id).join(Course, Course.id == Schedule.course_id)
     if reader.person_id is not None:
         query = query.where(Schedule.group_id.in_(access.announced_groups(tx, reader.person_id)))
     planned_first = sa.case((Schedule.state == "planned", 0), else_=1)
     rows = tx.execute(query.order_by(planned_first, Schedule.fire_at.desc()).limit(limit)).all()
-    return tuple(_summary(tx, keyring, row) for row in rows)
+    keys = keyring.open_all(tx, (row.data_key_id for row in rows))
+    counts = _counts(tx, [row.id for row in rows])
+    return tuple(_summary(keys[row.data_key_id], row, counts[row.id]) for row in rows if row.data_key_id in keys)
 
 
-def _summary(tx: Tx, keyring: Keyring, row: Any) -> AnnouncementSummary:
-    counts = _counts(tx, row.id)
+def _summary(key: DataKey, row: Any, counts: Mapping[str, int]) -> AnnouncementSummary:
     total, reached = sum(counts.values()), sum(number for state, number in counts.items() if state in REACHED)
     going = row.state == "fired" and any(counts.get(state) for state in UNDER_WAY)
     state = {"planned": "planned", "cancelled": "cancelled", "missed": "missed"}.get(row.state) or ("going out" if going else "done")
-    text = str(_details(tx, keyring, row)["text"])
+    text = str(_opened(key, row)["text"])
     return AnnouncementSummary(
         row.id, row.number, row.group_name, _excerpt(text), row.fire_at, state, total, reached, counts.get(State.NOTIFIED, 0)
     )
@@ -368,7 +376,7 @@ def progress(tx: Tx, keyring: Keyring, words: Texts, schedule_id: int, reader: R
     ).one_or_none()
     if row is None or (reader.person_id is not None and not access.may_announce(tx, reader.person_id, row.group_id)):
         raise NotFound("announcement", "There is no such announcement; `tongban progress` without a number lists them.")
-    counts = _counts(tx, schedule_id)
+    counts = _counts(tx, [schedule_id])[schedule_id]
     by_state = tuple((str(words.fill(f"state.{state}", reader.language)), counts[state]) for state in State if counts.get(state))
     return Progress(
         id=schedule_id,
@@ -393,14 +401,17 @@ def _notes(tx: Tx, words: Texts, schedule_id: int, reader: Reader) -> tuple[str,
     return (str(words.fill("reason.mass_partial", reader.language, sent=str(sent), total=str(total))),)
 
 
-def _counts(tx: Tx, schedule_id: int) -> dict[str, int]:
+def _counts(tx: Tx, schedule_ids: Sequence[int]) -> dict[int, dict[str, int]]:
     rows = tx.execute(
-        sa.select(Delivery.state, sa.func.count().label("number"))
-        .join(Broadcast, Broadcast.id == Delivery.broadcast_id)
-        .where(Broadcast.schedule_id == schedule_id, Broadcast.kind == OccasionKind.ANNOUNCEMENT.value)
-        .group_by(Delivery.state)
+        sa.select(Broadcast.schedule_id, Delivery.state, sa.func.count().label("number"))
+        .join(Delivery, Delivery.broadcast_id == Broadcast.id)
+        .where(Broadcast.schedule_id.in_(schedule_ids), Broadcast.kind == OccasionKind.ANNOUNCEMENT.value)
+        .group_by(Broadcast.schedule_id, Delivery.state)
     )
-    return {row.state: row.number for row in rows}
+    found: dict[int, dict[str, int]] = {each: {} for each in schedule_ids}
+    for row in rows:
+        found[row.schedule_id][row.state] = row.number
+    return found
 
 
 def _unreached(tx: Tx, keyring: Keyring, words: Texts, schedule_id: int, reader: Reader, most: int = 200) -> tuple[Unreached, ...]:

@@ -166,7 +166,7 @@ def _gatherings(tx: Tx, seen: "sa.Select[Any]", course: CourseLine, language: st
                 titles.get(language) or titles.get("zh", ""),
                 () if row.large else (row.name,),
                 "held" if row.held else "off",
-                link=row.link or "",
+                link=row.link if row.link and course_file.is_link(row.link) else "",  # it is to be pressed: checked on the way out too
                 key=f"{row.kind}.{row.number}",
             )
         )

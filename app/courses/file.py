@@ -62,9 +62,14 @@ def _clock(text: str) -> str:
     return text
 
 
+def is_link(text: str) -> bool:
+    """Whether this leads to a page of the web, and nowhere else."""
+    return text.startswith(("https://", "http://")) and len(text) <= _LONGEST_LINK
+
+
 def check_link(text: str) -> str:
     """The address where something is held. Raises `ValueError` with the remedy."""
-    if not text.startswith(("https://", "http://")) or len(text) > _LONGEST_LINK:
+    if not is_link(text):
         raise ValueError(f"a link begins with https:// and has at most {_LONGEST_LINK} characters")
     return text
 

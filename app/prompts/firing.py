@@ -132,7 +132,7 @@ def _fire(tx: Tx, keyring: Keyring, due: _Due, now: datetime) -> None:
     lost = [name for group, name in due.groups.items() if group not in allowed]
     upcoming = due.after(due.at)
     if allowed:
-        text, week = text_of(tx, keyring, row), _week(due)
+        text, week = text_of(keyring.open(tx, row.data_key_id), row), _week(due)
         author = names(tx, keyring, [row.author_id]).get(row.author_id, "") if row.author_id is not None else ""
         for group in sorted(allowed):
             details = {

@@ -12,7 +12,7 @@ from app.db import Tx
 from app.keyring import Keyring
 from app.models import Broadcast, Delivery, Group, Prompt, PromptFiring, PromptGroup
 from app.prompts.planning import rule_of, text_of, with_course
-from app.sealing import Unreadable
+from app.sealing import DataKey
 from app.states import REACHED
 from bots.prompt.plans import PromptView
 from bots.turns import OccasionKind
@@ -30,8 +30,9 @@ def every(tx: Tx, keyring: Keyring, person_id: int | None, limit: int | None, *,
     order = sa.case((Prompt.state == "running", 0), (Prompt.state == "paused", 1), else_=2)
     rows = tx.execute(query.order_by(order, Prompt.next_at, Prompt.id.desc()).limit(limit)).all()
     groups = _groups(tx, [row.id for row in rows])
-    found = (_view(tx, keyring, row, groups[row.id], person_id, allowed) for row in rows)
-    return tuple(each for each in found if each is not None)
+    keys = keyring.open_all(tx, (row.data_key_id for row in rows))  # a course's words go with its key
+    known = [row for row in rows if row.data_key_id in keys]
+    return tuple(_view(row, keys[row.data_key_id], groups[row.id], person_id, allowed) for row in known)
 
 
 def one(tx: Tx, keyring: Keyring, prompt_id: int, person_id: int | None) -> PromptView | None:
@@ -43,7 +44,8 @@ def one(tx: Tx, keyring: Keyring, prompt_id: int, person_id: int | None) -> Prom
     groups = _groups(tx, [row.id])[row.id]
     if allowed is not None and not allowed & {each.id for each in groups}:
         return None
-    return _view(tx, keyring, row, groups, person_id, allowed)
+    key = keyring.open_all(tx, [row.data_key_id]).get(row.data_key_id)
+    return None if key is None else _view(row, key, groups, person_id, allowed)
 
 
 def _groups(tx: Tx, prompt_ids: Sequence[int]) -> dict[int, list[Any]]:
@@ -59,13 +61,7 @@ def _groups(tx: Tx, prompt_ids: Sequence[int]) -> dict[int, list[Any]]:
     return found
 
 
-def _view(
-    tx: Tx, keyring: Keyring, row: Any, groups: Sequence[Any], person_id: int | None, allowed: frozenset[int] | None
-) -> PromptView | None:
-    try:
-        text = text_of(tx, keyring, row)
-    except Unreadable:  # the course's key was destroyed
-        return None
+def _view(row: Any, key: DataKey, groups: Sequence[Any], person_id: int | None, allowed: frozenset[int] | None) -> PromptView:
     seen = [each for each in groups if allowed is None or each.id in allowed]
     return PromptView(
         id=row.id,
@@ -74,7 +70,7 @@ def _view(
         course=row.course_id,
         groups=tuple((each.id, each.name) for each in seen),
         others=len(groups) - len(seen),
-        text=text,
+        text=text_of(key, row),
         rule=rule_of(row),
         until=row.until,
         zone=row.zone,

@@ -13,6 +13,7 @@ from app.db import Tx
 from app.groups import Refused
 from app.keyring import Keyring, Place
 from app.models import Broadcast, Course, Group, Prompt, PromptGroup
+from app.sealing import DataKey
 from bots.effects import CancelPrompt, ChangePrompt, PausePrompt, PlanPrompt, ResumePrompt
 from bots.prompt import gaps
 from bots.prompt.plans import FARTHEST, MOST_BYTES, MOST_PROMPTS, Calendar
@@ -131,9 +132,9 @@ def rule_of(row: Any) -> Rule:
     return rule
 
 
-def text_of(tx: Tx, keyring: Keyring, row: Any) -> str:
-    """The words of a prompt, with their gaps. Raises `Unreadable`."""
-    return keyring.open(tx, row.data_key_id).unseal(Place("prompts", "words_sealed", row.id), row.words_sealed)
+def text_of(key: DataKey, row: Any) -> str:
+    """The words of a prompt, with their gaps, by its course's key. Raises `Unreadable`."""
+    return key.unseal(Place("prompts", "words_sealed", row.id), row.words_sealed)
 
 
 def calendar_for(tx: Tx, group_ids: Sequence[int]) -> Calendar:

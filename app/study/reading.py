@@ -298,8 +298,12 @@ def screened(tx: Tx, course: Study) -> Counter[str]:
     return Counter("included" if row.included else row.why.replace(" ", "_") for row in last.values())
 
 
-def standing(tx: Tx, wave: AskedWave) -> dict[str, int]:
-    """How many people stand in each state of a wave."""
-    rows = tx.execute(sa.select(Assignment.state, sa.func.count()).where(Assignment.wave_id == wave.id).group_by(Assignment.state))
-    counts = {row[0]: row[1] for row in rows}
-    return {state.value: counts.get(state.value, 0) for state in Asked}
+def standing(tx: Tx, waves: Sequence[AskedWave]) -> dict[str, dict[str, int]]:
+    """How many people stand in each state of each wave, by its code."""
+    counted = tx.execute(
+        sa.select(Assignment.wave_id, Assignment.state, sa.func.count().label("number"))
+        .where(Assignment.wave_id.in_([wave.id for wave in waves]))
+        .group_by(Assignment.wave_id, Assignment.state)
+    )
+    numbers = {(row.wave_id, row.state): row.number for row in counted}
+    return {wave.code: {state.value: numbers.get((wave.id, state.value), 0) for state in Asked} for wave in waves}

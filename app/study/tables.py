@@ -195,11 +195,10 @@ def flow(tx: Tx, course: Study) -> Iterator[Row]:
     yield _count("course", "active", len(course.people) - left)
     yield _count("course", "withdrawn", left)
     yield _count("course", "answers_erased", sum(each.erased for each in course.people))
-    for wave in course.waves:
-        stands = reading.standing(tx, wave)
-        yield _count("wave", "assigned", sum(stands.values()), wave.code)
+    for code, stands in reading.standing(tx, course.waves).items():
+        yield _count("wave", "assigned", sum(stands.values()), code)
         for state, count in stands.items():
-            yield _count("wave", state, count, wave.code)
+            yield _count("wave", state, count, code)
 
 
 def _without_small(counts: Mapping[str, int]) -> dict[str, int | str]:
