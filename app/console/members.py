@@ -108,13 +108,14 @@ class Move:
 
 @dataclass(frozen=True)
 class GroupPage:
-    """A group with its members, a page of them, and who left it lately."""
+    """A group with its members, a page of them, and who left it lately. `grids`: practice and attendance may be seen too."""
 
     line: GroupLine
     members: tuple[Member, ...]
     reach: dict[str, int]
     more: bool
     moves: tuple[Move, ...]
+    grids: bool
 
 
 def page(tx: Tx, keyring: Keyring, rules: Rules, actor: Actor, group_id: int, number: int, now: datetime) -> GroupPage:
@@ -127,7 +128,8 @@ def page(tx: Tx, keyring: Keyring, rules: Rules, actor: Actor, group_id: int, nu
     reach = {word: sum(1 for way in ways.values() if way == word) for word in ("now", "notice", "later", "never")}
     members = tuple(_member(row, known.get(row.person_id, "?"), ways.get(row.person_id, "never")) for row in rows[:PAGE])
     moves = tuple(Move(known.get(row.person_id, "?"), Role(row.role), row.ended_at, row.why_ended or "") for row in gone)
-    return GroupPage(line, members, reach, len(rows) > PAGE, moves)
+    grids = access.may_see_practice(tx, actor.person_id, group_id)
+    return GroupPage(line, members, reach, len(rows) > PAGE, moves, grids)
 
 
 def _members(group_id: int) -> "sa.Select[*tuple[Any, ...]]":

@@ -17,8 +17,9 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from app import encouragement, groups, ids, polls, schedules
 from app.courses import file, running
+from app.db import Tx
 from app.main import create_app
-from app.models import CheckIn, Delivery, Participant
+from app.models import Attendance, CheckIn, Delivery, Gathering, Participant
 from app.prompts import planning
 from app.states import State
 from app.web.console import sheets
@@ -259,6 +260,54 @@ def test_today_is_read_a_question_answered_and_the_silent_written_to(
         looked_at(page)
         page.locator("#silent details").last.locator("button").press("Enter")
         expect(page.locator("#silent .odd")).to_contain_text("7")
+        looked_at(page)
+
+
+@pytest.mark.parametrize(("width", "language", "dark"), WIDTHS)
+def test_the_grids_of_a_group_scroll_in_their_own_boxes(
+    desk: Desk, address: str, browser: Browser, width: int, language: str, dark: bool
+) -> None:
+    now = datetime.now(UTC)
+    here = now.astimezone(ZoneInfo("Asia/Shanghai")).date()
+    plan = running.Plan(file.read("msc-8-week"), here - timedelta(days=40))
+    desk.write(lambda tx: running.start(tx, desk.tools, desk.course_id, plan, now - timedelta(days=50)))
+    staff(desk, "李老师", Role.LEADER)
+    people = [desk.person(name, typed=now) for name in (LONG, "<b>阿宁</b>", *(f"组员{number}" for number in range(22)))]
+    row = {"course_id": desk.course_id, "practice": "breath", "noted_at": now}
+    kept = [
+        {**row, "id": ids.new_id(), "person_id": known.id, "day": here - timedelta(days=back)}
+        for number, known in enumerate(people)
+        for back in range(40)
+        if (back * 7 + number * 5) % (number % 4 + 2)
+    ]
+    classes = sa.select(Gathering.id).where(Gathering.kind == "class").order_by(Gathering.number).limit(4)
+
+    def live(tx: Tx) -> None:
+        tx.execute(sa.update(Participant).values(joined_at=now - timedelta(days=38)))
+        tx.execute(sa.insert(CheckIn), kept)
+        there = [
+            {"gathering_id": gathering, "person_id": known.id, "how": "made_up" if number == 5 else "tick", "at": now}
+            for place, gathering in enumerate(tx.execute(classes).scalars().all())
+            for number, known in enumerate(people)
+            if (number + place) % 5
+        ]
+        tx.execute(sa.insert(Attendance), there)
+
+    desk.write(live)
+    with tab(browser, width, dark=dark, language=language) as page:
+        sign_in(page, address, "李老师")
+        page.goto(f"{address}{HOME}/groups/{desk.group}")
+        page.locator("a[href$=grids]").press("Enter")
+        page.wait_for_url("**/grids")
+        expect(page.locator("#practice .across svg g")).to_have_count(len(people))
+        looked_at(page)
+        wider = page.locator(".across").evaluate_all("boxes => boxes.map(e => e.scrollWidth > e.clientWidth)")
+        assert wider == ([True, True] if width < 500 else [False, False])
+        newest = page.locator("#practice .across").evaluate("e => Math.abs(e.scrollLeft)")
+        assert newest == 0, "a calendar opens at the newest day, which is at its right"
+        right = "e => e.getBoundingClientRect().right"
+        assert page.locator("#practice .across svg").evaluate(right) <= page.locator("#practice .across").evaluate(right) + 1
+        page.locator("#practice summary").press("Enter")
         looked_at(page)
 
 

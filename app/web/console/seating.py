@@ -1,9 +1,10 @@
-"""Groups: who sits where, how each is reached, what is odd about it; and moving somebody."""
+"""Groups: who sits where, how each is reached, what is odd about it; who practised and who came; and moving somebody."""
 
-from app.console import members
-from app.console.rules import RUNS, SEES_GROUPS, Of, Rule
+from app.console import grids, members
+from app.console.rules import ANNOUNCES, RUNS, SEES_GROUPS, Of, Rule
 from app.db import Tx
 from app.errors import AppError, Conflict
+from app.web.console import heat
 from app.web.console.numbers import id_of, page_of
 from app.web.console.routing import HOME, THING, Answer, Go, Route, Shown, Visit
 
@@ -32,6 +33,12 @@ def _shown(tx: Tx, visit: Visit, problem: str = "", status: int = 200) -> Shown:
     return Shown("group", {"page": page, "destinations": destinations, "number": number, "problem": problem}, status)
 
 
+def look(tx: Tx, visit: Visit) -> Answer:
+    """Who practised on which day, and who was at which class."""
+    page = grids.page(tx, visit.tools.keyring, visit.who, visit.thing, visit.language, visit.now)
+    return Shown("grids", {"page": page, "chart": heat.chart(page.practice)})
+
+
 def move(tx: Tx, visit: Visit) -> Answer:
     """Move a participant of this group to another one."""
     try:
@@ -46,5 +53,6 @@ def move(tx: Tx, visit: Visit) -> Answer:
 ROUTES = (
     Route("GET", _PAGE, Rule(SEES_GROUPS), every, menu="groups"),
     Route("GET", f"{_PAGE}/{THING}", Rule(SEES_GROUPS, Of.GROUP), one),
+    Route("GET", f"{_PAGE}/{THING}/grids", Rule(ANNOUNCES, Of.GROUP), look),
     Route("POST", f"{_PAGE}/{THING}/move", Rule(RUNS, Of.GROUP), move, takes=("person", "to")),
 )
