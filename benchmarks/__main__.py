@@ -7,6 +7,7 @@
     python -m benchmarks together --seconds 8                                  the way in during a broadcast and with the API hanging
     python -m benchmarks answering                                             answers to questionnaires, beside the plain way in
     python -m benchmarks rehearsing --rounds 1                                 a rehearsal of ten weeks with 253 people
+    python -m benchmarks paging                                                the console's pages, with 500 people and with 50,000
     python -m benchmarks all                                                   everything; `make bench` and `make bench-long` run this
 
 Each round runs ours and the limit right after each other; figures are medians (smallest-largest) and ratios of medians. Everything runs on
@@ -20,7 +21,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import answering, expansion, inbound, outbound, rehearsing, report, together
+from benchmarks import answering, expansion, inbound, outbound, paging, rehearsing, report, together
 from benchmarks.grounds import POSTGRES, SQLITE, Grounds, grounds
 from benchmarks.processes import Yard
 from benchmarks.report import Figure
@@ -57,6 +58,10 @@ def _rehearsing(_yard: Yard, ground: Grounds, asked: argparse.Namespace) -> list
     return rehearsing.Contest(ground, asked.rounds, _say).run()
 
 
+def _paging(_yard: Yard, ground: Grounds, asked: argparse.Namespace) -> list[Figure]:
+    return paging.Contest(ground, asked.rounds, _say).run()
+
+
 _PARTS: dict[str, Part] = {
     "inbound": _inbound,
     "outbound": _outbound,
@@ -64,6 +69,7 @@ _PARTS: dict[str, Part] = {
     "together": _together,
     "answering": _answering,
     "rehearsing": _rehearsing,
+    "paging": _paging,
 }
 
 

@@ -63,16 +63,27 @@ def found(url: str, people: int, api_base: str = "http://127.0.0.1:9") -> Town:
             token=token,
             aes_key=aes_key,
         )
-        course_id = courses.create(tx, keyring, now, account_id=account_id, code="msc", title="正念自我关怀")
-        courses.set_quiet_hours(tx, course_id, "00:00", "00:00")  # a benchmark may run at night
-        large = tx.execute(sa.select(Group.id).where(Group.course_id == course_id)).scalar_one()
-        small = [groups.create(tx, course_id, code=f"g{number}", name=f"晨光{number}组") for number in range(people // _GROUP_SIZE + 1)]
-        _settle(tx, assembly, (account_id, course_id, large, small), openids, now)
-        return account_id, course_id, large
+        return account_id, *_course(tx, assembly, account_id, "msc", openids, now)
 
     with assembly.database:
         account_id, course_id, large = assembly.database.write_now(settle)
     return Town(master, index, account_id, course_id, large, appid, original_id, token, aes_key, openids)
+
+
+def another(tx: Tx, assembly: Assembly, account_id: int, code: str, people: int) -> int:
+    """One more course of the same account, with so many participants of its own; returns its id."""
+    openids = [f"o{secrets.token_urlsafe(20)[:27]}" for _ in range(people)]
+    return _course(tx, assembly, account_id, code, openids, clock.now())[0]
+
+
+def _course(tx: Tx, assembly: Assembly, account_id: int, code: str, openids: Sequence[str], now: datetime) -> tuple[int, int]:
+    """A course with its groups and people; returns its id and that of its large group."""
+    course_id = courses.create(tx, assembly.tools.keyring, now, account_id=account_id, code=code, title="正念自我关怀")
+    courses.set_quiet_hours(tx, course_id, "00:00", "00:00")  # a benchmark may run at night
+    large = tx.execute(sa.select(Group.id).where(Group.course_id == course_id)).scalar_one()
+    small = [groups.create(tx, course_id, code=f"g{number}", name=f"晨光{number}组") for number in range(len(openids) // _GROUP_SIZE + 1)]
+    _settle(tx, assembly, (account_id, course_id, large, small), openids, now)
+    return course_id, large
 
 
 def _settle(tx: Tx, assembly: Assembly, place: tuple[int, int, int, list[int]], openids: Sequence[str], now: datetime) -> None:

@@ -67,6 +67,12 @@ def desk(sqlite_url: str) -> Iterator[Desk]:
 
 @pytest.fixture
 def address(desk: Desk) -> Iterator[str]:
+    with served(desk) as found:
+        yield found
+
+
+@contextmanager
+def served(desk: Desk) -> Iterator[str]:
     """The application on a port of loopback, which knows its own address."""
     listener = socket.create_server(("127.0.0.1", 0))
     found = f"http://127.0.0.1:{listener.getsockname()[1]}"

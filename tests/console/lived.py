@@ -46,6 +46,15 @@ from tests.console.visiting import Staff, staff
 from tests.delivery.scene import Desk
 
 STAFF = tuple(role for role in Role if role is not Role.PARTICIPANT)
+#: By whom the course is staffed, and who takes part; further ones are told apart by a number.
+CALLED = {
+    Role.LEADER: "李老师",
+    Role.ASSISTANT: "小周",
+    Role.MENTOR: "沈导师",
+    Role.ADMINISTRATOR: "王管理",
+    Role.RESEARCHER: "陈研究",
+}
+MEMBERS = ("小雨", "阿宁", "晓晴", "志远", "慧敏", "建国", "文静", "大海")
 WIDE = (Role.ADMINISTRATOR, Role.RESEARCHER)
 
 
@@ -72,7 +81,7 @@ def course(desk: Desk, now: datetime) -> Lived:
     plan = running.Plan(file.read("msc-8-week"), began.date())
     desk.write(lambda tx: running.start(tx, desk.tools, desk.course_id, plan, began - timedelta(days=3)))
     large = desk.read(lambda tx: groups.by_code(tx, "msc-all"))
-    made: dict[Role, Staff] = {role: staff(desk, f"职员{role}", role, group=large if role in WIDE else desk.group) for role in STAFF}
+    made: dict[Role, Staff] = {role: staff(desk, CALLED[role], role, group=large if role in WIDE else desk.group) for role in STAFF}
     lived = Lived(desk, now, large, made)
     lived.things = {Of.COURSE: [desk.course_id], Of.GROUP: [desk.group], Of.STAFF: [made[Role.LEADER].known.id]}
 
@@ -106,12 +115,12 @@ def grow(lived: Lived, many: int) -> Lived:
 
 def _one_more(lived: Lived, number: int) -> None:
     desk, now = lived.desk, lived.now
-    member, gone = desk.person(f"成员{number}", typed=now), desk.person(f"走了{number}", typed=None)
-    leader = desk.person(f"组长{number}", None, typed=now)
+    member, gone = desk.person(_called(number), typed=now), desk.person(f"若兰{number}", typed=None)
+    leader = desk.person(f"赵老师{number}", None, typed=now)
     lived.members.append(member)
 
     def make(tx: Tx) -> None:
-        group = lived.note(Of.GROUP, groups.create(tx, desk.course_id, code=f"g{number}", name=f"小组{number}"))
+        group = lived.note(Of.GROUP, groups.create(tx, desk.course_id, code=f"g{number}", name=f"晚霞{number + 1}组"))
         groups.enter(tx, group, leader.id, Role.LEADER, now)
         groups.enter(tx, group, lived.staff[Role.MENTOR].known.id, Role.MENTOR, now)
         groups.move(tx, gone.id, group, now, actor="operator")
@@ -132,6 +141,10 @@ def _one_more(lived: Lived, number: int) -> None:
     _flagged(lived, member, number)
     _flagged(lived, gone, number, closed=True)
     _announced(lived, member, number)
+
+
+def _called(number: int) -> str:
+    return MEMBERS[number] if number < len(MEMBERS) else f"{MEMBERS[number % len(MEMBERS)]}{number}"
 
 
 def _sealed(desk: Desk, tx: Tx, person_id: int, plain: str) -> bytes:
