@@ -5,6 +5,7 @@ import os
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import httpx
@@ -82,8 +83,9 @@ class Links:
         return link
 
 
+@cache
 def system_words() -> Texts:
-    """The words that the system itself says. Raises `TextError`."""
+    """The words that the system itself says, read once in a process. Raises `TextError`."""
     return load_texts(WORDS)
 
 

@@ -290,6 +290,8 @@ def _follow(tx: Tx, course_id: int, now: datetime) -> list[Consequence]:
     ids_of = {(row.group_id, row.kind, row.number): row.id for row in tx.execute(_gathering_ids(course_id))}
     groups = {name: group_id for group_id, name in _group_codes(tx, course_id).items()}
     wanted = _wanted(file, known, course.zone)
+    there = {(row.group_id, row.code) for row in tx.execute(_occasion_codes(course_id))}
+    new = []
     for each in differences:
         group_id = groups[each.group]
         mine = sa.and_(OccasionRow.group_id == group_id, OccasionRow.code == each.code)
@@ -298,10 +300,12 @@ def _follow(tx: Tx, course_id: int, now: datetime) -> list[Consequence]:
             tx.execute(sa.update(OccasionRow).where(mine, OccasionRow.state == "planned").values(state="cancelled", why="called_off"))
             continue
         values = _values(dated, ids_of[group_id, *dated.key], now)
-        if each.effect is Effect.ADDED and each.former is None and not tx.execute(sa.select(OccasionRow.id).where(mine)).first():
-            tx.execute(sa.insert(OccasionRow).values(id=ids.new_id(), course_id=course_id, group_id=group_id, code=dated.code, **values))
+        if each.effect is Effect.ADDED and each.former is None and (group_id, each.code) not in there:
+            new.append({"id": ids.new_id(), "course_id": course_id, "group_id": group_id, "code": dated.code, **values})
         elif each.effect is not Effect.STAYS:
             tx.execute(sa.update(OccasionRow).where(mine, _UNSENT).values(**values))
+    if new:
+        tx.execute(sa.insert(OccasionRow), new)
     classes = [[each for each in own if each.kind == "class"] for own in known.values()]
     over = calendar.over_at(file, classes, course.zone)
     silent = [[a.isoformat(), b.isoformat()] for a, b in calendar.silences([each for own in known.values() for each in own], file)]
@@ -316,6 +320,10 @@ def _gathering_ids(course_id: int) -> "sa.Select[*tuple[Any, ...]]":
     return sa.select(GatheringRow.id, GatheringRow.group_id, GatheringRow.kind, GatheringRow.number).where(
         GatheringRow.course_id == course_id
     )
+
+
+def _occasion_codes(course_id: int) -> "sa.Select[*tuple[Any, ...]]":
+    return sa.select(OccasionRow.group_id, OccasionRow.code).where(OccasionRow.course_id == course_id)
 
 
 def _group_codes(tx: Tx, course_id: int) -> dict[int, str]:

@@ -16,6 +16,7 @@ from app.groups import Refused
 from app.keyring import Keyring, Place
 from app.models import Broadcast, Course, Group, Membership, WarmFiring, WarmGiven, WarmPlan, WarmWord
 from app.people import names
+from app.sealing import DataKey
 from bots.encouragement.shelf import Proposal, WarmShelf
 from bots.encouragement.words import ANY, EIGHT_WEEKS, MOST_BYTES, alike, shipped, unfit
 from bots.texts import LANGUAGES, inert
@@ -56,11 +57,13 @@ def adopt(tx: Tx, keyring: Keyring, course_id: int, now: datetime, *, themes: Se
     key_id = _hold(tx, course_id)
     there = set(tx.execute(sa.select(WarmWord.code).where(WarmWord.course_id == course_id)).scalars())
     new = [word for word in shipped() if word.code not in there]
-    number = _last_number(tx, course_id)
-    for place, word in enumerate(new, start=number + 1):
-        content = {"texts": dict(word.texts), "author_name": word.author, "tone": word.tone}
-        _insert(tx, keyring, key_id, _Row(course_id, place, word.code, word.theme, "approved", None), content, now)
     if new:
+        number, key = _last_number(tx, course_id), keyring.open(tx, key_id)
+        rows = []
+        for place, word in enumerate(new, start=number + 1):
+            content = {"texts": dict(word.texts), "author_name": word.author, "tone": word.tone}
+            rows.append(_values(key, _Row(course_id, place, word.code, word.theme, "approved", None), content, now))
+        tx.execute(sa.insert(WarmWord), rows)
         audit.record(tx, now, actor, "encouragement.adopt", f"course:{course_id}", words=len(new))
     return len(new)
 
@@ -75,11 +78,16 @@ class _Row:
     author_id: int | None
 
 
-def _insert(tx: Tx, keyring: Keyring, key_id: int, row: _Row, content: Mapping[str, Any], now: datetime) -> int:
+def _values(key: DataKey, row: _Row, content: Mapping[str, Any], now: datetime) -> dict[str, Any]:
     word_id = ids.new_id()
-    sealed = keyring.open(tx, key_id).seal(Place("warm_words", "words_sealed", word_id), json.dumps(content, ensure_ascii=False))
-    tx.execute(sa.insert(WarmWord).values(id=word_id, words_sealed=sealed, created_at=now, **vars(row)))
-    return word_id
+    sealed = key.seal(Place("warm_words", "words_sealed", word_id), json.dumps(content, ensure_ascii=False))
+    return {"id": word_id, "words_sealed": sealed, "created_at": now, **vars(row)}
+
+
+def _insert(tx: Tx, keyring: Keyring, key_id: int, row: _Row, content: Mapping[str, Any], now: datetime) -> int:
+    values = _values(keyring.open(tx, key_id), row, content, now)
+    tx.execute(sa.insert(WarmWord).values(values))
+    return int(values["id"])
 
 
 def _hold(tx: Tx, course_id: int) -> int:

@@ -71,10 +71,13 @@ def newest(tx: Tx, instrument: Instrument) -> int | None:
     return tx.execute(_newest(instrument.code, instrument.version)).scalar_one_or_none()
 
 
+#: A wording beside the one that a query is about.
+_ONE = aliased(Wording)
+
+
 def _newest(code: Any, version: Any) -> "sa.Select[int]":
-    one = aliased(Wording)
-    mine = sa.select(one.id).where(one.instrument == code, one.version == version)
-    return mine.order_by(one.imported_at.desc(), one.id.desc()).limit(1)
+    mine = sa.select(_ONE.id).where(_ONE.instrument == code, _ONE.version == version)
+    return mine.order_by(_ONE.imported_at.desc(), _ONE.id.desc()).limit(1)
 
 
 def _find(tx: Tx, *conditions: Any) -> list[Frozen]:

@@ -1,5 +1,6 @@
 """Hides what every page of ours has in common: its template, and headers by which nothing of others' is loaded, runs or frames it."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +22,20 @@ def guarded(*, forms: bool, more: str = "", referrer: str = "no-referrer") -> di
     }
 
 
-def environment() -> Environment:
-    """Where templates are: everything that is filled in is escaped."""
-    return Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=select_autoescape(), trim_blocks=True, lstrip_blocks=True)
+@cache
+def environment(*, tight: bool = True) -> Environment:
+    """Where templates are: everything that is filled in is escaped. One for the process, which compiles each template once.
+
+    `tight`: a line that holds nothing but a statement leaves no empty line.
+    """
+    return Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=select_autoescape(), trim_blocks=tight, lstrip_blocks=tight)
 
 
 class Paper:
     """Pages of one template; `forms`: they may send what somebody answers, to us alone."""
 
     def __init__(self, template: str, *, forms: bool = False) -> None:
-        self._template = Environment(loader=FileSystemLoader(_TEMPLATES), autoescape=select_autoescape()).get_template(template)
+        self._template = environment(tight=False).get_template(template)
         self._headers = guarded(forms=forms)
 
     def page(self, status: int, **gaps: Any) -> Response:

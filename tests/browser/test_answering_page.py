@@ -5,40 +5,19 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import psutil
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from app import people
 from app.main import create_app
 from tests.app.devices import assignment, counted, put
-from tests.browser.test_phones import ARGUMENTS, CHROMIUM, overflow
+from tests.browser.test_phones import overflow
 from tests.delivery.scene import NOW, Desk, at
 
 LONG = "乌鲁木齐" * 20 + "x" * 120
 #: What a finger hits without looking: 44 CSS pixels (WCAG 2.5.5).
 FINGER = 44
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _no_process_stays_behind() -> Iterator[None]:
-    """In place of the check after each test: a browser starts and ends processes as it likes, but all go when it goes."""
-    before = set(psutil.Process().children(recursive=True))
-    yield
-    left = set(psutil.Process().children(recursive=True)) - before
-    _, alive = psutil.wait_procs(left, timeout=30)
-    assert not alive, f"processes stayed behind: {alive}"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine: the questionnaire page is not tried in a browser")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

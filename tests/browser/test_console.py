@@ -9,11 +9,10 @@ from datetime import UTC, datetime, timedelta
 from datetime import time as clock_time
 from zoneinfo import ZoneInfo
 
-import psutil
 import pytest
 import sqlalchemy as sa
 import uvicorn
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from app import encouragement, groups, ids, polls, schedules
 from app.courses import file, running
@@ -26,7 +25,7 @@ from app.web.console import sheets
 from bots.effects import PlanPrompt, Poll
 from bots.recurrence import Rule
 from bots.turns import Role
-from tests.browser.test_phones import ARGUMENTS, CHROMIUM, overflow
+from tests.browser.test_phones import overflow
 from tests.console.visiting import HOME, PASSWORD, one_time_code, staff
 from tests.delivery import asked
 from tests.delivery.scene import Desk
@@ -37,26 +36,6 @@ FINGER = 44
 #: What one fills in.
 FIELDS = "input:not([type=hidden]):not([hidden]), select, textarea:not([hidden])"
 WIDTHS = [(390, "zh", False), (390, "en", True), (1280, "zh", True), (1280, "en", False)]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _no_process_stays_behind() -> Iterator[None]:
-    """In place of the check after each test: a browser starts and ends processes as it likes, but all go when it goes."""
-    before = set(psutil.Process().children(recursive=True))
-    yield
-    left = set(psutil.Process().children(recursive=True)) - before
-    _, alive = psutil.wait_procs(left, timeout=30)
-    assert not alive, f"processes stayed behind: {alive}"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine: the console is not tried in a browser")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

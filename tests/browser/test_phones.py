@@ -1,7 +1,6 @@
 """The phones page in a real browser, on the real sandbox."""
 
 import json
-import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -11,25 +10,14 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
-import psutil
 import pytest
 import uvicorn
 from fastapi import Response
-from playwright.sync_api import ConsoleMessage, Locator, Page, Request, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, ViewportSize, expect
 
 from app import sandbox
 from app.sandbox import phones
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 WIDE, NARROW = ViewportSize(width=1280, height=800), ViewportSize(width=390, height=844)
 IMAGE = '<img src=x onerror="window.broken=1">'
 HOSTILE = IMAGE + '<script>window.broken=1</script> <a href="javascript:window.broken=1">点我</a>'
@@ -130,27 +118,14 @@ class Desk:
             self.asked.append((deed, {key: value for key, value in json.loads(request.post_data or "{}").items() if key != "wait"}))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _no_process_stays_behind() -> Iterator[None]:
-    """In place of the check after each test: a browser starts and ends processes as it likes, but all go when it goes."""
-    before = set(psutil.Process().children(recursive=True))
-    yield
-    left = set(psutil.Process().children(recursive=True)) - before
-    _, alive = psutil.wait_procs(left, timeout=30)
-    assert not alive, f"processes stayed behind: {alive}"
-
-
 @pytest.fixture(scope="module")
-def tab() -> Iterator[Page]:
+def tab(browser: Browser) -> Iterator[Page]:
     """One tab for all tests: each sandbox has a port of its own, so its page finds nothing remembered."""
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine: the phones page is not tried in a browser")
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        page = chromium.new_context(locale="zh-CN", reduced_motion="reduce").new_page()
-        page.set_default_timeout(30_000)
-        yield page
-        chromium.close()
+    context = browser.new_context(locale="zh-CN", reduced_motion="reduce")
+    page = context.new_page()
+    page.set_default_timeout(30_000)
+    yield page
+    context.close()
 
 
 @pytest.fixture

@@ -14,11 +14,11 @@ from app.questionnaires import waves
 from app.questionnaires.waves import Plan
 from app.situation import Situation
 from bots.turns import Role
-from tests.browser.test_console import LONG, WIDTHS, _no_process_stays_behind, address, browser, desk, looked_at, tab
+from tests.browser.test_console import LONG, WIDTHS, address, desk, looked_at, tab
 from tests.console.visiting import HOME, PASSWORD, one_time_code, staff
 from tests.delivery.scene import Desk
 
-__all__ = ["_no_process_stays_behind", "address", "browser", "desk"]
+__all__ = ["address", "desk"]
 
 ROSTER = f"姓名,角色,小组,电话\n{LONG[:60]},组员,dawn,13800138001\n<b>阿宁</b>,组员,dawn,\n"
 

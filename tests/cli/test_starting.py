@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from functools import cache
 
 import pytest
 from alembic.script import ScriptDirectory
@@ -31,6 +32,7 @@ KEPT_OUT = {
 }
 
 
+@cache
 def imported(word: str) -> set[str]:
     """Every module that a process has imported when it is about to run this command."""
     code = f"import sys, typer; from app.cli import build; typer.main.get_command(build()).commands[{word!r}]; print(*sys.modules)"

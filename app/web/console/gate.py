@@ -5,6 +5,7 @@ import re
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,7 +26,7 @@ from app.web import forms
 from app.web.console.cookies import Cookies
 from app.web.console.paper import Paper
 from app.web.console.routing import HOME, Answer, Attached, Go, Route, Shown, Then, Visit
-from bots.texts import LANGUAGES, load_texts
+from bots.texts import LANGUAGES, Texts, load_texts
 
 log = structlog.get_logger()
 
@@ -52,12 +53,18 @@ class _Asked:
     upload: forms.Upload | None = field(default=None, repr=False)
 
 
+@cache
+def _words() -> Texts:
+    """The console's own words, read once in a process. Raises `TextError`."""
+    return load_texts(_WORDS)
+
+
 class Gate:
     """Everything that one process needs to answer for the console."""
 
     def __init__(self, assembly: Assembly, routes: Sequence[Route]) -> None:
         self._assembly = assembly
-        self._words = load_texts(_WORDS)
+        self._words = _words()
         self._cookies = Cookies(assembly.settings.public_url)
         self._paper = Paper(self._words, [route for route in routes if route.menu])
         self._origin = "{0.scheme}://{0.netloc}".format(urlsplit(assembly.settings.public_url)).lower()
