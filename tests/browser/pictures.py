@@ -15,9 +15,9 @@ from playwright.sync_api import Browser, sync_playwright
 from app.console.rules import Of
 from bots.turns import Role
 from migrations import running
+from tests.browser.chromium import ARGUMENTS, CHROMIUM
 from tests.browser.test_console import served, tab
 from tests.browser.test_every_page import enter
-from tests.browser.test_phones import ARGUMENTS, CHROMIUM
 from tests.console import lived
 from tests.console.visiting import HOME
 from tests.delivery.scene import Desk

@@ -8,14 +8,14 @@ from playwright.sync_api import Browser, Page
 from app.console import sessions
 from bots.turns import Role
 from tests.browser.seeing import unreached, wrong
-from tests.browser.test_console import _no_process_stays_behind, address, browser, desk, tab
+from tests.browser.test_console import address, desk, tab
 from tests.browser.test_phones import overflow
 from tests.console import lived
 from tests.console.lived import Lived, pages
 from tests.console.visiting import HOME
 from tests.delivery.scene import Desk
 
-__all__ = ["_no_process_stays_behind", "address", "browser", "desk"]
+__all__ = ["address", "desk"]
 
 
 @pytest.fixture

@@ -9,14 +9,14 @@ from playwright.sync_api import Browser, Page
 
 from app.console import sessions
 from bots.turns import Role
-from tests.browser.test_console import _no_process_stays_behind, address, browser, desk
+from tests.browser.test_console import address, desk
 from tests.console import lived
 from tests.console.lived import Lived, pages
 from tests.console.payloads import MARK, PAYLOADS
 from tests.console.planting import SHOWN, plant
 from tests.delivery.scene import Desk
 
-__all__ = ["_no_process_stays_behind", "address", "browser", "desk"]
+__all__ = ["address", "desk"]
 
 #: What a page of ours never holds: what runs, frames, or leads to another place than ours (but for where a gathering is held).
 STRANGE = """() => [...document.querySelectorAll('*')].filter(e =>
