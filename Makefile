@@ -44,7 +44,7 @@ test-long: setup ## run the long fault runs and the soak: about half an hour
 	  echo "Shared: $$shared, alone: $$alone (5: no such test)."; \
 	  case "$$shared $$alone" in "0 0"|"0 5"|"5 0") ;; *) exit 1 ;; esac
 
-bench: setup ## measure the program beside its own limits: about a quarter of an hour
+bench: setup ## measure the program beside its own limits: about eight minutes
 	$(BIN)/python -m benchmarks all --old 1000000 --audiences 500 10000 $(ARGS)
 
 bench-long: setup ## the same with ten million old pushes and an audience of a million: about an hour

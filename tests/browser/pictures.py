@@ -32,7 +32,7 @@ def main_pages(world: lived.Lived) -> dict[str, tuple[Role, str]]:
     course = world.desk.course_id
     first = {kind: things[-1] for kind, things in world.things.items()}
     return {
-        "groups": (Role.ADMINISTRATOR, "groups"),
+        "today": (Role.LEADER, f"today/{first[Of.GROUP]}"),
         "group": (Role.LEADER, f"groups/{first[Of.GROUP]}"),
         "announce": (Role.LEADER, "announcements/new"),
         "announcement": (Role.LEADER, f"announcements/{first[Of.ANNOUNCEMENT]}"),
