@@ -1,12 +1,13 @@
 """Who may do what to whom: the only doors to other people's things. Roles are read in the caller's transaction."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import sqlalchemy as sa
 
 from app.db import Tx
 from app.db.prepared import Prepared, slot
-from app.models import Course, Flag, Group, Membership, OnCall, Prompt, PromptGroup
+from app.models import ConsentGiven, Course, Flag, Group, Membership, OnCall, Prompt, PromptGroup
 from bots.turns import ANNOUNCERS, Role
 
 #: Who may take the answers of a course away, under numbers.
@@ -46,6 +47,18 @@ def may_announce(tx: Tx, person_id: int, group_id: int) -> bool:
 def takes_part(tx: Tx, person_id: int, group_id: int) -> bool:
     """Whether this person takes part in this small group of a running course, and thus may ask its leader."""
     return _sits(tx, person_id, group_id, (Role.PARTICIPANT,))
+
+
+def agreed(person: Any, course: Any) -> sa.Exists:
+    """For a statement: whether somebody's consent to a course stands. Both are columns or places of the statement."""
+    mine = (ConsentGiven.person_id == person, ConsentGiven.course_id == course, ConsentGiven.ended_at.is_(None))
+    return sa.select(ConsentGiven.id).where(*mine).exists()
+
+
+def seated(person: Any, course: Any) -> sa.Exists:
+    """For a statement: whether somebody takes part in any group of a course. Both are columns or places of the statement."""
+    mine = (Membership.person_id == person, Membership.role == Role.PARTICIPANT.value, Membership.ended_at.is_(None))
+    return sa.select(Membership.id).join(Group, Group.id == Membership.group_id).where(Group.course_id == course, *mine).exists()
 
 
 def may_answer(tx: Tx, person_id: int, group_id: int) -> bool:

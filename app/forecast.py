@@ -5,10 +5,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app import reach
+from app import access, reach
 from app.channels import Rules
 from app.db import Tx
-from app.models import Account, Allowance, ConsentGiven, Course, Group, Identity, Membership, Pace, Person
+from app.models import Account, Allowance, Course, Group, Identity, Membership, Pace, Person
 from app.outbox import mass_rows
 from app.outbox.mass import NOT_POSSIBLE
 from app.states import Route
@@ -113,11 +113,7 @@ def _people(
         sa.and_(Allowance.typed_left > 0, Allowance.typed_until > safe),
         sa.and_(Allowance.tapped_left > 0, Allowance.tapped_until > safe),
     )
-    consent = (
-        sa.select(ConsentGiven.id)
-        .where(ConsentGiven.person_id == Membership.person_id, ConsentGiven.course_id == Group.course_id, ConsentGiven.ended_at.is_(None))
-        .exists()
-    )
+    consent = access.agreed(Membership.person_id, Group.course_id)
     never = sa.or_(
         Identity.id.is_(None),
         Identity.unfollowed_at.is_not(None),

@@ -13,7 +13,7 @@ from app.console.rules import SEES_GROUPS
 from app.db import Tx
 from app.errors import Conflict, NotFound
 from app.keyring import Keyring
-from app.models import ConsentGiven, Course, Group, Identity, Membership, Person
+from app.models import Course, Group, Identity, Membership, Person
 from app.people import names
 from bots.turns import Role
 
@@ -133,11 +133,7 @@ def page(tx: Tx, keyring: Keyring, rules: Rules, actor: Actor, group_id: int, nu
 
 
 def _members(group_id: int) -> "sa.Select[*tuple[Any, ...]]":
-    consents = (
-        sa.select(ConsentGiven.id)
-        .where(ConsentGiven.person_id == Membership.person_id, ConsentGiven.course_id == Group.course_id, ConsentGiven.ended_at.is_(None))
-        .exists()
-    )
+    consents = access.agreed(Membership.person_id, Group.course_id)
     order = sa.case({role.value: place for place, role in enumerate(_ORDER)}, value=Membership.role, else_=len(_ORDER))
     return (
         sa.select(

@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app import audit, broadcasts, encouragement, ids
+from app import access, audit, broadcasts, encouragement, ids
 from app.broadcasts import Draft
 from app.courses import file as course_file
 from app.db import Tx
@@ -13,7 +13,7 @@ from app.db.prepared import Prepared, slot
 from app.groups import Refused
 from app.homework import sending
 from app.keyring import Place
-from app.models import CheckIn, ConsentGiven, Course, Group, Membership
+from app.models import CheckIn, Course, Group, Membership
 from app.situation import Situation, Tools
 from bots.effects import AddLine, ShareCheckIn
 from bots.effects import CheckIn as Noted
@@ -55,19 +55,9 @@ def _file(tx: Tx, person_id: int, course_id: int) -> course_file.CourseFile:
 
 def _running() -> "sa.Select[Any]":
     """The frozen file of a course in which somebody takes part, with consent."""
-    person = slot("person")
-    seat = sa.select(Membership.id).join(Group, Group.id == Membership.group_id)
-    seat = seat.where(
-        Group.course_id == Course.id,
-        Membership.person_id == person,
-        Membership.role == Role.PARTICIPANT.value,
-        Membership.ended_at.is_(None),
-    )
-    consent = sa.select(ConsentGiven.id).where(
-        ConsentGiven.course_id == Course.id, ConsentGiven.person_id == person, ConsentGiven.ended_at.is_(None)
-    )
+    takes_part, agreed = (there(slot("person"), Course.id) for there in (access.seated, access.agreed))
     return sa.select(course_file.COPY).where(
-        Course.id == slot("course"), Course.ended_at.is_(None), Course.file.is_not(None), seat.exists(), consent.exists()
+        Course.id == slot("course"), Course.ended_at.is_(None), Course.file.is_not(None), takes_part, agreed
     )
 
 

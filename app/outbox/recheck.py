@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from app import broadcasts, reach
+from app import access, broadcasts, reach
 from app.channels import Rules, Verdict
 from app.db import Tx
 from app.db.prepared import Prepared
-from app.models import Account, Allowance, Attempt, Broadcast, ConsentGiven, Course, Delivery, Identity, Membership, Person, PollAnswer
+from app.models import Account, Allowance, Attempt, Broadcast, Course, Delivery, Identity, Membership, Person, PollAnswer
 from app.models import DataKey as DataKeyRow
 from app.outbox.batches import in_dialect
 from app.outbox.pace import Gates
@@ -40,12 +40,7 @@ def standing() -> "tuple[sa.ScalarSelect[int | None], sa.Exists]":
         .where(Membership.group_id == Broadcast.group_id, Membership.person_id == Delivery.person_id, Membership.ended_at.is_(None))
         .scalar_subquery()
     )
-    consent = (
-        sa.select(ConsentGiven.id)
-        .where(ConsentGiven.course_id == Broadcast.course_id, ConsentGiven.person_id == Delivery.person_id, ConsentGiven.ended_at.is_(None))
-        .exists()
-    )
-    return member, consent
+    return member, access.agreed(Delivery.person_id, Broadcast.course_id)
 
 
 def everything(tx: Tx, delivery_ids: Iterable[int]) -> list[Any]:

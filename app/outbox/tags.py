@@ -10,12 +10,12 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from app import clock
+from app import access, clock
 from app.channels import SendError, Verdict
 from app.db import Tx, upsert
 from app.db.prepared import NOW, Anything, slot
 from app.keyring import Keyring, Place
-from app.models import ConsentGiven, Course, Group, Identity, Mass, Membership, Person, Tag, TagMember
+from app.models import Course, Group, Identity, Mass, Membership, Person, Tag, TagMember
 from app.models import DataKey as DataKeyRow
 from app.models.columns import one_of
 from app.outbox.claims import Lease
@@ -117,11 +117,7 @@ def members(tx: Tx, tag: Kept) -> set[int]:
     """The identities that shall have a tag: whoever a message to the group would go to, in this language."""
     others = [each for each in LANGUAGES if each != tag.language]
     language = Person.language.not_in(others) if tag.language == LANGUAGES[0] else Person.language == tag.language
-    consent = (
-        sa.select(ConsentGiven.id)
-        .where(ConsentGiven.person_id == Membership.person_id, ConsentGiven.course_id == Group.course_id, ConsentGiven.ended_at.is_(None))
-        .exists()
-    )
+    consent = access.agreed(Membership.person_id, Group.course_id)
     query = (
         sa.select(Identity.id)
         .join(Person, Person.id == Identity.person_id)

@@ -7,26 +7,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app import ids
+from app import access, ids
 from app.db import Tx
-from app.models import Assignment, AssignmentChange, ConsentGiven, Group, Membership, Participant, Person, Sheet, Wave
+from app.models import Assignment, AssignmentChange, Participant, Person, Sheet, Wave
 from app.states import Asked
-from bots.turns import Role
 
 
 def uninvited(course_id: Any, wave_id: Any) -> "sa.Select[Any]":
     """Who takes part, consents and is not paused; whoever resumes is invited then."""
     person = Participant.person_id
-    seat = sa.select(Membership.id).join(Group, Group.id == Membership.group_id)
-    seated = seat.where(
-        Group.course_id == Participant.course_id,
-        Membership.person_id == person,
-        Membership.role == Role.PARTICIPANT.value,
-        Membership.ended_at.is_(None),
-    )
-    agreed = sa.select(ConsentGiven.id).where(
-        ConsentGiven.course_id == Participant.course_id, ConsentGiven.person_id == person, ConsentGiven.ended_at.is_(None)
-    )
     paused = sa.select(Person.id).where(Person.id == person, Person.paused_at.is_not(None))
     mine = sa.select(Assignment.id).where(Assignment.wave_id == wave_id, Assignment.person_id == person)
     mine = mine.correlate(Participant, Wave)  # two levels up is not found by itself: it would mean any wave
@@ -34,8 +23,8 @@ def uninvited(course_id: Any, wave_id: Any) -> "sa.Select[Any]":
         Participant.course_id == course_id,
         person.is_not(None),
         Participant.withdrawn_at.is_(None),
-        seated.exists(),
-        agreed.exists(),
+        access.seated(person, Participant.course_id),
+        access.agreed(person, Participant.course_id),
         ~paused.exists(),
         ~mine.exists(),
     )
