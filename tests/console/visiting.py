@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import httpx
 import pyotp
+import pytest
 import sqlalchemy as sa
 from argon2 import PasswordHasher
 
@@ -17,7 +18,7 @@ from app import groups, people
 from app.assembly import Assembly
 from app.console import logins, sessions
 from app.console.logins import Chosen
-from app.db import Tx
+from app.db import Tx, prepared
 from app.main import create_app
 from app.models import Audit, ConsoleSession, Login
 from app.people import Known
@@ -159,3 +160,28 @@ def has_login(desk: Desk, person_id: int) -> bool:
 def named(desk: Desk, person_id: int) -> str:
     """The course name of somebody."""
     return desk.read(lambda tx: people.names(tx, desk.keyring, [person_id])).get(person_id, "")
+
+
+@contextmanager
+def queries(desk: Desk) -> Iterator[list[str]]:
+    """The queries that pages ask meanwhile, prepared ones too; whoever counts clears the list."""
+    said: list[str] = []
+    readers, execute = desk.database._readers, prepared._execute
+
+    def note(text: str) -> None:
+        if text.startswith(("SELECT", "WITH")):
+            said.append(text)
+
+    def heard(*given: Any) -> None:
+        note(given[2])
+
+    def prepared_too(tx: Tx, compiled: prepared.Compiled, values: dict[str, Any]) -> Any:
+        if tx.engine is readers:
+            note(compiled.text)
+        return execute(tx, compiled, values)
+
+    sa.event.listen(readers, "before_cursor_execute", heard)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(prepared, "_execute", prepared_too)
+        yield said
+    sa.event.remove(readers, "before_cursor_execute", heard)
