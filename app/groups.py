@@ -6,11 +6,11 @@ from typing import Any, cast
 
 import sqlalchemy as sa
 
-from app import audit, ids
+from app import access, audit, ids
 from app.db import Tx
 from app.errors import AppError, Conflict, NotFound
 from app.keyring import Keyring, Place
-from app.models import ConsentGiven, Course, Group, Guess, Invitation, Membership, Participant
+from app.models import Course, Group, Guess, Invitation, Membership, Participant
 from app.people import names
 from app.questions import standing
 from bots.facts import InvitationFound, InvitationState
@@ -151,7 +151,7 @@ def join(tx: Tx, keyring: Keyring, person_id: int, code: str, now: datetime) -> 
     if state is not InvitationState.OPEN:
         raise Refused(state.value, f"This invitation is {state.value}.")
     role = Role(row.role)
-    if role is Role.PARTICIPANT and not _consents(tx, person_id, row.course_id):
+    if role is Role.PARTICIPANT and not tx.execute(sa.select(access.agreed(person_id, row.course_id))).scalar_one():
         raise Refused("consent", "Nobody takes part without having consented.")
     if row.once:
         tx.execute(sa.update(Invitation).where(Invitation.id == row.id).values(used_at=now, used_by=person_id))
@@ -370,10 +370,3 @@ def _found(tx: Tx, keyring: Keyring, row: _Row, state: InvitationState, language
         consent_version=course.consent_version,
         consent_text=str(course.details.get("consent", {}).get(language, "")),
     )
-
-
-def _consents(tx: Tx, person_id: int, course_id: int) -> bool:
-    query = sa.select(ConsentGiven.id).where(
-        ConsentGiven.person_id == person_id, ConsentGiven.course_id == course_id, ConsentGiven.ended_at.is_(None)
-    )
-    return tx.execute(query.limit(1)).first() is not None

@@ -1,5 +1,6 @@
 """Hides where data keys rest: makes, opens and destroys the key of a person, a course or an account."""
 
+import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,11 +13,21 @@ from app.db.prepared import Among, Prepared, slot
 from app.models import DataKey as Row
 from app.sealing import DataKey, Place, Unreadable, Vault
 
-__all__ = ["Keyring", "Place", "Unreadable"]
+__all__ = ["Keyring", "Place", "Unreadable", "unsealed"]
 
 
 _KEY = Prepared(lambda _: [sa.select(Row.wrapped, Row.master_version).where(Row.id == slot("key"))])
 _KEYS = Among(lambda some: sa.select(Row.id, Row.wrapped, Row.master_version).where(Row.id.in_(some), Row.wrapped.is_not(None)))
+
+
+def unsealed(key: DataKey | None, place: Place, sealed: bytes | None) -> str | None:
+    """The text under a key; None where there is none, or it was erased, or its key is missing."""
+    if key is None or sealed is None:
+        return None
+    try:
+        return key.unseal(place, sealed)
+    except Unreadable:
+        return None
 
 
 @dataclass(frozen=True)
@@ -39,9 +50,13 @@ class Keyring:
         return self.vault.unwrap(key_id, row.master_version, row.wrapped)
 
     def open_all(self, tx: Tx, key_ids: Iterable[int]) -> dict[int, DataKey]:
-        """The data keys with these ids, in one statement; what was destroyed is missing."""
+        """The data keys with these ids, in one statement; what was destroyed, or has no master key at hand, is missing."""
         rows = _KEYS.all(tx, sorted(set(key_ids)))
-        return {row.id: self.vault.unwrap(row.id, row.master_version, row.wrapped) for row in rows}
+        found = {}
+        for row in rows:
+            with contextlib.suppress(Unreadable):
+                found[row.id] = self.vault.unwrap(row.id, row.master_version, row.wrapped)
+        return found
 
     def rewrap(self, tx: Tx) -> int:
         """Wrap every data key that rests under an older master key under the newest one; returns how many. Raises `Unreadable`."""
@@ -59,9 +74,10 @@ class Keyring:
         if sealed is None:
             return None
         try:
-            return self.open(tx, key_id).unseal(place, sealed)
+            key = self.open(tx, key_id)
         except Unreadable:
             return None
+        return unsealed(key, place, sealed)
 
     def destroy(self, tx: Tx, key_id: int, now: datetime) -> None:
         """Erase everything under a key, here and, with the erasure list, in every backup."""

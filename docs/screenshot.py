@@ -1,12 +1,11 @@
 """Takes docs/phones.png from a running demo: a newcomer joins, a leader announces and looks who got it. Needs a Chromium.
 
     tongban demo --data var/picture
-    .venv/bin/python docs/screenshot.py http://127.0.0.1:8001
+    .venv/bin/python -m docs.screenshot http://127.0.0.1:8001
 
 Each run wants a fresh --data: the newcomer joins once.
 """
 
-import shutil
 import sys
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,25 +14,18 @@ from zoneinfo import ZoneInfo
 
 from playwright.sync_api import Locator, Page, ViewportSize, expect, sync_playwright
 
+from tests.browser.chromium import ARGUMENTS, CHROMIUM
+
 OUT = Path(__file__).parent / "phones.png"
 LEADER, NEWCOMER, SILENT = "李老师", "新朋友甲", "晓晴"
 WORDS = "大家好！今晚 20:00 是第三课，主题是“温柔地对待自己”。请提前五分钟进来，带一杯热水就好。"
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 def main() -> None:
     """Play the conversation and take the picture."""
     page_address = f"{sys.argv[1]}/phones?lang=zh&names={quote(f'{LEADER},{NEWCOMER},{SILENT}')}"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         page = browser.new_page(viewport=ViewportSize(width=1280, height=820), locale="zh-CN", timezone_id="Asia/Shanghai")
         page.goto(page_address)
         move_to_evening(page)

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from app import access, doubts, follow_ups, forecast, ids, polls, schedules
-from app.console import moments
+from app.console import drafts, moments
 from app.console.actors import Actor
 from app.db import Tx
 from app.doubts import Chosen
@@ -28,8 +28,6 @@ from bots.turns import OccasionKind, Role
 _LISTED = 30
 #: As what somebody with several roles speaks.
 _SPEAKS_AS = (Role.LEADER, Role.ASSISTANT, Role.ADMINISTRATOR)
-#: A draft's id, as a form carries it.
-_GREATEST = 2**63 - 1
 _MOST_DAYS = 366
 
 
@@ -106,11 +104,6 @@ class Preview:
     again: bool
 
 
-def new_draft() -> str:
-    """The id of a draft: sent twice, it is one announcement."""
-    return str(ids.new_id())
-
-
 def preview(tx: Tx, tools: Tools, actor: Actor, written: Written, language: str, now: datetime) -> Preview:
     """What would happen.
 
@@ -139,9 +132,7 @@ def preview(tx: Tx, tools: Tools, actor: Actor, written: Written, language: str,
 def send(tx: Tx, tools: Tools, actor: Actor, written: Written, now: datetime) -> int:
     """Announce, now or later; returns the announcement's id, the same one for the same draft. Raises as `preview`."""
     audience, at = _meant(tx, actor, written, now)
-    draft = int(written.draft) if written.draft.isascii() and written.draft.isdigit() and len(written.draft) < 20 else 0
-    if not 0 < draft <= _GREATEST:
-        raise Invalid("draft", "This form is too old; write the announcement again.")
+    draft = drafts.of(written.draft)
     try:
         return schedules.plan_announcement(
             tx,

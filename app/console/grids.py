@@ -42,13 +42,17 @@ class Practice:
 
 @dataclass(frozen=True)
 class Column:
-    """A class or the retreat. `over`: it has begun; `taken`: somebody of the group was marked, so a gap says that one was not there."""
+    """A class or the retreat. `over`: it has begun; where it is `taken`, a gap says that one was not there."""
 
     sitting: Sitting
     title: str
     over: bool
-    taken: bool
     came: int
+
+    @property
+    def taken(self) -> bool:
+        """Whether somebody of the group was marked."""
+        return self.came > 0
 
 
 @dataclass(frozen=True)
@@ -120,5 +124,5 @@ def _attendance(tx: Tx, keyring: Keyring, actor: Actor, group_id: int, language:
         if sitting.kind in _KINDS:
             came = sum(sitting.id in each.marks for each in seats)
             title = sitting.title.get(language) or sitting.title.get("zh", "")
-            columns.append(Column(sitting, title, sitting.opens_at <= now, came > 0, came))
+            columns.append(Column(sitting, title, sitting.opens_at <= now, came))
     return Attendance(tuple(columns), seats, register.needed)

@@ -7,13 +7,12 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from app import access, encouragement, ids
-from app.console import calendars
+from app import access, encouragement
+from app.console import calendars, drafts
 from app.console.actors import Actor
 from app.console.calendars import CourseLine, Entry
 from app.console.rules import LEADS
 from app.db import Tx
-from app.errors import Invalid
 from app.homework import looking, silent
 from app.homework.silent import Letter
 from app.keyring import Keyring
@@ -28,8 +27,6 @@ from bots.homework.days import SILENCES
 from bots.question.views import Question as Asked
 
 _DAY = timedelta(days=1)
-#: A draft's id, as a form carries it.
-_GREATEST = 2**63 - 1
 
 
 def groups(tx: Tx, actor: Actor) -> list[tuple[int, str]]:
@@ -114,7 +111,7 @@ def page(tx: Tx, tools: Tools, actor: Actor, group_id: int, language: str, now: 
         silent=tuple(Silent(called.get(each.person_id, ""), each.days, each.since) for each in quiet),
         suggested=_suggested(quiet, called, language) if not course.ended else (),
         written=tuple((each, authors.get(each.author_id, "")) for each in letters),
-        questions=tuple((each, str(ids.new_id())) for each in waiting),
+        questions=tuple((each, drafts.new()) for each in waiting),
     )
 
 
@@ -128,7 +125,7 @@ def _suggested(quiet: list[looking.Quiet], called: Mapping[int, str], language: 
     for least in SILENCES:
         theirs = tuple(called.get(each.person_id, "") for each in quiet if each.days >= least)
         if theirs:
-            found.append(Suggested(least, voice.suggested(least, language), theirs, str(ids.new_id())))
+            found.append(Suggested(least, voice.suggested(least, language), theirs, drafts.new()))
     return tuple(found)
 
 
@@ -200,16 +197,9 @@ def release(tx: Tx, keyring: Keyring, actor: Actor, question_id: int, now: datet
 
 def answer(tx: Tx, keyring: Keyring, actor: Actor, question_id: int, text: str, draft: str, now: datetime) -> None:
     """Answer what one has taken; the same draft twice is one answer. Raises `Refused` as `answering.answer`, `Invalid` ("draft")."""
-    answering.answer(tx, keyring, actor.person_id, question_id, text, _draft(draft), now)
+    answering.answer(tx, keyring, actor.person_id, question_id, text, drafts.of(draft), now)
 
 
 def write(tx: Tx, tools: Tools, actor: Actor, letter: WriteToSilent, draft: str, now: datetime) -> int:
     """Write to those of whom nothing was heard; the same draft twice is one letter. Raises `Refused` as `silent.write`, `Invalid`."""
-    return silent.write(tx, tools, actor.person_id, letter, now, draft=_draft(draft))
-
-
-def _draft(typed: str) -> int:
-    draft = int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 20 else 0
-    if not 0 < draft <= _GREATEST:
-        raise Invalid("draft", "This form is too old; load the page again.")
-    return draft
+    return silent.write(tx, tools, actor.person_id, letter, now, draft=drafts.of(draft))

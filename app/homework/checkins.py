@@ -55,10 +55,9 @@ def _file(tx: Tx, person_id: int, course_id: int) -> course_file.CourseFile:
 
 def _running() -> "sa.Select[Any]":
     """The frozen file of a course in which somebody takes part, with consent."""
-    takes_part, agreed = (there(slot("person"), Course.id) for there in (access.seated, access.agreed))
-    return sa.select(course_file.COPY).where(
-        Course.id == slot("course"), Course.ended_at.is_(None), Course.file.is_not(None), takes_part, agreed
-    )
+    person = slot("person")
+    runs = (Course.id == slot("course"), Course.ended_at.is_(None), Course.file.is_not(None))
+    return sa.select(course_file.COPY).where(*runs, access.seated(person, Course.id), access.agreed(person, Course.id))
 
 
 _RUNS = Prepared(lambda _: [_running()])

@@ -11,12 +11,12 @@ import sqlalchemy as sa
 from app import access
 from app.courses import file as course_file
 from app.db import Tx
-from app.db.prepared import Among, Prepared, slot
+from app.db.prepared import NOW, Among, Prepared, slot
 from app.homework import hours
-from app.keyring import Keyring, Place
+from app.keyring import Keyring, Place, unsealed
 from app.models import CheckIn, Course, Gathering, Group, Membership, Participant, Person, PracticeHour
 from app.people import names
-from app.sealing import DataKey, Unreadable
+from app.sealing import DataKey
 from app.situation import Situation
 from bots.homework import days
 from bots.homework.book import Book, Done, GroupPractice, Mine, Practice, PracticeDay, Quieter, Seen
@@ -54,7 +54,7 @@ _SEATED = Prepared(
 _LAST_CLASS = Among(
     lambda groups: (
         sa.select(Gathering.number, Gathering.starts_at)
-        .where(Gathering.group_id.in_(groups), Gathering.kind == "class", Gathering.held, Gathering.starts_at <= slot("now"))
+        .where(Gathering.group_id.in_(groups), Gathering.kind == "class", Gathering.held, Gathering.starts_at <= NOW)
         .order_by(Gathering.starts_at.desc())
         .limit(1)
     )
@@ -209,17 +209,8 @@ def _seen(keys: Mapping[int, DataKey], name: str, theirs: Sequence[Any]) -> Seen
     """One person's day: what they kept for themselves is not even read."""
     shared = [row for row in theirs if row.shared_at is not None]
     minutes = sum(row.minutes or 0 for row in shared) or None
-    lines = [_line(keys, row) for row in shared]
+    lines = [unsealed(keys.get(row.data_key_id), Place("check_ins", "line_sealed", row.id), row.line_sealed) for row in shared]
     return Seen(name, minutes, " / ".join(line for line in lines if line))
-
-
-def _line(keys: Mapping[int, DataKey], row: Any) -> str:
-    if row.line_sealed is None or row.data_key_id not in keys:
-        return ""
-    try:
-        return keys[row.data_key_id].unseal(Place("check_ins", "line_sealed", row.id), row.line_sealed)
-    except Unreadable:
-        return ""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from app import people, polls
 from app.channels import PushKind
 from app.db import Look, Tx
-from app.db.prepared import Prepared, in_one
+from app.db.prepared import Prepared, in_one, slot
 from app.keyring import Keyring, Place
 from app.models import Allowance, Conversation, Course, Delivery, Group, Identity, InboxItem, Membership, Participant, Person
 from app.models import DataKey as DataKeyRow
@@ -195,9 +195,9 @@ def _view(tx: Tx, known: Known, memberships: Sequence[Any], numbers: Sequence[An
 
 # The statements ---------------------------------------------------------------------------------------------------------------------
 
-_ACCOUNT = sa.bindparam("account", type_=Identity.account_id.type)
-_INDEX = sa.bindparam("index", type_=Identity.openid_index.type)
-_KEY = sa.bindparam("key", type_=InboxItem.dedupe_key.type)
+_ACCOUNT = slot("account", Identity.account_id)
+_INDEX = slot("index", Identity.openid_index)
+_KEY = slot("key", InboxItem.dedupe_key)
 _MINE = sa.and_(Identity.account_id == _ACCOUNT, Identity.openid_index == _INDEX)
 
 
@@ -261,10 +261,6 @@ def _look(dialect: str) -> list[Any]:
     ]
 
 
-def _value(column: Any, name: str) -> Any:
-    return sa.bindparam(name, type_=column.type)
-
-
 _NOTED = ("id", "account_id", "person_id", "dedupe_key", "content_hash", "kind", "sent_at", "received_at")
 _ANSWERED = ("reply_sealed", "bot")
 #: Only what an action lifts: a claim may be spending from the other counter just now.
@@ -275,27 +271,27 @@ _BEGUN = {"id": "conversation", "person_id": "person", "account_id": "for_accoun
 
 def _noted(*columns: str) -> Any:
     item = InboxItem.__table__.c
-    return sa.insert(InboxItem).values({name: _value(item[name], f"i_{name}") for name in columns})
+    return sa.insert(InboxItem).values({name: slot(f"i_{name}", item[name]) for name in columns})
 
 
 def _answered() -> Any:
     item = InboxItem.__table__.c
-    reply = {name: _value(item[name], f"i_{name}") for name in _ANSWERED}
-    return sa.update(InboxItem).where(item.id == _value(item.id, "i_id")).values(reply)
+    reply = {name: slot(f"i_{name}", item[name]) for name in _ANSWERED}
+    return sa.update(InboxItem).where(item.id == slot("i_id", item.id)).values(reply)
 
 
 def _lifted(action: Action) -> Any:
     ledger = Allowance.__table__.c
-    mine = ledger.identity_id == _value(ledger.identity_id, "identity")
-    return sa.update(Allowance).where(mine).values({name: _value(ledger[name], name) for name in _LIFTED[action]})
+    mine = ledger.identity_id == slot("identity", ledger.identity_id)
+    return sa.update(Allowance).where(mine).values({name: slot(name, ledger[name]) for name in _LIFTED[action]})
 
 
 def _remembered(known: bool) -> Any:
     talk = Conversation.__table__.c
-    values = {name: _value(talk[name], given) for name, given in _REMEMBERED.items()}
+    values = {name: slot(given, talk[name]) for name, given in _REMEMBERED.items()}
     if known:
-        return sa.update(Conversation).where(talk.id == _value(talk.id, "conversation")).values(values)
-    return sa.insert(Conversation).values(values | {name: _value(talk[name], given) for name, given in _BEGUN.items()})
+        return sa.update(Conversation).where(talk.id == slot("conversation", talk.id)).values(values)
+    return sa.insert(Conversation).values(values | {name: slot(given, talk[name]) for name, given in _BEGUN.items()})
 
 
 _LOCK, _LOOK = Prepared(_lock, ahead=_lock_unless_held), Prepared(_look)

@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from app import audit, clock, ids
 from app.db import Tx
-from app.db.prepared import Prepared, in_one
+from app.db.prepared import Prepared, in_one, slot
 from app.groups import Refused
 from app.keyring import Place
 from app.logs import place_of
@@ -249,19 +249,13 @@ def _one(assignments: Sequence[AssignmentView], assignment_id: int) -> Assignmen
     return found
 
 
-def _value(table: Any, column: str, name: str | None = None) -> Any:
-    return sa.bindparam(name or column, type_=table.__table__.c[column].type)
-
-
 _ANSWER_COLUMNS = ("id", "sheet_id", "item", "version", "value", "missing", "raw", "text_sealed", "road", "at")
-_ANSWER = sa.insert(GivenAnswer).values({name: _value(GivenAnswer, name) for name in _ANSWER_COLUMNS})
+_ANSWER = sa.insert(GivenAnswer).values({name: slot(name, GivenAnswer.__table__.c[name]) for name in _ANSWER_COLUMNS})
 _HAND_IN = Prepared(
     lambda _: [
         sa.update(Sheet)
-        .where(Sheet.id == _value(Sheet, "id", "sheet"))
-        .values(
-            handed_in_at=_value(Sheet, "handed_in_at", "now"), changed_at=_value(Sheet, "changed_at", "now"), asked=_value(Sheet, "asked")
-        )
+        .where(Sheet.id == slot("sheet", Sheet.id))
+        .values(handed_in_at=slot("now", Sheet.handed_in_at), changed_at=slot("now", Sheet.changed_at), asked=slot("asked", Sheet.asked))
     ]
 )
 
@@ -269,11 +263,11 @@ _HAND_IN = Prepared(
 def _remembered(dialect: str) -> Any:
     """These answers beside, or in place of, those that their sheet holds."""
     if dialect == "sqlite":
-        answers: Any = sa.func.json_patch(Sheet.answers, _value(Sheet, "answers"))
+        answers: Any = sa.func.json_patch(Sheet.answers, slot("answers", Sheet.answers))
     else:
         answers = sa.cast(sa.cast(Sheet.answers, JSONB).concat(sa.bindparam("answers", type_=JSONB)), sa.JSON)
-    changed = {"answers": answers, "changed_at": _value(Sheet, "changed_at", "at")}
-    return sa.update(Sheet).where(Sheet.id == _value(Sheet, "id", "sheet_id")).values(changed)
+    changed = {"answers": answers, "changed_at": slot("at", Sheet.changed_at)}
+    return sa.update(Sheet).where(Sheet.id == slot("sheet_id", Sheet.id)).values(changed)
 
 
 _INSERT = Prepared(lambda _: [_ANSWER])

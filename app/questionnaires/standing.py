@@ -1,12 +1,11 @@
 """Hides how an assignment goes from state to state: each change with its moment and its cause, and what ends with it."""
 
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 
 from app.db import Tx
-from app.db.prepared import Prepared
+from app.db.prepared import Prepared, slot
 from app.models import Assignment, AssignmentChange, Broadcast, Delivery, GivenAnswer, Sheet
 from app.models.columns import one_of
 from app.states import ANSWERABLE, STOPPABLE, Asked, State
@@ -58,19 +57,14 @@ def withdraw(tx: Tx, person_id: int, now: datetime, *, erase_answers: bool) -> N
         tx.execute(sa.update(Sheet).where(Sheet.id.in_(sheets)).values(answers={}))
 
 
-def _value(table: Any, column: str, name: str | None = None) -> Any:
-    return sa.bindparam(name or column, type_=table.__table__.c[column].type)
-
-
 _STAND = Prepared(
     lambda _: [
         sa.update(Assignment)
-        .where(Assignment.id == _value(Assignment, "id", "assignment"))
-        .values(state=_value(Assignment, "state"), changed_at=_value(Assignment, "changed_at", "now"))
+        .where(Assignment.id == slot("assignment", Assignment.id))
+        .values(state=slot("state", Assignment.state), changed_at=slot("now", Assignment.changed_at))
     ]
 )
+_CHANGED = ("assignment_id", "state", "cause", "at")
 _CHANGE = Prepared(
-    lambda _: [
-        sa.insert(AssignmentChange).values({name: _value(AssignmentChange, name) for name in ("assignment_id", "state", "cause", "at")})
-    ]
+    lambda _: [sa.insert(AssignmentChange).values({name: slot(name, AssignmentChange.__table__.c[name]) for name in _CHANGED})]
 )

@@ -10,12 +10,11 @@ import sqlalchemy as sa
 from app import access, audit
 from app.db import Tx
 from app.errors import NotFound
-from app.keyring import Keyring, Place
+from app.keyring import Keyring, Place, unsealed
 from app.models import Course, Group, Identity, Person, Question, QuestionWords
 from app.people import names
 from app.questions import standing
 from app.questions.listeners import staff
-from app.sealing import DataKey, Unreadable
 from bots.question.views import Line, Listener
 from bots.question.views import Question as View
 from bots.turns import Role
@@ -82,8 +81,9 @@ def _query() -> "sa.Select[Any]":
 
 def _views(tx: Tx, keyring: Keyring, rows: Sequence[Any], reader_id: int) -> tuple[View, ...]:
     """These questions with names and words, in as many statements for many as for one."""
+    columns = (QuestionWords.id, QuestionWords.question_id, QuestionWords.asked, QuestionWords.author_id)
     found = tx.execute(
-        sa.select(*(getattr(QuestionWords, each) for each in _OF_WORDS))
+        sa.select(*columns, QuestionWords.words_sealed, QuestionWords.at)
         .where(QuestionWords.question_id.in_([row.id for row in rows if row.state not in _NOTHING]))
         .order_by(QuestionWords.question_id, QuestionWords.place)
     ).all()
@@ -92,22 +92,11 @@ def _views(tx: Tx, keyring: Keyring, rows: Sequence[Any], reader_id: int) -> tup
     known: dict[int | None, str] = {each: called[each] for each in called}
     keys = keyring.open_all(tx, {row.data_key_id for row in rows})
     lines: dict[int, list[Line]] = {row.id: [] for row in rows}
-    of = {row.id: keys.get(row.data_key_id) for row in rows}
+    key_of = {row.id: keys.get(row.data_key_id) for row in rows}
     for each in found:
-        lines[each.question_id].append(Line(each.asked, known.get(each.author_id), _opened(of[each.question_id], each), each.at))
+        words = unsealed(key_of[each.question_id], Place("question_words", "words_sealed", each.id), each.words_sealed)
+        lines[each.question_id].append(Line(each.asked, known.get(each.author_id), words, each.at))
     return tuple(_view(row, known, tuple(lines[row.id]), reader_id) for row in rows)
-
-
-_OF_WORDS = ("id", "question_id", "asked", "author_id", "words_sealed", "at")
-
-
-def _opened(key: DataKey | None, row: Any) -> str | None:
-    if key is None:
-        return None
-    try:
-        return key.unseal(Place("question_words", "words_sealed", row.id), row.words_sealed)
-    except Unreadable:
-        return None
 
 
 def _view(row: Any, known: Mapping[int | None, str], lines: tuple[Line, ...], reader_id: int) -> View:

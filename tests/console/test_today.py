@@ -145,9 +145,9 @@ def test_the_silent_are_named_with_the_day_and_written_to_once_however_often_one
             assert "小雨 4 天，从 周五 11月27日 算起" in silent
             assert "阿宁 8 天，从 周一 11月23日 算起" in silent
             assert [re.sub(r"\s", "", each) for each in re.findall(r"<summary>(.*?)</summary>", page)] == [
-                "写给3天以上没打卡的（2位）",
-                "写给5天以上没打卡的（1位）",
-                "写给7天以上没打卡的（1位）",
+                "写给3天以上没打卡的组员（2位）",
+                "写给5天以上没打卡的组员（1位）",
+                "写给7天以上没打卡的组员（1位）",
             ]
             assert page.count("这几天还好吗？") == 1
             fields = re.findall(r'name="days" value="(\d)"><input type="hidden" name="draft" value="(\d+)"', page)
@@ -155,7 +155,7 @@ def test_the_silent_are_named_with_the_day_and_written_to_once_however_often_one
             for _ in range(2):
                 assert browser.post(f"{today(desk)}/letter", letter).status_code == 303
             assert _written_to(desk) == [ning.id]
-            assert "12:00，李老师已经给 7 天以上没打卡的 1 位写过" in part(browser.get(today(desk)).text, "silent")
+            assert "12:00，李老师已经给 7 天以上没打卡的 1 位组员写过" in part(browser.get(today(desk)).text, "silent")
         assert audited(desk, "homework.write") == [(f"person:{leader.known.id}", f"group:{desk.group}")]
 
 

@@ -323,3 +323,13 @@ def test_a_broadcast_whose_author_was_erased_still_goes_out_without_the_name(dat
         shown = desk.read(lambda tx: schedules.announcements(tx, desk.keyring, schedules.Reader("zh"), 5))
         assert [each.excerpt for each in shown] == ["今晚见"]
         assert desk.read(lambda tx: tx.execute(sa.select(sa.func.count()).select_from(Delivery)).scalar_one()) == 1
+
+
+def test_of_many_keys_those_that_cannot_be_opened_are_missing_and_the_others_are_there(database_url: str) -> None:
+    with Desk(database_url) as desk:
+        keyring = desk.tools.keyring
+        there, destroyed, elsewhere = (desk.write(keyring.create).id for _ in range(3))
+        desk.write(lambda tx: keyring.destroy(tx, destroyed, NOW))
+        desk.write(lambda tx: tx.execute(sa.update(DataKey).where(DataKey.id == elsewhere).values(master_version=99)))
+        assert desk.read(lambda tx: keyring.open_all(tx, [there, destroyed, elsewhere, there])).keys() == {there}
+        assert desk.read(lambda tx: keyring.open_all(tx, [])) == {}

@@ -1,6 +1,6 @@
 """Announcements: written, seen as they will look, promised, sent; how far each went, taken back, tried once more."""
 
-from app.console import announcements
+from app.console import announcements, drafts
 from app.console.announcements import Written
 from app.console.rules import ANNOUNCES, Of, Rule
 from app.db import Tx
@@ -20,7 +20,7 @@ def every(tx: Tx, visit: Visit) -> Answer:
 def write(tx: Tx, visit: Visit) -> Answer:
     """The empty form."""
     wanted = visit.query.get("group", "")
-    return _form(tx, visit, Written("", wanted, "", announcements.new_draft()))
+    return _form(tx, visit, Written("", wanted, "", drafts.new()))
 
 
 def _form(tx: Tx, visit: Visit, written: Written, problem: str = "", status: int = 200) -> Shown:

@@ -8,7 +8,6 @@ from app.groups import Refused
 from app.web.console.numbers import id_of
 from app.web.console.routing import HOME, THING, Answer, Go, Route, Shown, Visit
 from bots.effects import WriteToSilent
-from bots.homework.voice import LETTER_BYTES
 from bots.question.views import MOST_BYTES
 
 _PAGE = f"{HOME}/today"
@@ -35,7 +34,6 @@ def _shown(tx: Tx, visit: Visit, group_id: int, problem: str = "", status: int =
         "at": at,
         "written": visit.field("text"),
         "most": MOST_BYTES // 3,
-        "most_letter": LETTER_BYTES // 3,
     }
     return Shown("today", gaps, status)
 
