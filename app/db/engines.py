@@ -1,5 +1,6 @@
 """Hides the two drivers: engines that begin as we want, and what their errors mean."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,8 @@ def open_postgres(url: str, patience: float, *, short: bool = False) -> sa.Engin
         pool_timeout=patience,
         pool_pre_ping=not short,
         connect_args={
-            "application_name": "tongban",  # by which a restore sees that somebody still works here
+            # By which a restore sees that somebody still works here, and whoever looks for a lock which process holds it.
+            "application_name": f"tongban {os.getpid()}",
             "connect_timeout": max(1, round(patience)),
             # A server that vanished without a word (a proxy, a cable) is noticed within our patience, not within hours.
             "tcp_user_timeout": round(patience * 1000),

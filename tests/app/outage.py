@@ -15,15 +15,19 @@ import psycopg
 import sqlalchemy as sa
 from psycopg import sql
 
-from app import clock
+from app import clock, intake
 from tests.stage import Stage
 
 
 class Outage:
-    """As long as the block lasts, nobody reaches the database (SQLite: nobody writes to it)."""
+    """As long as the block lasts, nobody reaches the database (SQLite: nobody writes to it).
 
-    def __init__(self, database_url: str) -> None:
+    Pushes wait for it for `patience` seconds meanwhile instead of three: tests/app/test_away.py waits those out.
+    """
+
+    def __init__(self, database_url: str, patience: float = 0.5) -> None:
         self._url = sa.make_url(database_url)
+        self._patience, self._usual = patience, intake.PATIENCE_SECONDS
         self._file: sqlite3.Connection | None = None
         self._before = [] if self._is_sqlite else [pid for (pid,) in self._ask("SELECT pid FROM pg_stat_activity WHERE datname = {name}")]
 
@@ -35,6 +39,7 @@ class Outage:
 
     def begin(self) -> None:
         """From now on it is away."""
+        intake.PATIENCE_SECONDS = self._patience
         if self._is_sqlite:
             self._file = sqlite3.connect(self._url.database or "", isolation_level=None, timeout=60, check_same_thread=False)
             self._file.execute("BEGIN IMMEDIATE")
@@ -44,6 +49,7 @@ class Outage:
 
     def end(self) -> None:
         """From now on it is back."""
+        intake.PATIENCE_SECONDS = self._usual
         if self._file is not None:
             self._file.execute("ROLLBACK")
             self._file.close()

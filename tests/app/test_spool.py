@@ -31,11 +31,6 @@ from tests.stage import KEY, Server, Stage
 KEYS: dict[str, Any] = {"master_key": KEY, "index_key": KEY}
 
 
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intake, "PATIENCE_SECONDS", 0.5)  # of three; tests/app/test_away.py waits them out
-
-
 async def people_of(stage: Stage, *names: str) -> list[str]:
     """Members of one group. Each has written, so that the platform lets us answer late."""
     stage.course("正念自我关怀")
@@ -135,13 +130,12 @@ async def _crisis(database_url: str, folder: Path) -> None:
         assert wire.count(InboxItem) == 7
 
 
-def test_a_database_that_is_away_for_a_moment_is_waited_for(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(intake, "PATIENCE_SECONDS", 3.0)
+def test_a_database_that_is_away_for_a_moment_is_waited_for(database_url: str, tmp_path: Path) -> None:
     asyncio.run(_moment(database_url, tmp_path))
 
 
 async def _moment(database_url: str, folder: Path) -> None:
-    outage = Outage(database_url)
+    outage = Outage(database_url, intake.PATIENCE_SECONDS)
     async with Stage(database_url, folder) as stage:
         wire, openids = Wire(stage), await people_of(stage, "小雨", "王芳")
         outage.begin()

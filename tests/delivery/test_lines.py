@@ -21,7 +21,7 @@ from app.models import Alarm
 from app.models.columns import Moment
 from tests.delivery.scene import NOW, run
 
-_OURS = "FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'tongban'"
+_OURS = "FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'tongban %'"
 _KIND = sa.bindparam("kind", type_=Alarm.kind.type)
 _COUNT = sa.bindparam("count", type_=Alarm.count.type)
 _AT = sa.bindparam("at", type_=Alarm.first_at.type)

@@ -247,6 +247,7 @@ class Arena:
     def _bury(self, process: Process) -> None:
         """Count what a dead process had under way: with one account never more than eight service messages."""
         self.kills += 1
+        self.until(lambda: self.answered(process))
         left = self.under_way(process)
         most = Rules().service_in_flight * len(self.lines)
         assert left <= most, f"{process.name} had {left} service messages under way, at most {most} may be"
@@ -339,6 +340,25 @@ class Arena:
             .where(Delivery.state == State.SENDING, Delivery.route == Route.SERVICE.value, Delivery.lease_owner.like(f"%.{process.pid}.%"))
         )
         return int(self.read(lambda tx: tx.execute(query).scalar_one()))
+
+    def answered(self, process: Process) -> bool:
+        """Whether the server has done all that a killed or frozen process told it: a commit it was sent is carried out without it."""
+        if self._backends(process, "active"):
+            return False
+        time.sleep(0.05)  # what it wrote last may not have been read yet
+        return not self._backends(process, "active")
+
+    def holds_on(self, process: Process) -> bool:
+        """Whether a frozen process was stopped within a transaction: what it locked stays locked, and it may commit when it wakes up."""
+        return self.assembly.database.is_sqlite or self._backends(process, "idle in transaction") > 0
+
+    def _backends(self, process: Process, state: str) -> int:
+        """How many connections of a process stand so; SQLite has none."""
+        if self.assembly.database.is_sqlite:
+            return 0
+        query = sa.text("SELECT count(*) FROM pg_stat_activity WHERE application_name = :name AND state = :state")
+        named = {"name": f"tongban {process.pid}", "state": state}
+        return int(self.read(lambda tx: tx.execute(query, named).scalar_one()))
 
     # -- the platform
 

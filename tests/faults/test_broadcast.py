@@ -93,11 +93,13 @@ def _kill_and_freeze(arena: Arena, size: Size, workers: list[Process]) -> int:
 def _freeze(arena: Arena, worker: Process, other: Process) -> int:
     """Let a worker sleep until the other takes it for dead, then wake up in the middle of what it did; how many that may leave in doubt.
 
-    On SQLite it may sleep with the one write lock in its hand: what the other has under way cannot be written down in time either.
+    It may sleep with a lock in its hand (on SQLite the one write lock): what the other has under way cannot be written down in time either,
+    and what it was about to begin itself is begun when it wakes up, too late to be sent.
     """
     worker.freeze()
-    left = arena.under_way(worker)
+    arena.until(lambda: arena.answered(worker))
+    left, locked = arena.under_way(worker), arena.holds_on(worker)
     arena.later(STEADY_SECONDS + 0.5)
     other.must_live()
     worker.thaw()
-    return left + (Rules().service_in_flight if arena.assembly.database.is_sqlite else 0)
+    return 2 * Rules().service_in_flight if locked else left
