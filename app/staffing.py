@@ -20,6 +20,7 @@ from app.groups import Refused
 from app.keyring import Keyring, Place, Unreadable
 from app.models import Absence, Conversation, Course, Group, Membership, Person, Question, Schedule
 from app.people import names
+from app.prompts import handing
 from app.questions import standing
 from app.questions.calling import AGAIN_AFTER
 from app.questions.listeners import staff
@@ -31,14 +32,17 @@ from bots.turns import OccasionKind, Role
 LONGEST = timedelta(days=60)
 #: Bots whose open dialogue speaks for a group: what is begun there does not pass to a successor.
 _DRAFTING = ("staff", "question")
+#: Who may take a group over.
+_SUCCEEDING = (Role.LEADER, Role.ASSISTANT, Role.ADMINISTRATOR)
 _USEFUL = timedelta(days=7)
 
 
 @dataclass(frozen=True)
 class HandedOver:
-    """What a successor got: numbers of planned announcements and of claimed questions, and how many drafts were dropped."""
+    """What a successor got: numbers of announcements, practice prompts and claimed questions; and how many drafts were dropped."""
 
     announcements: tuple[int, ...]
+    prompts: tuple[int, ...]
     questions: tuple[int, ...]
     drafts: int
 
@@ -141,10 +145,11 @@ def hand_over(
         groups.enter(tx, group_id, to_id, role, now)
     got = HandedOver(
         _pass_announcements(tx, keyring, group_id, from_id, to_id, now, actor),
+        handing.pass_on(tx, keyring, group_id, from_id, to_id, now, actor),
         _pass_questions(tx, group_id, from_id, to_id, now, actor),
         _drop_drafts(tx, keyring, group_id, from_id, alone=not stays),
     )
-    counted = {"announcements": list(got.announcements), "questions": list(got.questions), "drafts": got.drafts}
+    counted = {kind: list(getattr(got, kind)) for kind in ("announcements", "prompts", "questions")} | {"drafts": got.drafts}
     for other, told, reason in ((from_id, to_id, "got"), (to_id, from_id, "gave")):  # each reads the name of the other
         details = {**_who(tx, keyring, group_id, other), **counted, "reason": reason}
         _tell(tx, keyring, group_id, other, details, [told], now, member=told == to_id)
@@ -153,6 +158,17 @@ def hand_over(
             end_role(tx, group_id, from_id, role, now, why="handed over", actor=actor)
     audit.record(tx, now, actor, "hand_over", f"group:{group_id}", former=from_id, successor=to_id, **_counts(got))
     return got
+
+
+def successors(course: "int | sa.ScalarSelect[int]") -> "sa.Select[int]":
+    """The ids of everybody who may take over in a course: its leaders, assistants and administrators."""
+    return (
+        sa.select(Membership.person_id)
+        .distinct()
+        .join(Group, Group.id == Membership.group_id)
+        .where(Group.course_id == course, Membership.ended_at.is_(None), Membership.role.in_([role.value for role in _SUCCEEDING]))
+        .order_by(Membership.person_id)
+    )
 
 
 def end_role(tx: Tx, group_id: int, person_id: int, role: Role, now: datetime, *, why: str, actor: str = "operator") -> None:
@@ -188,17 +204,8 @@ def _check(tx: Tx, group_id: int, from_id: int, to_id: int) -> tuple[Role, ...]:
         raise NotFound("role", "The former is neither leader nor assistant of this group; `tongban person find` shows who is what.")
     if from_id == to_id:
         raise Invalid("successor", "A successor is somebody else.")
-    staff_of_course = (
-        sa.select(Membership.id)
-        .join(Group, Group.id == Membership.group_id)
-        .where(
-            Membership.person_id == to_id,
-            Membership.ended_at.is_(None),
-            Membership.role.in_([Role.LEADER.value, Role.ASSISTANT.value, Role.ADMINISTRATOR.value]),
-            Group.course_id == sa.select(Group.course_id).where(Group.id == group_id).scalar_subquery(),
-        )
-    )
-    if tx.execute(staff_of_course.limit(1)).first() is None:
+    course = sa.select(Group.course_id).where(Group.id == group_id).scalar_subquery()
+    if tx.execute(successors(course).where(Membership.person_id == to_id)).first() is None:
         raise Invalid("successor", "The successor is no staff of this course yet; invite them first: `tongban staff invite leader`.")
     return held
 
@@ -281,7 +288,7 @@ def _is_draft_for(tx: Tx, memory: Any, group_id: int, *, loose: bool) -> bool:
 
 
 def _counts(got: HandedOver) -> dict[str, int]:
-    return {"announcements": len(got.announcements), "questions": len(got.questions), "drafts": got.drafts}
+    return {kind: len(getattr(got, kind)) for kind in ("announcements", "prompts", "questions")} | {"drafts": got.drafts}
 
 
 # Words to staff ---------------------------------------------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ def hand_over(
     course: InCourse = None,
     stays: Annotated[bool, typer.Option("--stays", help="FROM keeps their role; only the work goes over.")] = False,
 ) -> None:
-    """Hand a group over: planned announcements, questions that were taken, the role. Both are told in the chat.
+    """Hand a group over: planned announcements, practice prompts, questions that were taken, the role. Both are told in the chat.
 
     Drafts in FROM's chat are sealed under their own key, so TO cannot get them: they are dropped, and both are told how many.
 
@@ -44,7 +44,8 @@ def hand_over(
             return staffing.hand_over(tx, keyring, group_id, from_id, to_id, clock.now(), stays=stays)
 
         got = assembly.database.write_now(work)
-    typer.echo(f"Handed over to {successor}: {_many(got.announcements, 'planned announcement')}, {_many(got.questions, 'question')}.")
+    kinds = (got.announcements, "planned announcement"), (got.prompts, "practice prompt"), (got.questions, "question")
+    typer.echo(f"Handed over to {successor}: {', '.join(_many(numbers, kind) for numbers, kind in kinds)}.")
     if got.drafts:
         typer.echo(f"Dropped, because only {former} could read them: {got.drafts} drafts.")
     if not stays:

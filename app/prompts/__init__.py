@@ -1,1 +1,1 @@
-"""Practice prompts that leaders plan: `planning` makes and steers them, `firing` lets them go out by the clock, `lists` shows them."""
+"""Practice prompts: `planning` makes and steers them, `firing` lets them go out, `lists` shows them, `handing` passes them on."""

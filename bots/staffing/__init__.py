@@ -108,8 +108,8 @@ class StaffingBot:
     def compose(self, occasion: Occasion) -> Message:
         """A word to whoever covers, or who hands over and gets.
 
-        Details of a REPORT: reason (cover, got, gave), group_name, author_name (the other one); starts and ends of a cover; announcements
-        and questions (numbers) and drafts (how many) of a hand-over.
+        Details of a REPORT: reason (cover, got, gave), group_name, author_name (the other one); starts and ends of a cover; announcements,
+        prompts and questions (numbers) and drafts (how many) of a hand-over.
         """
         if occasion.kind is not OccasionKind.REPORT:
             raise LookupError(f"The staffing bot has no words for {occasion.kind}.")
@@ -126,8 +126,8 @@ def _report(texts: Texts, occasion: Occasion) -> Words:
     if details["reason"] == "cover":
         return fill("report.cover", starts=details["starts"], ends=details["ends"], **who)
     lines = [fill(f"report.{details['reason']}", **who)]
-    for kind in ("announcements", "questions"):
-        if details[kind]:
+    for kind in ("announcements", "prompts", "questions"):
+        if details.get(kind):  # what was told before practice prompts passed over knows none
             numbers = Words(" ".join(f"#{number}" for number in details[kind][:40]))
             lines.append(fill(f"report.{details['reason']}_{kind}", count=len(details[kind]), numbers=numbers))
     if details["drafts"]:

@@ -150,7 +150,7 @@ def _is(value: bool, *, expected: bool) -> None:
 
 def test_a_group_is_handed_over_and_what_went_is_said(asked: Tongban) -> None:
     done = asked("staff", "hand-over", "李老师", "小王", "--group", "dawn")
-    assert "Handed over to 小王: 0 planned announcements, 0 questions." in done.out
+    assert "Handed over to 小王: 0 planned announcements, 0 practice prompts, 0 questions." in done.out
     assert "李老师 is staff of dawn no longer." in done.out
     assert "dawn" not in asked("person", "find", "李老师").out
     again = refused(asked("staff", "hand-over", "李老师", "小王", "--group", "dawn"))

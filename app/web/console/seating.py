@@ -30,7 +30,8 @@ def _shown(tx: Tx, visit: Visit, problem: str = "", status: int = 200) -> Shown:
     page = members.page(tx, visit.tools.keyring, visit.tools.rules, visit.who, visit.thing, number, visit.now)
     moves = bool(visit.who.roles & RUNS) and not page.line.large
     destinations = members.destinations(tx, visit.thing) if moves else []
-    return Shown("group", {"page": page, "destinations": destinations, "number": number, "problem": problem}, status)
+    gaps = {"page": page, "destinations": destinations, "hands_over": moves, "number": number, "problem": problem}
+    return Shown("group", gaps, status)
 
 
 def look(tx: Tx, visit: Visit) -> Answer:
