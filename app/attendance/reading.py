@@ -16,7 +16,7 @@ from app.courses.file import CourseFile
 from app.db import Tx
 from app.errors import Invalid, NotFound
 from app.keyring import Keyring
-from app.models import Attendance, Course, Group, MakeUp, Membership
+from app.models import Attendance, Course, Group, MakeUp, Membership, Participant
 from app.models import Gathering as GatheringRow
 from app.people import names
 from bots.attendance.register import Mark, MyCourse, Register, Seat, Sitting, needed
@@ -85,6 +85,28 @@ def gathering_of(tx: Tx, course_id: int, kind: str, number: int, group_id: int |
     return rows[0].id, rows[0].account_id
 
 
+def came_enough(tx: Tx, course_id: int) -> int | None:
+    """How many who ever took part were at as many classes as the course's rule asks for, made up ones included; None without a calendar.
+
+    A class counts once, whichever group one sat with.
+    """
+    file = tx.execute(sa.select(course_file.COPY).where(Course.id == course_id, Course.file.is_not(None))).scalar_one_or_none()
+    if file is None:
+        return None
+    plan = course_file.frozen(file)
+    classes = (GatheringRow.course_id == course_id, GatheringRow.kind == "class", GatheringRow.held)
+    held = tx.execute(sa.select(sa.func.count(GatheringRow.number.distinct())).where(*classes)).scalar_one()
+    each = (
+        sa.select(Attendance.person_id)
+        .join(GatheringRow, GatheringRow.id == Attendance.gathering_id)
+        .join(Participant, sa.and_(Participant.person_id == Attendance.person_id, Participant.course_id == course_id))
+        .where(*classes)
+        .group_by(Attendance.person_id)
+        .having(sa.func.count(GatheringRow.number.distinct()) >= max(1, _rule(plan, held)))
+    )
+    return tx.execute(sa.select(sa.func.count()).select_from(each.subquery())).scalar_one()
+
+
 def participants(tx: Tx, group_id: int) -> list[int]:
     """The participants of a group in the order in which they joined."""
     query = sa.select(Membership.person_id).where(
@@ -99,7 +121,10 @@ def cities_of(file: CourseFile, kind: str) -> tuple[dict[str, str], ...]:
 
 
 def _needed(file: CourseFile, sittings: Iterable[Sitting]) -> int:
-    held = sum(each.kind == "class" for each in sittings)
+    return _rule(file, sum(each.kind == "class" for each in sittings))
+
+
+def _rule(file: CourseFile, held: int) -> int:
     return needed(file.attendance.needed if file.attendance else None, len(file.weeks), held)
 
 

@@ -57,7 +57,7 @@ class StudyPage:
     code: str
     zone: str
     screened: Mapping[str, Told]
-    course: Mapping[str, int]
+    course: Mapping[str, Told]
     waves: tuple[WaveDone, ...]
     planned: int
     numbers: tuple[NumberRow, ...]

@@ -54,7 +54,7 @@ WORDS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("flow.csv", "part"): ("screening", "course", "wave"),
     ("flow.csv", "step"): (
         *("answered", "included", "declined", "no_questionnaires", "no_time", OTHER),
-        *("participants", "active", "answers_erased", "assigned"),
+        *("participants", "active", "answers_erased", "came_enough", "assigned"),
         *(state.value for state in Asked),
     ),
 }

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 from datetime import datetime
 from itertools import groupby
 
+from app import attendance
 from app.db import Tx
 from app.states import Asked
 from app.study import reading
@@ -195,6 +196,9 @@ def flow(tx: Tx, course: Study) -> Iterator[Row]:
     yield _count("course", "active", len(course.people) - left)
     yield _count("course", "withdrawn", left)
     yield _count("course", "answers_erased", sum(each.erased for each in course.people))
+    came = attendance.came_enough(tx, course.id)
+    if came is not None:
+        yield {**_count("course", "came_enough", 0), "count": _unless_small(came, len(course.people) - came)}
     for code, stands in reading.standing(tx, course.waves).items():
         yield _count("wave", "assigned", sum(stands.values()), code)
         for state, count in stands.items():
@@ -215,6 +219,11 @@ def _without_small(counts: Mapping[str, int]) -> dict[str, int | str]:
     if 0 < sum(counts[step] for step in hidden) < FEWEST:
         hidden.add("answered")
     return {step: f"<{FEWEST}" if 0 < count < FEWEST else "" if step in hidden else count for step, count in counts.items()}
+
+
+def _unless_small(count: int, others: int) -> int | str:
+    """Who came to few classes is in no other file: neither they nor the rest are counted out where they are a handful."""
+    return f"<{FEWEST}" if 0 < count < FEWEST else "" if 0 < others < FEWEST else count
 
 
 def _count(part: str, step: str, count: int, wave: str = "") -> Row:

@@ -50,7 +50,8 @@ def chart(page: StudyPage) -> Chart:
         steps.append(([Words("flow.answered", page.screened["answered"])], out))
     people = page.course
     left = [Words(f"flow.{word}", people[word]) for word in ("withdrawn", "answers_erased") if people.get(word)]
-    steps.append(([Words("flow.participants", people.get("participants", 0))], left))
+    came = [Words("flow.came_enough", people["came_enough"])] if people.get("came_enough") else []
+    steps.append(([Words("flow.participants", people.get("participants", 0)), *came], left))
     for wave in page.waves:
         inside = [Words("", title=wave.title), Words("flow.assigned", wave.assigned), Words("flow.complete", wave.counts[Asked.COMPLETE])]
         going = sum(wave.counts[state] for state in ANSWERABLE)
