@@ -353,7 +353,7 @@ def announcements(tx: Tx, keyring: Keyring, reader: Reader, limit: int) -> tuple
     planned_first = sa.case((Schedule.state == "planned", 0), else_=1)
     rows = tx.execute(query.order_by(planned_first, Schedule.fire_at.desc()).limit(limit)).all()
     keys = keyring.open_all(tx, (row.data_key_id for row in rows))
-    counts = _counts(tx, [row.id for row in rows])
+    counts = states_of(tx, [row.id for row in rows])
     return tuple(_summary(keys[row.data_key_id], row, counts[row.id]) for row in rows if row.data_key_id in keys)
 
 
@@ -376,7 +376,7 @@ def progress(tx: Tx, keyring: Keyring, words: Texts, schedule_id: int, reader: R
     ).one_or_none()
     if row is None or (reader.person_id is not None and not access.may_announce(tx, reader.person_id, row.group_id)):
         raise NotFound("announcement", "There is no such announcement; `tongban progress` without a number lists them.")
-    counts = _counts(tx, [schedule_id])[schedule_id]
+    counts = states_of(tx, [schedule_id])[schedule_id]
     by_state = tuple((str(words.fill(f"state.{state}", reader.language)), counts[state]) for state in State if counts.get(state))
     return Progress(
         id=schedule_id,
@@ -401,7 +401,8 @@ def _notes(tx: Tx, words: Texts, schedule_id: int, reader: Reader) -> tuple[str,
     return (str(words.fill("reason.mass_partial", reader.language, sent=str(sent), total=str(total))),)
 
 
-def _counts(tx: Tx, schedule_ids: Sequence[int]) -> dict[int, dict[str, int]]:
+def states_of(tx: Tx, schedule_ids: Sequence[int]) -> dict[int, dict[str, int]]:
+    """Of each announcement, how many of its deliveries stand in which state."""
     rows = tx.execute(
         sa.select(Broadcast.schedule_id, Delivery.state, sa.func.count().label("number"))
         .join(Delivery, Delivery.broadcast_id == Broadcast.id)

@@ -1,11 +1,12 @@
-"""`tongban course plan | start | calendar | move | call-off | link | qr | end`: the calendar of a course, from its file and a first day.
+"""`tongban course plan | start | calendar | move | call-off | link | qr | end | archive`: the calendar of a course.
 
-Every change is shown before it is made.
+It is made from a course file and a first day. Every change is shown before it is made.
 """
 
 import re
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time, timedelta
+from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -14,7 +15,7 @@ import typer
 from app import clock, courses, groups, overview
 from app.cli import attending, desk
 from app.cli.moments import any_time, shown
-from app.courses import agenda, anchors, calendar, occasions, running
+from app.courses import agenda, anchors, archive, calendar, occasions, running
 from app.courses import file as course_file
 from app.courses.calendar import Consequence, Effect, Evening, Gap
 from app.courses.running import CallOff, Change, Move
@@ -52,6 +53,7 @@ def named() -> dict[str, Any]:
         "link": link,
         "qr": attending.qr,
         "end": end,
+        "archive": keep,
     }
 
 
@@ -204,6 +206,22 @@ def end(code: Code, *, yes: Yes = False) -> None:
     with desk.at_work() as assembly:
         assembly.database.write_now(lambda tx: occasions.end(tx, courses.by_code(tx, code), clock.now(), actor="operator"))
     typer.echo("Ended.")
+
+
+def keep(
+    code: Code,
+    file: Annotated[Path, typer.Argument(help="The zip to write.", show_default=False)],
+    *,
+    force: Annotated[bool, typer.Option("--force", help="The file may take the place of another.")] = False,
+) -> None:
+    """Write what a programme keeps of a course that is over: calendar, announcements, how many came and practised. No participant is in it.
+
+    Example: tongban course archive msc-2026 msc-2026.zip
+    """
+    with desk.at_work() as assembly:
+        course_id = assembly.database.read_now(lambda tx: courses.by_code(tx, code))
+        tables = archive.write(assembly.database, assembly.tools.keyring, course_id, file, clock.now(), over=force)
+    typer.echo(f"Written to {file}, readable by you only: {tables} tables, the course file and notes. It names no participant.")
 
 
 def _make(assembly: Any, course_id: int, wanted: Change, zone: str, *, yes: bool, tell: bool) -> None:

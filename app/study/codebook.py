@@ -7,8 +7,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from app.packed import Cell
 from app.states import Asked
-from app.study.archive import Cell
 from app.study.columns import COLUMNS, EACH_ITEM, WORDS
 from app.study.reading import AskedWave, Questionnaire, Study
 from app.study.tables import Row, demonstrations, item_column

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from app import access, audit
+from app import access, audit, packed
 from app.db import Database, Tx
 from app.errors import Forbidden, Invalid
+from app.packed import Archive
 from app.questionnaires.shelf import Shelf
-from app.study import archive, codebook, reading, tables
-from app.study.archive import Archive
+from app.study import codebook, reading, tables
 from app.study.columns import header
 from app.study.reading import Study
 
@@ -44,7 +44,7 @@ def export(
     what they wrote that it is for; it stands in the audit. `over`: the file may take the place of another. Raises `Conflict` or `Invalid`
     where it cannot be written; then nothing of it is left.
     """
-    archive.check_place(path, over=over)
+    packed.check_place(path, over=over)
     if not database.write_now(lambda tx: _admit(tx, course_id, asker, reason, now)):
         sentence = "Only a researcher or an administrator of this course may have its data; `tongban person find` shows who is what."
         raise Forbidden("role", sentence)
@@ -64,7 +64,7 @@ def _write(tx: Tx, shelf: Shelf, course_id: int, path: Path, now: datetime, *, o
     reading.stand_still(tx)
     course = reading.study(tx, shelf, course_id)
     _check_columns(course)
-    with archive.written(path, now.astimezone(course.zone), over=over) as out:
+    with packed.written(path, now.astimezone(course.zone), over=over) as out:
         prorated = _fill(tx, course, out, now)
     codes = tuple(each.instrument.code for each in tables.demonstrations(course))
     return Exported(len(course.people), len(course.waves), prorated.total(), codes)

@@ -7,9 +7,9 @@ from itertools import groupby
 
 from app import attendance
 from app.db import Tx
+from app.packed import Cell
 from app.states import Asked
 from app.study import reading
-from app.study.archive import Cell
 from app.study.columns import EACH_ITEM, NOT_ASKED, SKIPPED, WITHHELD, word
 from app.study.reading import AskedWave, Change, Filled, Questionnaire, Study
 from bots.questionnaire import scoring

@@ -1,6 +1,8 @@
 """The calendar from the terminal: planned before anything exists, started, moved, called off; each change is shown before it is made."""
 
-from tests.cli.conftest import Tongban
+from pathlib import Path
+
+from tests.cli.conftest import Tongban, refused
 
 START = ("course", "start", "msc-1", "msc-8-week", "--start", "2027-03-01", "--yes")
 
@@ -77,3 +79,14 @@ def test_groups_may_have_evenings_of_their_own(course: Tongban) -> None:
     shown = course("course", "calendar", "msc-1").out
     assert "2027-03-12 20:00" in shown
     assert "2027-03-10 18:30" in shown
+
+
+def test_a_course_is_archived_when_it_is_over_and_not_before(course: Tongban, tmp_path: Path) -> None:
+    course(*START)
+    file = str(tmp_path / "kept.zip")
+    assert "`tongban course end`" in refused(course("course", "archive", "msc-1", file))
+    assert course("course", "end", "msc-1", "--yes").code == 0
+    assert "6 tables" in course("course", "archive", "msc-1", file).out
+    assert "--force" in refused(course("course", "archive", "msc-1", file))
+    assert course("course", "archive", "msc-1", file, "--force").code == 0
+    assert "folder" in refused(course("course", "archive", "msc-1", str(tmp_path)))

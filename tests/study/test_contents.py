@@ -14,9 +14,9 @@ import migrations
 from app import ids
 from app.db import Tx
 from app.models import Screening, Wave, Wording
+from app.packed import written
 from app.questionnaires import waves
 from app.study import tables
-from app.study.archive import written
 from app.study.columns import COLUMNS, EACH_ITEM, WORDS
 from bots.questionnaire.instrument import find
 from bots.texts import LANGUAGES

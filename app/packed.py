@@ -1,4 +1,4 @@
-"""Hides the file of an export: a zip of CSV files for Excel and for statistics, which stands under its name whole or not at all."""
+"""Hides a zip of CSV files for Excel and for statistics, which stands under its name whole or not at all."""
 
 import contextlib
 import csv
