@@ -31,10 +31,11 @@ class Someone:
 
 @dataclass(frozen=True)
 class Wishes:
-    """Keys of people who shall sit in one group, and of those of whom no two shall."""
+    """Keys of people who shall sit in one group, and of those of whom no two shall. `barred`: a person, and a group not for them."""
 
     together: tuple[frozenset[str], ...] = ()
     apart: tuple[frozenset[str], ...] = ()
+    barred: tuple[tuple[str, int], ...] = ()
 
 
 class Impossible(Exception):
@@ -93,12 +94,13 @@ def imbalance(people: Iterable[Someone], places: Mapping[str, int], groups: int)
 
 
 def kept(wishes: Wishes, places: Mapping[str, int]) -> tuple[tuple[str, frozenset[str]], ...]:
-    """The wishes that seats do not keep: together or apart, and the people. Whoever has no seat breaks none."""
+    """The wishes that seats do not keep: together, apart or barred, and the people. Whoever has no seat breaks none."""
     broken = [("together", wish) for wish in wishes.together if len({places[key] for key in wish if key in places}) > 1]
     for wish in wishes.apart:
         groups = [places[key] for key in wish if key in places]
         if len(set(groups)) < len(groups):
             broken.append(("apart", wish))
+    broken += [("barred", frozenset({key})) for key, group in wishes.barred if places.get(key) == group]
     return tuple(broken)
 
 
@@ -120,7 +122,8 @@ def _units(people: Sequence[Someone], room: Sequence[int | None], wishes: Wishes
     """Who has a seat to be found together: those of the wishes, the largest first. Raises `Impossible`."""
     by_key = {each.key: each for each in people}
     apart = {frozenset(pair) for wish in wishes.apart for pair in combinations(sorted(wish & by_key.keys()), 2)}
-    found = _joined([wish & by_key.keys() for wish in wishes.together], {key for pair in apart for key in pair})
+    alone = {key for pair in apart for key in pair} | ({key for key, _ in wishes.barred} & by_key.keys())
+    found = _joined([wish & by_key.keys() for wish in wishes.together], alone)
     for unit in found:
         both = [pair for pair in apart if pair <= unit]
         if both:
@@ -184,12 +187,13 @@ class _Table:
         for wish in wishes.apart:
             for key in wish:
                 against[key] |= wish - {key}
+        self._barred = set(wishes.barred)
         self._target = sizes(self._size, self._room, len(self._people) - len(self._place))
         self._count()
         left = [unit for unit in units if any(each.key not in self._place for each in unit)]
         steps = [0]
         if not self._try(left, against, steps):
-            raise Impossible("apart", (key for wish in wishes.apart for key in wish))
+            raise Impossible("apart", {each.key for unit in left for each in unit})
 
     def _try(self, left: Sequence[Sequence[Someone]], against: Mapping[str, set[str]], steps: list[int]) -> bool:
         if not left:
@@ -214,6 +218,7 @@ class _Table:
         drawn = {self._place[each.key] for each in unit if each.key in self._place}
         new = [each.key for each in unit if each.key not in self._place]
         shunned = {self._place[key] for each in unit for key in against[each.key] if key in self._place}
+        shunned |= {group for group in self._groups for each in unit if (each.key, group) in self._barred}
         able = [group for group in self._groups if group not in shunned and (not drawn or group in drawn) and self._takes(group, len(new))]
         cost = {group: sum(self._cost(key, group) for key in new) for group in able}
         return sorted(able, key=lambda group: (max(0, self._size[group] + len(new) - self._target[group]), cost[group], group))

@@ -17,6 +17,7 @@ from app.web.console import (
     joining,
     mentoring,
     mine,
+    placing,
     questionnaires,
     scanning,
     scheduling,
@@ -50,6 +51,7 @@ _PAGES = (
     sheets,
     administering,
     enlisting,
+    placing,
     staffing,
     mine,
 )
