@@ -116,7 +116,8 @@ def _age(cell: str) -> int | None:
     word = _plain(cell).removesuffix("岁").strip()
     if word in _NOTHING:
         return None
-    if not re.fullmatch("[1-9][0-9]{1,2}", word) or not _YOUNGEST <= int(word) <= _OLDEST:
+    raised = any(each.isdigit() and not each.isdecimal() for each in cell)  # "²3" is no 23
+    if raised or not re.fullmatch("[1-9][0-9]{1,2}", word) or not _YOUNGEST <= int(word) <= _OLDEST:
         raise ValueError(f"The age is a whole number of years from {_YOUNGEST} to {_OLDEST}, or nothing.")
     return int(word)
 
