@@ -1,6 +1,5 @@
 """Groups by a proposal, in a real browser without script, on a phone: proposed, moved by hand, made true."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -20,7 +19,7 @@ __all__ = ["address", "desk"]
 
 
 @pytest.fixture
-def token(desk: Desk) -> Iterator[str]:
+def token(desk: Desk) -> str:
     """An administrator of a course in which twenty people of the roster wait for a group."""
     from app import groups
 
@@ -35,7 +34,7 @@ def token(desk: Desk) -> Iterator[str]:
 
     admin = staff(desk, "王管理", Role.ADMINISTRATOR, group=desk.write(make))
     vault = desk.keyring.vault
-    yield desk.write(lambda tx: sessions.begin(tx, vault, admin.login_id, "password", "phone", sessions.moment()))
+    return desk.write(lambda tx: sessions.begin(tx, vault, admin.login_id, "password", "phone", sessions.moment()))
 
 
 def test_groups_are_proposed_changed_and_made_true_without_script(desk: Desk, address: str, browser: Browser, token: str) -> None:
