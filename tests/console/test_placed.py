@@ -1,5 +1,6 @@
 """An assignment made true: seats and codes at once, who is left out, a word to who follows; the roster around it; personal codes."""
 
+import asyncio
 import csv
 import io
 import re
@@ -10,16 +11,21 @@ import openpyxl
 import pytest
 import sqlalchemy as sa
 
-from app import broadcasts, groups, people
+from app import broadcasts, clock, groups, people
+from app.console import logins, sessions
 from app.db import Tx
 from app.models import Broadcast, Delivery, Group, Identity, Invitation, ProposalSeat
 from app.people import Known
 from app.placing import proposals
 from bots.turns import Role
 from tests.console.halls import ASKED, Hall
+from tests.console.test_scanning import Tab, stage
 from tests.console.test_scheduling import shown
 from tests.console.visiting import HOME, Browser, audited, browsing, queries
 from tests.delivery.scene import NOW, Desk, at, deliveries
+from tests.stage import Stage
+
+__all__ = ["stage"]
 
 
 @pytest.fixture
@@ -255,3 +261,39 @@ def test_erased_people_take_the_rosters_facts_with_them(hall: Hall) -> None:
     desk.write(lambda tx: people.erase(tx, desk.keyring, known.id, NOW, actor="operator"))
     kept = desk.read(lambda tx: tx.execute(sa.select(Invitation.facts_sealed, Invitation.name_sealed)).all())
     assert [tuple(row) for row in kept] == [(None, None)]
+
+
+def test_whoever_follows_reads_it_in_the_chat_and_a_roster_code_is_a_picture_and_a_link(stage: Stage) -> None:
+    async def play() -> None:
+        async with stage, Tab(stage) as tab:
+            course = stage.course("正念自我关怀")
+            large = stage.read(lambda tx: groups.by_code(tx, "msc-all"))
+            admin = await stage.member("王管理", large, Role.ADMINISTRATOR)
+            await stage.member("小雨", large)
+            await stage.says("小雨", "你好")
+            stage.write(lambda tx: groups.invite(tx, stage.keyring, large, clock.now(), once=True, name="阿宁", code="PERSONAL23"))
+            login = stage.write(lambda tx: logins.of_person(tx, admin, clock.now()))
+            assert login is not None
+            token = stage.write(lambda tx: sessions.begin(tx, stage.keyring.vault, login, "wechat", "phone", sessions.moment()))
+            tab._http.cookies.set("tongban", token)
+            page = f"{HOME}/assign/{course}"
+            await tab.get(page)
+            assert (await tab.post(f"{page}/propose", partial=False, how="groups", number="1", use="new", version="0")).status_code == 303
+            await tab.get(page)
+            version = re.findall(r'name="version" value="(\d+)"', tab.page)[0]
+            assert (await tab.post(f"{page}/apply", version=version)).status_code == 303
+            await stage.settle()
+            told = [each["text"] for each in await stage.chat("小雨") if "欢迎加入「第1组」" in each.get("text", "")]
+            assert len(told) == 1
+            assert told[0].startswith("小雨，")
+            await tab.get(page)
+            await tab.post(f"{page}/codes", group="")
+            assert tab.page.count("<svg") == 1
+            assert await tab.code() == "PERSONAL23", "what the picture holds is the personal code"
+            await tab.get(page)
+            file = await tab.post(f"{page}/file", kind="csv")
+            row = next(csv.DictReader(io.StringIO(file.content.decode("utf-8-sig"))))
+            assert (row["number"], row["name"], row["group"], row["code"]) == ("R1", "阿宁", "第1组", "PERSONAL23")
+            assert row["link"].startswith("http")
+
+    asyncio.run(play())
