@@ -163,6 +163,10 @@ async def make_qrs(assembly: Assembly, account_id: int, codes: Sequence[str], se
     try:
         channel = (await channels.all())[account_id]
         assert isinstance(channel, WeChat)  # noqa: S101 - the only channel with QR codes
-        return [(await channel.create_qr_link(code, seconds))[1] for code in codes]
+        links: list[str] = []
+        for start in range(0, len(codes), IN_FLIGHT):
+            made = await asyncio.gather(*(channel.create_qr_link(code, seconds) for code in codes[start : start + IN_FLIGHT]))
+            links += [link for _, link in made]
+        return links
     finally:
         await channels.close()

@@ -1,5 +1,6 @@
 """Hides courses' groups: makes them, invites into them, lets people join, knows who is in them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -9,7 +10,7 @@ import sqlalchemy as sa
 from app import access, audit, ids
 from app.db import Tx
 from app.errors import AppError, Conflict, NotFound
-from app.keyring import Keyring, Place
+from app.keyring import Keyring, Place, unsealed
 from app.models import Course, Group, Guess, Invitation, Membership, Participant
 from app.people import names
 from app.questions import standing
@@ -70,9 +71,10 @@ def invite(
     phone: str | None = None,
     expires_at: datetime | None = None,
     code: str | None = None,
+    facts: str | None = None,
     actor: str = "operator",
 ) -> str:
-    """A new code that leads into a group with a role; returns it as people type it."""
+    """A new code that leads into a group with a role; returns it as people type it. `facts`: what a roster tells of whom it is for."""
     code = ids.normal_code(code or ids.new_code())
     key_id = tx.execute(sa.select(Course.data_key_id).join(Group, Group.course_id == Course.id).where(Group.id == group_id)).scalar_one()
     key, invitation_id = keyring.open(tx, key_id), ids.new_id()
@@ -91,6 +93,7 @@ def invite(
             code_sealed=seal("code_sealed", code),
             name_sealed=seal("name_sealed", name),
             phone_sealed=seal("phone_sealed", phone),
+            facts_sealed=seal("facts_sealed", facts),
             roster_index=None if name is None else roster_index(keyring, group_id, role, name, phone),
             created_at=now,
             expires_at=expires_at,
@@ -221,6 +224,84 @@ def move(tx: Tx, person_id: int, group_id: int, now: datetime, *, actor: str = "
         end_membership(tx, former, person_id, Role.PARTICIPANT, now, "moved", actor=actor)
     enter(tx, group_id, person_id, Role.PARTICIPANT, now)
     audit.record(tx, now, actor, "membership.move", f"group:{group_id}")
+
+
+def seat(tx: Tx, group_id: int, people: Sequence[int], now: datetime, *, actor: str = "operator") -> dict[int, str]:
+    """Give participants of the course who sit in no small group of it a seat in this one, the first ones first.
+
+    Returns those who got none, and why: left (they take part no longer), sits (in some small group already), closed, full.
+    """
+    group = tx.execute(sa.select(Group.course_id, Group.closed_at).where(Group.id == group_id).with_for_update()).one()
+    mine = (Group.course_id == group.course_id, Membership.person_id.in_(people))
+    held = sa.select(Membership.person_id, Group.large).join(Group, Group.id == Membership.group_id)
+    held = held.where(*mine, Membership.role == Role.PARTICIPANT.value, Membership.ended_at.is_(None))
+    there = tx.execute(held.where(access.agreed(Membership.person_id, group.course_id))).all()
+    taking, sitting = {row.person_id for row in there}, {row.person_id for row in there if not row.large}
+    free, refused = room(tx, group_id, now), dict[int, str]()
+    seated: list[int] = []
+    for person in people:
+        if person not in taking or person in sitting:
+            refused[person] = "sits" if person in sitting else "left"
+        elif group.closed_at is not None:
+            refused[person] = "closed"
+        elif free is not None and len(seated) >= free:
+            refused[person] = "full"
+        else:
+            seated.append(person)
+    if seated:
+        rows = [{"group_id": group_id, "person_id": person, "role": Role.PARTICIPANT.value, "started_at": now} for person in seated]
+        tx.execute(sa.insert(Membership), rows)
+        audit.record(tx, now, actor, "membership.seat", f"group:{group_id}", count=len(seated))
+    return refused
+
+
+def room(tx: Tx, group_id: int, now: datetime) -> int | None:
+    """How many more participants a group takes, a seat kept for each who holds a personal code that leads there; None: any number."""
+    capacity = tx.execute(sa.select(Group.capacity).where(Group.id == group_id)).scalar_one()
+    if capacity is None:
+        return None
+    promised = sa.select(sa.func.count()).select_from(Invitation).where(Invitation.group_id == group_id, *unused(now))
+    return max(0, capacity - participants(tx, group_id) - tx.execute(promised).scalar_one())
+
+
+def unused(now: datetime) -> tuple[Any, ...]:
+    """For a statement: the personal codes by which somebody may still come to take part."""
+    good = sa.or_(Invitation.expires_at.is_(None), Invitation.expires_at > now)
+    return (Invitation.once, Invitation.role == Role.PARTICIPANT.value, Invitation.used_at.is_(None), good)
+
+
+def redirect(
+    tx: Tx, keyring: Keyring, group_id: int, invitations: Sequence[int], now: datetime, *, actor: str = "operator"
+) -> dict[int, str]:
+    """Let personal codes lead into another small group of the same course; what people were given stays good.
+
+    Returns those that do not, and why: left (used or expired meanwhile), closed, full.
+    """
+    group = tx.execute(sa.select(Group.course_id, Group.closed_at).where(Group.id == group_id).with_for_update()).one()
+    query = sa.select(Invitation.id, Invitation.data_key_id, Invitation.name_sealed, Invitation.phone_sealed)
+    query = query.join(Group, Group.id == Invitation.group_id).where(Group.course_id == group.course_id, *unused(now))
+    good = {row.id: row for row in tx.execute(query.where(Invitation.id.in_(invitations)).with_for_update(of=Invitation))}
+    free, refused = room(tx, group_id, now), dict[int, str]()
+    led: list[dict[str, Any]] = []
+    keys = keyring.open_all(tx, (row.data_key_id for row in good.values()))
+    for invitation in invitations:
+        if invitation not in good:
+            refused[invitation] = "left"
+        elif group.closed_at is not None or (free is not None and len(led) >= free):
+            refused[invitation] = "closed" if group.closed_at is not None else "full"
+        else:
+            row = good[invitation]
+            name, phone = (
+                unsealed(keys.get(row.data_key_id), Place("invitations", column, row.id), getattr(row, column))
+                for column in ("name_sealed", "phone_sealed")
+            )
+            index = None if name is None else roster_index(keyring, group_id, Role.PARTICIPANT, name, phone)
+            led.append({"one": invitation, "index": index})
+    if led:
+        mine = sa.update(Invitation).where(Invitation.id == sa.bindparam("one"))
+        tx.execute(mine.values(group_id=group_id, roster_index=sa.bindparam("index")), led)
+        audit.record(tx, now, actor, "invite.redirect", f"group:{group_id}", count=len(led))
+    return refused
 
 
 def number_participant(tx: Tx, course_id: int, person_id: int, now: datetime) -> str:

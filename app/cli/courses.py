@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from app import accounts, clock, courses, overview
-from app.cli import calendars, desk, moments, on_duty
+from app.cli import calendars, desk, moments, on_duty, placing
 from app.errors import Invalid
 from app.overview import CourseLine
 from bots.texts import LANGUAGES
@@ -22,7 +22,9 @@ TextFile = Annotated[Path | None, typer.Option(help="Text file in UTF-8.", show_
 
 def commands() -> typer.Typer:
     """The group `course`."""
-    group = typer.Typer(name="course", help="Courses: create, list, show, consent, quiet hours, cap, calendar.", no_args_is_help=True)
+    group = typer.Typer(
+        name="course", help="Courses: create, list, show, consent, quiet hours, cap, assignment to groups, calendar.", no_args_is_help=True
+    )
     named: dict[str, Callable[..., None]] = {
         "create": create,
         "list": list_courses,
@@ -30,6 +32,7 @@ def commands() -> typer.Typer:
         "consent": consent,
         "quiet-hours": quiet_hours,
         "cap": cap,
+        "assign": placing.assign,
         **calendars.named(),
     }
     for name, command in named.items():

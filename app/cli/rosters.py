@@ -73,7 +73,13 @@ def _show(read: Roster, planned: Plan) -> None:
         typer.echo(f"Columns that are not used: {', '.join(read.ignored)}")
     _show_errors(planned.errors)
     if not planned.errors:
-        kinds = (("new", "new"), ("changed", "changed"), ("known", "there already"), ("joined", "joined already, not changed"))
+        kinds = (
+            ("new", "new"),
+            ("changed", "changed"),
+            ("noted", "told more of"),
+            ("known", "there already"),
+            ("joined", "joined already, not changed"),
+        )
         typer.echo("; ".join(f"{planned.count(kind)} {words}" for kind, words in kinds))
         for each in planned.people:
             if each.former is not None:

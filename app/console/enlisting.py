@@ -18,6 +18,7 @@ from app.db import Tx
 from app.errors import Conflict, Forbidden
 from app.keyring import Keyring
 from app.models import Course
+from app.placing.facts import freeze, thaw
 from app.roster import MOST_BYTES, Issued, Plan, Roster, Row
 from app.web.forms import Upload
 from bots.turns import Role
@@ -47,7 +48,12 @@ class Checked:
     @property
     def changes(self) -> bool:
         """Whether an import would do anything."""
-        return bool(self.plan.count("new") + self.plan.count("changed"))
+        return bool(self.count)
+
+    @property
+    def count(self) -> int:
+        """Of how many people something is new."""
+        return self.plan.count("new") + self.plan.count("changed") + self.plan.count("noted")
 
 
 def course_title(tx: Tx, course_id: int) -> str:
@@ -94,7 +100,7 @@ def codes(tx: Tx, keyring: Keyring, actor: Actor, course_id: int, sheet: Sheet, 
 
 
 def _pack(read: Roster) -> str:
-    rows = [[row.line, row.name, row.role.value, row.group, row.phone] for row in read.rows]
+    rows = [[row.line, row.name, row.role.value, row.group, row.phone, freeze(row.facts)] for row in read.rows]
     return base64.urlsafe_b64encode(zlib.compress(json.dumps(rows, ensure_ascii=False).encode())).decode()
 
 
@@ -103,7 +109,7 @@ def _unpack(keyring: Keyring, actor: Actor, course_id: int, sheet: Sheet) -> Ros
     if not keyring.vault.signed("roster", _whose(actor, course_id, sheet.rows), sheet.signature, _SIGNATURE):
         raise Forbidden("form", "This roster was not shown to you here.")
     rows = json.loads(zlib.decompress(base64.urlsafe_b64decode(sheet.rows)))
-    return Roster(tuple(Row(line, name, Role(role), group, phone) for line, name, role, group, phone in rows), ())
+    return Roster(tuple(Row(line, name, Role(role), group, phone, thaw(facts)) for line, name, role, group, phone, facts in rows), ())
 
 
 def _sign(keyring: Keyring, actor: Actor, course_id: int, rows: str) -> str:

@@ -26,6 +26,7 @@ KINDS = (
     "console",
     "flag",
     "roster",
+    "placing",
     "invite",
     "export",
     "membership",

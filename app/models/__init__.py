@@ -16,6 +16,7 @@ from app.models.flags import Alert, Contact, Flag, OnCall
 from app.models.homework import CheckIn, PracticeHour
 from app.models.masses import Mass, Tag, TagMember
 from app.models.people import Allowance, Conversation, Guess, Identity, InboxItem, Person, Quarantined
+from app.models.placing import Proposal, ProposalGroup, ProposalSeat
 from app.models.polls import Poll, PollAnswer
 from app.models.prompts import Prompt, PromptFiring, PromptGroup
 from app.models.questionnaires import Assignment, AssignmentChange, GivenAnswer, Sheet, Wave, Wording
@@ -72,6 +73,9 @@ __all__ = [
     "Prompt",
     "PromptFiring",
     "PromptGroup",
+    "Proposal",
+    "ProposalGroup",
+    "ProposalSeat",
     "Quarantined",
     "Question",
     "QuestionCall",

@@ -137,6 +137,7 @@ class Invitation(Table):
     code_sealed: Mapped[bytes]
     name_sealed: Mapped[bytes | None]
     phone_sealed: Mapped[bytes | None]
+    facts_sealed: Mapped[bytes | None]  # what the roster tells of gender, age, city and experience
     roster_index: Mapped[bytes | None]  # the roster's key for this row, so that the same roster twice is one invitation
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime | None]

@@ -340,7 +340,7 @@ def erase(tx: Tx, keyring: Keyring, person_id: int, now: datetime, *, actor: str
     tx.execute(sa.update(Identity).where(Identity.person_id == person_id).values(openid_sealed=None))
     tx.execute(sa.delete(Conversation).where(Conversation.person_id == person_id))
     tx.execute(sa.update(InboxItem).where(InboxItem.person_id == person_id).values(reply_sealed=None))
-    tx.execute(sa.update(Invitation).where(Invitation.used_by == person_id).values(name_sealed=None, phone_sealed=None))
+    tx.execute(sa.update(Invitation).where(Invitation.used_by == person_id).values(name_sealed=None, phone_sealed=None, facts_sealed=None))
     tx.execute(sa.delete(Quarantined).where(Quarantined.person_id == person_id))
     tx.execute(sa.delete(WarmGiven).where(WarmGiven.person_id == person_id))
     tx.execute(sa.delete(Login).where(Login.person_id == person_id))  # and with it every session

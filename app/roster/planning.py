@@ -1,5 +1,6 @@
 """Compares a roster with the course's invitations, and turns its rows into personal codes, each once."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -11,7 +12,9 @@ from app.db import Tx
 from app.errors import Conflict, Invalid
 from app.keyring import Keyring, Place
 from app.models import Course, Group, Invitation
+from app.placing.facts import Facts, freeze, thaw
 from app.roster.reading import Roster, Row, RowError
+from bots.turns import Role
 
 
 @dataclass(frozen=True)
@@ -26,12 +29,16 @@ class Former:
 
 @dataclass(frozen=True)
 class Planned:
-    """What a row means for the course: `new`, `known` (there already), `changed` (replaces `former`) or `joined` (too late)."""
+    """What a row means for the course: `new`, `known` (there already), `changed` (replaces `former`) or `joined` (too late).
+
+    `noted`: there already, and what groups are balanced by is told anew. `group`: the name of the group that it leads into.
+    """
 
     row: Row
     kind: str
     group_id: int
     former: Former | None = None
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,20 +71,38 @@ class _Known:
     phone: str | None
     code: str
     used: bool
+    facts: Facts
 
 
 def plan(tx: Tx, keyring: Keyring, course_id: int, roster: Roster) -> Plan:
     """What this roster would change in the course; changes nothing."""
-    places = _group_ids(tx, course_id)
-    errors = [*roster.errors, *(RowError(row.line, _no_group(row, places)) for row in roster.rows if row.group.casefold() not in places)]
+    places, large = _group_ids(tx, course_id)
+    unplaced = (row for row in roster.rows if not row.later and row.group.casefold() not in places)
+    errors = [*roster.errors, *(RowError(row.line, _no_group(row, places)) for row in unplaced)]
     if errors:
         return Plan((), tuple(sorted(errors, key=lambda each: each.line)))
     known = _known(tx, keyring, course_id)
     names = {group_id: word for word, group_id in places.items()}
-    wanted = {_key(row, places[row.group.casefold()]) for row in roster.rows}
+    leads = _where(roster.rows, places, large, known)
+    wanted = {_key(row, group_id) for row, group_id in zip(roster.rows, leads, strict=True)}
     spare = [each for each in known.values() if _of(each) not in wanted]
-    people = [_plan_row(row, places[row.group.casefold()], known, spare, names) for row in roster.rows]
+    people = [_plan_row(row, group_id, known, spare, names) for row, group_id in zip(roster.rows, leads, strict=True)]
     return Plan(tuple(people), ())
+
+
+def _where(rows: Sequence[Row], places: Mapping[str, int], large: int | None, known: Mapping[object, _Known]) -> list[int]:
+    """The group into which each row leads. Who is to get one later, or stands in the large one, keeps the one that they were given."""
+    by_all = {(each.role, each.name, each.phone): each.group_id for each in known.values()}
+    by_one = {(each.role, word): each.group_id for each in known.values() for word in (each.name, each.phone) if word}
+    found = []
+    for row in rows:
+        stated = large if row.later else places[row.group.casefold()]
+        if stated == large and row.role is Role.PARTICIPANT:
+            role = row.role.value
+            stated = by_all.get((role, row.name, row.phone), by_one.get((role, row.phone or row.name), large))
+        assert stated is not None  # noqa: S101 - every course is made with its large group
+        found.append(stated)
+    return found
 
 
 def commit(tx: Tx, keyring: Keyring, course_id: int, roster: Roster, now: datetime, *, actor: str = "operator") -> list[Issued]:
@@ -89,9 +114,14 @@ def commit(tx: Tx, keyring: Keyring, course_id: int, roster: Roster, now: dateti
         if each.kind == "changed" and each.former is not None:
             tx.execute(sa.update(Invitation).where(Invitation.id == each.former.id).values(expires_at=now, roster_index=None))
         if each.kind in {"new", "changed"}:
-            row = each.row
-            groups.invite(tx, keyring, each.group_id, now, role=row.role, once=True, name=row.name, phone=row.phone, actor=actor)
-    audit.record(tx, now, actor, "roster.import", f"course:{course_id}", new=planned.count("new"), changed=planned.count("changed"))
+            row, facts = each.row, freeze(each.row.facts)
+            groups.invite(
+                tx, keyring, each.group_id, now, role=row.role, once=True, name=row.name, phone=row.phone, facts=facts, actor=actor
+            )
+    noted = _note(tx, keyring, course_id, planned)
+    audit.record(
+        tx, now, actor, "roster.import", f"course:{course_id}", new=planned.count("new"), changed=planned.count("changed"), noted=noted
+    )
     return _issued(tx, keyring, course_id, planned)
 
 
@@ -101,6 +131,20 @@ def codes(tx: Tx, keyring: Keyring, course_id: int, roster: Roster) -> list[Issu
     if planned.errors or planned.count("new") or planned.count("changed"):
         raise Conflict("roster", "Not everybody of this roster has a code; import it first.")
     return _issued(tx, keyring, course_id, planned)
+
+
+def _note(tx: Tx, keyring: Keyring, course_id: int, planned: Plan) -> int:
+    """Keep what is told anew of people whose codes stay; returns of how many."""
+    meant = [each for each in planned.people if each.kind == "noted"]
+    if meant:
+        key = keyring.open(tx, tx.execute(sa.select(Course.data_key_id).where(Course.id == course_id)).scalar_one())
+        known = _known(tx, keyring, course_id)
+        for each in meant:
+            found = known[_key(each.row, each.group_id)]
+            text = freeze(each.row.facts.over(found.facts))
+            sealed = None if text is None else key.seal(Place("invitations", "facts_sealed", found.id), text)
+            tx.execute(sa.update(Invitation).where(Invitation.id == found.id).values(facts_sealed=sealed))
+    return len(meant)
 
 
 def _issued(tx: Tx, keyring: Keyring, course_id: int, planned: Plan) -> list[Issued]:
@@ -114,14 +158,16 @@ def _issued(tx: Tx, keyring: Keyring, course_id: int, planned: Plan) -> list[Iss
 
 
 def _plan_row(row: Row, group_id: int, known: dict[object, _Known], spare: list[_Known], names: dict[int, str]) -> Planned:
-    if _key(row, group_id) in known:
-        return Planned(row, "known", group_id)
+    there = known.get(_key(row, group_id))
+    if there is not None:
+        told = row.facts.over(there.facts) != there.facts
+        return Planned(row, "noted" if told else "known", group_id, group=names.get(group_id, ""))
     former = next((each for each in spare if each.role == row.role.value and _same_person(each, row)), None)
     if former is None:
-        return Planned(row, "new", group_id)
+        return Planned(row, "new", group_id, group=names.get(group_id, ""))
     spare.remove(former)
     shown = Former(former.id, names.get(former.group_id, ""), former.phone != row.phone, former.used)
-    return Planned(row, "joined" if former.used else "changed", group_id, shown)
+    return Planned(row, "joined" if former.used else "changed", group_id, shown, names.get(group_id, ""))
 
 
 def _same_person(former: _Known, row: Row) -> bool:
@@ -164,18 +210,19 @@ def _known(tx: Tx, keyring: Keyring, course_id: int) -> dict[object, _Known]:
             unseal(row, "phone_sealed"),
             unseal(row, "code_sealed") or "",
             row.used_at is not None,
+            thaw(unseal(row, "facts_sealed")),
         )
         for row in rows
     )
     return {_of(each): each for each in found}
 
 
-def _group_ids(tx: Tx, course_id: int) -> dict[str, int]:
-    """Codes and names of the course's groups, as they may be written in a roster. A name that two groups bear names neither."""
-    rows = tx.execute(sa.select(Group.id, Group.code, Group.name).join(Course).where(Course.id == course_id)).all()
+def _group_ids(tx: Tx, course_id: int) -> tuple[dict[str, int], int | None]:
+    """Codes and names of the course's groups, as they may be written in a roster, and the large one. A name that two bear names neither."""
+    rows = tx.execute(sa.select(Group.id, Group.code, Group.name, Group.large).join(Course).where(Course.id == course_id)).all()
     names = [row.name.casefold() for row in rows]
     by_name = {row.name.casefold(): row.id for row in rows if names.count(row.name.casefold()) == 1}
-    return by_name | {row.code.casefold(): row.id for row in rows}
+    return by_name | {row.code.casefold(): row.id for row in rows}, next((row.id for row in rows if row.large), None)
 
 
 def _no_group(row: Row, places: dict[str, int]) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from app import spreadsheets
+from app.placing.facts import FACTORS, Facts, from_cells
 from app.spreadsheets import MOST_BYTES, MOST_ROWS, Line, RowError, Rows, Wrong, shown
 from bots.turns import Role
 
@@ -20,6 +21,10 @@ _HEADS = {
     "name": ("name", "姓名", "名字", "称呼", "昵称", "course name"),
     "role": ("role", "角色", "身份"),
     "group": ("group", "小组", "组", "组别", "group code"),
+    "gender": ("gender", "性别", "sex"),
+    "age": ("age", "年龄", "岁数"),
+    "city": ("city", "城市", "所在城市", "常住城市"),
+    "experience": ("experience", "冥想经验", "练习经验", "经验", "prior meditation"),
     "phone": ("phone", "电话", "手机", "手机号", "手机号码", "电话号码", "telephone", "mobile"),
 }
 _ROLES = {
@@ -33,18 +38,26 @@ _ROLES = {
 _ROLE_OF = {word: role for role, words in _ROLES.items() for word in words}
 _HEAD_OF = {word: head for head, words in _HEADS.items() for word in words}
 _PHONE = re.compile(r"\+?\d{5,15}")
+#: How a roster says that somebody gets their group later (docs/decisions/032).
+LATER = frozenset({"待分组", "未分组", "later", "unassigned"})
 _SHORTENED = re.compile(r"\d(?:[.,]\d+)?E\+?\d+", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Row:
-    """One person of a roster; `line` is where they stand in the file."""
+    """One person of a roster; `line` is where they stand in the file. `facts`: what groups are balanced by, as far as it is told."""
 
     line: int
     name: str = field(repr=False)
     role: Role
     group: str
     phone: str | None = field(default=None, repr=False)
+    facts: Facts = field(default=Facts(), repr=False)
+
+    @property
+    def later(self) -> bool:
+        """Whether they take part and get their group later."""
+        return self.group.casefold() in LATER and self.role is Role.PARTICIPANT
 
 
 @dataclass(frozen=True)
@@ -111,8 +124,9 @@ def _row(line: Line, columns: dict[str, int], width: int) -> Row | RowError:
     try:
         name, group = _name(got["name"]), shown(got["group"])
         if not group:
-            raise ValueError("There is no group; write its code or its name.")
-        return Row(at, name, _role(got.get("role")), group, _phone(got.get("phone")))
+            raise ValueError("There is no group; write its code or its name, or 待分组 (later).")
+        facts = from_cells({factor: shown(got.get(factor)) for factor in FACTORS})
+        return Row(at, name, _role(got.get("role")), group, _phone(got.get("phone")), facts)
     except ValueError as wrong:
         return RowError(at, str(wrong))
 

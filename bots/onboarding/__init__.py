@@ -11,10 +11,10 @@ from bots.onboarding import steps
 from bots.onboarding.codes import typed_code, wants_to_join
 from bots.onboarding.names import course_name
 from bots.onboarding.steps import Place
-from bots.onboarding.voice import Voice
+from bots.onboarding.voice import Voice, seated
 from bots.scans import is_gathering_code
 from bots.texts import LANGUAGES, Texts, Words
-from bots.turns import Followed, Occasion, Pressed, Scanned, Sent, Tapped, Turn, Wrote, browser_code
+from bots.turns import Followed, Occasion, OccasionKind, Pressed, Scanned, Sent, Tapped, Turn, Wrote, browser_code
 
 _LANGUAGES = {"english": "en", "in english": "en", "英文": "en", "英语": "en", "切换英文": "en"} | dict.fromkeys(
     ("中文", "汉语", "chinese", "in chinese", "切换中文", "简体中文"), "zh"
@@ -74,8 +74,10 @@ class Onboarding:
         return _only(voice.where() if isinstance(turn.event, Pressed) else voice.greeting())
 
     def compose(self, occasion: Occasion) -> Message:
-        """Always a `LookupError`: onboarding never speaks first."""
-        raise LookupError(f"The onboarding bot has no words for {occasion.kind}.")
+        """That the course team gave somebody a seat, in the words of joining; onboarding speaks first of nothing else: `LookupError`."""
+        if occasion.kind is not OccasionKind.SEAT:
+            raise LookupError(f"The onboarding bot has no words for {occasion.kind}.")
+        return Message(seated(self._texts, occasion))
 
     # --- what came in
 

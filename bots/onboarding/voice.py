@@ -9,7 +9,7 @@ from bots.facts import InvitationFound
 from bots.onboarding.pages import pages
 from bots.onboarding.steps import Place, version
 from bots.texts import MOST_BYTES, Texts, Words, inert
-from bots.turns import ANNOUNCERS, Membership, Role, Turn, Wrote
+from bots.turns import ANNOUNCERS, Membership, Occasion, Role, Turn, Wrote
 
 #: Bytes kept free in a consent page for a word in front ("Let us go on.").
 _LEAD = 160
@@ -176,3 +176,11 @@ class Voice:
             course=named(each.course_title),
             role=self.say(f"role.{each.role}"),
         )
+
+
+def seated(texts: Texts, occasion: Occasion) -> Words:
+    """What somebody reads who was given a seat: as if they had just joined. Details: group_name, leader_name (or None)."""
+    group, leader = occasion.details["group_name"], occasion.details.get("leader_name")
+    led = texts.fill("welcome.leader", occasion.language, leader=named(leader)) if leader else Words("")
+    gaps = {"name": inert(occasion.reader or ""), "group": named(group), "leader": led}
+    return texts.fill("done.participant", occasion.language, occasion.zone, **gaps)

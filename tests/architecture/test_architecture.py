@@ -47,6 +47,7 @@ DRAW_LOTS: Reasons = {
     "app.web.hooks": "the nonce of an encrypted reply, and a token that nobody has for accounts that do not exist",
     "app.cli.keys": "the two keys that are not in the database are drawn for the operator",
     "app.channels.wechat.envelope": "the sixteen random bytes that the platform's encryption begins with",
+    "app.placing.balancing": "groups are dealt by a seed that is said, so that a proposal can be made again",
     "app.rehearsal": "what imagined people do is drawn from a seed that is said, so that it can be played again",
     "app.sandbox": "the imitation issues tokens, tickets and ids as the platform does",
 }

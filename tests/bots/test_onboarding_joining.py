@@ -10,7 +10,7 @@ import bots.onboarding
 from bots.effects import Consent, Join, NamePerson, Resume, Screen, SetLanguage
 from bots.facts import InvitationFound, InvitationState
 from bots.onboarding import Onboarding, create
-from bots.texts import load_texts
+from bots.texts import MOST_BYTES, load_texts
 from bots.turns import (
     Event,
     Followed,
@@ -424,6 +424,23 @@ def test_memory_that_cannot_be_read_is_none(chat: Chat, memory: dict[str, Any]) 
     assert chat.memory is None
 
 
-def test_it_never_speaks_first(bot: Onboarding) -> None:
+@pytest.mark.parametrize(
+    ("language", "leader", "words"),
+    [
+        ("zh", "李老师", "小雨，欢迎加入「晨光组」，组长是李老师。"),
+        ("zh", None, "小雨，欢迎加入「晨光组」。"),
+        ("en", None, 'Welcome to "晨光组", 小雨.'),
+    ],
+)
+def test_who_is_given_a_seat_reads_the_words_of_joining(bot: Onboarding, language: str, leader: str | None, words: str) -> None:
+    details = {"group_name": "晨光组", "leader_name": leader}
+    assert bot.compose(Occasion(OccasionKind.SEAT, language, details, reader="小雨")).text.startswith(words)
+    odd = bot.compose(Occasion(OccasionKind.SEAT, language, {"group_name": "<a>" * 60, "leader_name": "weixin://" * 20}, reader="<b>")).text
+    assert len(odd.encode()) <= MOST_BYTES
+    assert "<" not in odd
+    assert "weixin://" not in odd
+
+
+def test_it_speaks_first_of_nothing_else(bot: Onboarding) -> None:
     with pytest.raises(LookupError):
         bot.compose(Occasion(OccasionKind.ALERT, "zh", {}))

@@ -33,6 +33,9 @@ from app.models import (
     Wording,
 )
 from app.people import Known
+from app.placing import proposals
+from app.placing.facts import Facts, freeze
+from app.placing.proposals import Asked
 from app.prompts import planning
 from app.questionnaires import waves
 from app.questionnaires.waves import Plan
@@ -110,7 +113,16 @@ def grow(lived: Lived, many: int) -> Lived:
     while desk.write(lambda tx: waves.go_on(tx, desk.tools, now)):
         pass
     desk.write(lambda tx: _answered(tx, lived))
+    desk.write(lambda tx: _assigned(tx, lived))
     return lived
+
+
+def _assigned(tx: Tx, lived: Lived) -> None:
+    """A proposal of groups for all who wait, in place of the last one."""
+    desk, asked = lived.desk, Asked("groups", "2", "new")
+    basis = proposals.gather(tx, desk.keyring, desk.tools.shelf, desk.course_id, asked, "第{number}组", lived.now)
+    author = lived.staff[Role.ADMINISTRATOR].known.id
+    proposals.keep(tx, basis, proposals.balance(basis, 1), 1, author, basis.version, lived.now)
 
 
 def _one_more(lived: Lived, number: int) -> None:
@@ -126,6 +138,9 @@ def _one_more(lived: Lived, number: int) -> None:
         groups.move(tx, gone.id, group, now, actor="operator")
         tx.execute(sa.update(Person).where(Person.id == member.id).values(phone_sealed=_sealed(desk, tx, member.id, "1380013")))
         groups.invite(tx, desk.keyring, desk.group, now, once=True, name=f"受邀{number}", phone="13800138000")
+        groups.invite(
+            tx, desk.keyring, lived.large, now, once=True, name=f"等组{number}", facts=freeze(Facts("female", 36, "漠河", "none"))
+        )
         audit.alarm(tx, now, "bot_raised", f"bot:{number}")
         audit.record(tx, now, f"person:{leader.id}", "export", f"course:{desk.course_id}", reason="预分析")
         plan = Plan(f"w{number}", {"zh": f"问卷{number}", "en": f"Wave {number}"}, now, now + timedelta(days=7), ("shs",), {})

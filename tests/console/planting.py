@@ -28,10 +28,12 @@ SHOWN: dict[str, Leaves] = {
     "flags.closing_sealed": None,
     "gatherings.link": None,
     "groups.name": None,
+    "invitations.name_sealed": None,
     "logins.name_sealed": None,
     "paces.parked_code": None,
     "persons.name_sealed": None,
     "polls.options_sealed": (),
+    "proposal_groups.name": None,
     "prompts.words_sealed": None,
     "question_words.words_sealed": None,
     "schedules.details_sealed": ("text", "group_name", "author_name", "course_title"),
@@ -48,7 +50,7 @@ KEPT_AWAY: dict[str, Leaves] = {
     "courses.details": ("consent", "resources"),
     "flags.words_sealed": None,
     "groups.code": None,
-    "invitations.name_sealed": None,
+    "invitations.facts_sealed": ("city",),
     "invitations.phone_sealed": None,
     "occasions.details": ("title", "titles", "text", "texts"),
     "oncall.email_sealed": None,
@@ -74,10 +76,11 @@ OURS: dict[str, str] = {
         sheets.instrument signin_tries.kind tags.language warm_firings.outcome warm_firings.theme warm_firings.why warm_given.after
         warm_plans.state warm_words.code warm_words.state warm_words.theme waves.late waves.state wordings.instrument accounts.mode
         consents.version check_ins.practice attendances.city conversations.recent
+        proposals.state proposal_seats.outcome
     """,
     "zones, hours, days and moments that were checked": """
         courses.quiet_from courses.quiet_until courses.silences courses.zone persons.zone practice_hours.hour prompts.zone
-        warm_plans.days warm_plans.hour warm_plans.zone masses.month consents.ticks
+        warm_plans.days warm_plans.hour warm_plans.zone masses.month consents.ticks proposals.together proposals.apart
     """,
     "hashes, ids and keys": """
         attempts.call attempts.msgid console_sessions.roles console_sessions.token_index data_keys.wrapped

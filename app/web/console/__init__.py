@@ -18,6 +18,7 @@ from app.web.console import (
     joining,
     mentoring,
     mine,
+    placing,
     questionnaires,
     scanning,
     scheduling,
@@ -52,6 +53,7 @@ _PAGES = (
     sheets,
     administering,
     enlisting,
+    placing,
     staffing,
     mine,
 )
