@@ -7,13 +7,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app import audit, encouragement, flags, groups, ids, people, polls, schedules
+from app import audit, encouragement, flags, groups, ids, integrations, people, polls, schedules
 from app.console import sessions
 from app.console.rules import Of
 from app.courses import file, running
 from app.db import Tx
 from app.encouragement import library
 from app.flags import duty
+from app.integrations import Asked
+from app.integrations.rules import Scope
 from app.keyring import Place
 from app.models import (
     Assignment,
@@ -134,6 +136,7 @@ def _one_more(lived: Lived, number: int) -> None:
         prompt = PlanPrompt((desk.group, group), f"练了吗{number}？", Rule(time(20)), now.date() + timedelta(days=20), 0)
         lived.note(Of.PROMPT, planning.plan(tx, desk.keyring, None, prompt, now))
         _asked(tx, lived, member, number)
+        _connected(tx, lived, f"报名系统{number}")
         for who in lived.staff.values():
             sessions.begin(tx, desk.keyring.vault, who.login_id, "password", "phone", now)
 
@@ -141,6 +144,14 @@ def _one_more(lived: Lived, number: int) -> None:
     _flagged(lived, member, number)
     _flagged(lived, gone, number, closed=True)
     _announced(lived, member, number)
+
+
+def _connected(tx: Tx, lived: Lived, name: str) -> None:
+    """Another system, made by the administrator."""
+    desk, maker = lived.desk, lived.staff[Role.ADMINISTRATOR].known.id
+    asked = Asked(name, [desk.course_id], tuple(Scope))
+    made, _ = integrations.add(tx, desk.keyring.vault, asked, sessions.moment(), lived.now, by=maker)
+    lived.note(Of.INTEGRATION, made)
 
 
 def _called(number: int) -> str:

@@ -14,6 +14,7 @@ from app.web.console import (
     announcing,
     enlisting,
     flagged,
+    integrating,
     joining,
     mentoring,
     mine,
@@ -51,6 +52,7 @@ _PAGES = (
     administering,
     enlisting,
     staffing,
+    integrating,
     mine,
 )
 _FILES = f"{HOME}/static"
