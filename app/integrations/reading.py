@@ -118,7 +118,7 @@ def _group_lines(tx: Tx, rules: Rules, course_id: int, rows: Sequence[Any], now:
             capacity=row.capacity,
             participants=counts[row.id].get(Role.PARTICIPANT, 0),
             staff={role: number for role, number in sorted(counts[row.id].items()) if role != Role.PARTICIPANT},
-            reach=ReachCounts(**reach.get(row.id, {})),
+            reach=ReachCounts(**{way: reach[row.id].get(way, 0) for way in ("now", "notice", "later", "never")}),
         )
         for row in rows
     )

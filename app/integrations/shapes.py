@@ -69,10 +69,10 @@ class ReachCounts:
     `never`: they left, paused or blocked.
     """
 
-    now: int = 0
-    notice: int = 0
-    later: int = 0
-    never: int = 0
+    now: int
+    notice: int
+    later: int
+    never: int
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from datetime import timedelta
 from typing import Any
 
-import pytest
 import sqlalchemy as sa
 
 from app import groups, people
@@ -240,8 +239,8 @@ def _counted(world: Lived, system: System, said: list[str]) -> dict[str, int]:
     return found
 
 
-@pytest.mark.parametrize("many", [0, 101, "x", "1e1", "-1", "٣", "", "0x1", "1 "])
-def test_a_page_is_bounded(sqlite_url: str, many: object) -> None:
+def test_a_page_is_bounded(sqlite_url: str) -> None:
     with Desk(sqlite_url) as desk, at(NOW), calling(desk) as system:
-        answer = system.get(f"/courses?limit={many}")
-        assert (answer.status_code, answer.json()["code"]) == (422, "limit")
+        for many in (0, 101, "x", "1e1", "-1", "٣", "", "0x1", "1 "):
+            answer = system.get(f"/courses?limit={many}")
+            assert (answer.status_code, answer.json()["code"]) == (422, "limit"), many

@@ -3,7 +3,6 @@
 from datetime import timedelta
 from typing import Any
 
-import pytest
 import sqlalchemy as sa
 
 from app import groups, integrations
@@ -58,30 +57,30 @@ def test_quiet_hours_and_silences_hold_what_it_announces_and_the_answer_says_unt
         assert still["expected"]["silent_until"] == "2026-11-24T10:00:00Z"
 
 
-@pytest.mark.parametrize(
-    ("changed", "status", "code"),
-    [
-        ({"text": " \n\t"}, 422, "empty"),
-        ({"text": "长" * (MOST_BYTES // 3) + "ab"}, 422, "long"),
-        ({"text": "<" * 600}, 422, "long"),  # as it goes out: what could be a link grows
-        ({"at": "2020-01-01T10:00:00Z"}, 422, "past"),
-        ({"at": "2028-01-01T10:00:00Z"}, 422, "far"),
-        ({"at": "2026-02-30T10:00:00Z"}, 422, "moment"),
-        ({"at": "2026-11-24T24:30:00Z"}, 422, "moment"),
-        ({"at": "2026-11-24T20:00:00"}, 422, "moment"),
-        ({"at": "9999-12-31T23:59:59-23:59"}, 422, "moment"),
-        ({"at": "0001-01-01T00:00:00+23:59"}, 422, "moment"),
-        ({"at": "2026-11-24T20:00:00+99:00"}, 422, "moment"),
-        ({"at": "tomorrow"}, 422, "moment"),
-        ({"at": ""}, 422, "moment"),
-        ({"at": "２０２６-11-24T20:00:00Z"}, 422, "moment"),
-        ({"groups": ["4"]}, 404, "group"),
-    ],
-)
-def test_what_staff_may_not_announce_it_may_not_either(sqlite_url: str, changed: dict[str, Any], status: int, code: str) -> None:
+REFUSED: list[tuple[dict[str, Any], int, str]] = [
+    ({"text": " \n\t"}, 422, "empty"),
+    ({"text": "长" * (MOST_BYTES // 3) + "ab"}, 422, "long"),
+    ({"text": "<" * 600}, 422, "long"),  # as it goes out: what could be a link grows
+    ({"at": "2020-01-01T10:00:00Z"}, 422, "past"),
+    ({"at": "2028-01-01T10:00:00Z"}, 422, "far"),
+    ({"at": "2026-02-30T10:00:00Z"}, 422, "moment"),
+    ({"at": "2026-11-24T24:30:00Z"}, 422, "moment"),
+    ({"at": "2026-11-24T20:00:00"}, 422, "moment"),
+    ({"at": "9999-12-31T23:59:59-23:59"}, 422, "moment"),
+    ({"at": "0001-01-01T00:00:00+23:59"}, 422, "moment"),
+    ({"at": "2026-11-24T20:00:00+99:00"}, 422, "moment"),
+    ({"at": "tomorrow"}, 422, "moment"),
+    ({"at": ""}, 422, "moment"),
+    ({"at": "２０２６-11-24T20:00:00Z"}, 422, "moment"),
+    ({"groups": ["4"]}, 404, "group"),
+]
+
+
+def test_what_staff_may_not_announce_it_may_not_either(sqlite_url: str) -> None:
     with Desk(sqlite_url) as desk, at(NOW), calling(desk) as system:
-        answer = system.post(announced(desk), wanted(desk, **changed))
-        assert (answer.status_code, answer.json()["code"]) == (status, code)
+        for changed, status, code in REFUSED:
+            answer = system.post(announced(desk), wanted(desk, **changed))
+            assert (answer.status_code, answer.json()["code"]) == (status, code), changed
         assert desk.read(lambda tx: tx.execute(sa.select(sa.func.count()).select_from(Schedule)).scalar_one()) == 0
 
 
