@@ -1,5 +1,6 @@
 """Counts whom a message to a group would find, by route, in one statement: the promise that is shown before a send."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -34,7 +35,10 @@ def forecast(tx: Tx, rules: Rules, group_id: int, author_id: int | None, at: dat
     full: sa.ColumnElement[bool] = sa.false()
     if course.cap is not None:
         full = sa.and_(Allowance.started_on >= reach.local_day(moment, course.zone), Allowance.started >= course.cap)
-    people = _people(group_id, author_id, moment, rules, full, notices=notices).subquery()
+    which = Membership.group_id == group_id
+    if author_id is not None:
+        which = sa.and_(which, Membership.person_id != author_id)
+    people = _people(which, moment, rules, full, notices=notices).subquery()
     counts: dict[int, int] = {
         row.way: row.number for row in tx.execute(sa.select(people.c.way, sa.func.count().label("number")).group_by(people.c.way))
     }
@@ -91,23 +95,42 @@ def _held(moment: datetime, course: Any) -> tuple[datetime | None, datetime | No
         moment = quiet = held
 
 
-def ways(tx: Tx, rules: Rules, group_id: int, now: datetime) -> dict[int, str]:
-    """How each member of a group would be reached by a message that left now: now, notice, later or never."""
+def ways(tx: Tx, rules: Rules, group_id: int, now: datetime, *, only: Sequence[int] | None = None) -> dict[int, str]:
+    """How each member of a group, or `only` these, would be reached by a message that left now: now, notice, later or never."""
     notices = tx.execute(
         sa.select(Account.notice_id)
         .join(Course, Course.account_id == Account.id)
         .join(Group, Group.course_id == Course.id)
         .where(Group.id == group_id)
     ).scalar_one()
-    words = {_NEVER: "never", _CLOSED: "later" if notices is None else "notice", _NOW: "now"}
-    people = _people(group_id, None, now, rules, sa.false(), notices=notices is not None).subquery()
+    words = _words(notices is not None)
+    query = _people(Membership.group_id == group_id, now, rules, sa.false(), notices=notices is not None)
+    people = (query if only is None else query.where(Membership.person_id.in_(only))).subquery()
     return {row.person_id: words[row.way] for row in tx.execute(sa.select(people.c.person_id, people.c.way))}
 
 
-def _people(
-    group_id: int, author_id: int | None, moment: datetime, rules: Rules, full: Any, *, notices: bool
-) -> "sa.Select[*tuple[Any, ...]]":
-    """Each member once, with the way that a message would go. `full`: whether they have had as many as the cap allows."""
+def participants_by_way(tx: Tx, rules: Rules, course_id: int, groups: Sequence[int], now: datetime) -> dict[int, dict[str, int]]:
+    """How many participants of each of these groups of a course would be reached in which way, in words as in `ways`."""
+    account = sa.select(Account.notice_id).join(Course, Course.account_id == Account.id).where(Course.id == course_id)
+    notices = tx.execute(account).scalar_one() is not None
+    which = sa.and_(Membership.group_id.in_(groups), Membership.role == Role.PARTICIPANT.value)
+    people, words = _people(which, now, rules, sa.false(), notices=notices).subquery(), _words(notices)
+    found: dict[int, dict[str, int]] = {group: {} for group in groups}
+    counted = sa.select(people.c.group_id, people.c.way, sa.func.count().label("number")).group_by(people.c.group_id, people.c.way)
+    for row in tx.execute(counted):
+        found[row.group_id][words[row.way]] = row.number
+    return found
+
+
+def _words(notices: bool) -> dict[int, str]:
+    return {_NEVER: "never", _CLOSED: "notice" if notices else "later", _NOW: "now"}
+
+
+def _people(which: "sa.ColumnElement[bool]", moment: datetime, rules: Rules, full: Any, *, notices: bool) -> "sa.Select[*tuple[Any, ...]]":
+    """Each member once in each group, with the way that a message would go. `which`: of which groups.
+
+    `full`: whether they have had as many as the cap allows.
+    """
     safe = moment + rules.window_margin
     window = sa.or_(
         sa.and_(Allowance.typed_left > 0, Allowance.typed_until > safe),
@@ -123,14 +146,13 @@ def _people(
         sa.and_(Membership.role == Role.PARTICIPANT.value, ~consent),
     )
     way = sa.case((never, _NEVER), (sa.and_(full, sa.or_(window, sa.literal(notices))), _CAPPED), (window, _NOW), else_=_CLOSED)
-    query = (
-        sa.select(Membership.person_id, sa.func.max(way).label("way"))
+    return (
+        sa.select(Membership.group_id, Membership.person_id, sa.func.max(way).label("way"))
         .join(Group, Group.id == Membership.group_id)
         .join(Course, Course.id == Group.course_id)
         .join(Person, Person.id == Membership.person_id)
         .outerjoin(Identity, sa.and_(Identity.person_id == Person.id, Identity.account_id == Course.account_id))
         .outerjoin(Allowance, Allowance.identity_id == Identity.id)
-        .where(Membership.group_id == group_id, Membership.ended_at.is_(None))
-        .group_by(Membership.person_id)
+        .where(which, Membership.ended_at.is_(None))
+        .group_by(Membership.group_id, Membership.person_id)
     )
-    return query if author_id is None else query.where(Membership.person_id != author_id)

@@ -206,6 +206,8 @@ def roles_of_staff(tx: Tx, group_id: int, person_id: int) -> tuple[Role, ...]:
 def move(tx: Tx, person_id: int, group_id: int, now: datetime, *, actor: str = "operator") -> None:
     """Seat a participant in another small group of the same course; history stays. Raises `NotFound` where they have no seat there yet."""
     course_id = tx.execute(sa.select(Group.course_id).where(Group.id == group_id, ~Group.large)).scalar_one_or_none()
+    mine = sa.select(Participant.id).where(Participant.course_id == course_id, Participant.person_id == person_id)
+    tx.execute(mine.with_for_update())  # two who move the same person at once would leave them in two groups
     seats = tx.execute(
         sa.select(Membership.group_id)
         .join(Group, Group.id == Membership.group_id)

@@ -1,4 +1,4 @@
-"""The ASGI application: webhook, read page, questionnaire page, console, health, metrics; with or without a worker in the same process."""
+"""The ASGI application: webhook, read and questionnaire page, console, API, health, metrics; with or without a worker in the process."""
 
 import asyncio
 import threading
@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.assembly import Assembly, refuse_moved_clock, warn_of_open_doors
 from app.errors import Unavailable
-from app.web import answering, console, health, metrics, read
+from app.web import answering, api, console, health, metrics, read
 from app.web.hooks import HOOKS, Hooks
 from app.worker import Worker
 
@@ -68,6 +68,7 @@ def create_app(assembly: Assembly, *, worker: bool) -> Tongban:
     app.include_router(read.routes(assembly))
     app.include_router(answering.routes(assembly))
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "web" / "static"))
+    api.mount(app, assembly)
     console.mount(app, assembly)
     return app
 

@@ -17,6 +17,7 @@ import structlog
 
 from app import clock
 from app.db import Database, Tx, upsert
+from app.integrations import keys
 from app.models import (
     Alarm,
     Attempt,
@@ -28,6 +29,7 @@ from app.models import (
     Course,
     Delivery,
     Guess,
+    IdempotencyKey,
     InboxItem,
     Pass,
     PollAnswer,
@@ -192,6 +194,10 @@ def _sessions(tx: Tx, kept: Keep, now: datetime, after: tuple[int, ...]) -> Chun
     return _walk(tx, ConsoleSession, ConsoleSession.began_at, now - kept.pushes, after)
 
 
+def _keys(tx: Tx, _kept: Keep, now: datetime, after: tuple[int, ...]) -> Chunk:
+    return _walk(tx, IdempotencyKey, IdempotencyKey.created_at, now - keys.KEPT, after)
+
+
 def _passes(tx: Tx, kept: Keep, now: datetime, after: tuple[int, ...]) -> Chunk:
     return _walk(tx, Pass, Pass.created_at, now - kept.pushes, after)
 
@@ -311,6 +317,7 @@ CHORES: Mapping[str, tuple[timedelta, Mapping[str, Step]]] = {
             "scans": _scans,
             "sessions": _sessions,
             "links": _passes,
+            "api_answers": _keys,
             "quarantine": _quarantined,
             "answers": _answers,
             "poll_answers": _poll_answers,
@@ -343,6 +350,7 @@ def _counts(kept: Keep, now: datetime) -> dict[str, Any]:
         "tries": of(SigninTry, SigninTry.at < now - _GUESSES),
         "scans": of(Scan, Scan.created_at < now - _GUESSES),
         "sessions": of(ConsoleSession, ConsoleSession.began_at < now - kept.pushes),
+        "api_answers": of(IdempotencyKey, IdempotencyKey.created_at < now - keys.KEPT),
         "links": of(Pass, Pass.created_at < now - kept.pushes),
         "quarantine": of(Quarantined, Quarantined.received_at < now - kept.quarantine, settled),
         "answers": of(Broadcast, Broadcast.created_at < now - kept.details, _passed()),

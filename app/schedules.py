@@ -15,7 +15,7 @@ from app.db.prepared import NOW, Earliest, Prepared
 from app.errors import NotFound
 from app.groups import Refused
 from app.keyring import Keyring, Place
-from app.models import Broadcast, Course, Delivery, Firing, Group, Mass, Schedule
+from app.models import Broadcast, Course, Delivery, Firing, Group, Integration, Mass, Schedule
 from app.outbox import tags
 from app.people import names
 from app.sealing import DataKey
@@ -60,11 +60,12 @@ def plan_announcement(
     now: datetime,
     poll: Poll | None = None,
     by_mass: bool = False,
+    integration_id: int | None = None,
 ) -> int:
     """Plan words for a group, at once (`at` None) or later; returns the schedule's id, the same one for the same draft.
 
-    `author_id` None: the operator. `by_mass`: as a mass send. Raises `Refused` with "role", "past", "long", "empty" or "mass", and as
-    `polls.check` does.
+    `author_id` None: the operator, or another system, `integration_id`. `by_mass`: as a mass send.
+    Raises `Refused` with "role", "past", "long", "empty" or "mass", and as `polls.check` does.
     """
     if author_id is not None and not access.may_announce(tx, author_id, group_id):
         audit.record(tx, now, f"person:{author_id}", "announce.refused", f"group:{group_id}")
@@ -78,12 +79,12 @@ def plan_announcement(
         known = tx.execute(sa.select(Schedule.id).where(Schedule.author_id == author_id, Schedule.draft == draft)).scalar_one_or_none()
         if known is not None:
             return known
-    made, key_id = _store(tx, keyring, author_id, group_id, text, at or now, draft, now)
+    made, key_id = _store(tx, keyring, author_id, group_id, text, at or now, draft, now, integration_id)
     if poll is not None:
         polls.attach(tx, keyring, made, key_id, poll, at or now)
     if by_mass:
         tx.execute(sa.update(Schedule).where(Schedule.id == made).values(by_mass=True))
-        audit.record(tx, now, "operator" if author_id is None else f"person:{author_id}", "announce.by_mass", f"schedule:{made}")
+        audit.record(tx, now, _actor(author_id, integration_id), "announce.by_mass", f"schedule:{made}")
     return made
 
 
@@ -105,7 +106,15 @@ def _check(text: str, at: datetime | None, now: datetime) -> None:
 
 
 def _store(
-    tx: Tx, keyring: Keyring, author_id: int | None, group_id: int, text: str, at: datetime, draft: int | None, now: datetime
+    tx: Tx,
+    keyring: Keyring,
+    author_id: int | None,
+    group_id: int,
+    text: str,
+    at: datetime,
+    draft: int | None,
+    now: datetime,
+    integration_id: int | None,
 ) -> tuple[int, int]:
     """The announcement's id, and that of the key under which its words rest."""
     group = tx.execute(
@@ -127,6 +136,7 @@ def _store(
             course_id=group.course_id,
             group_id=group_id,
             author_id=author_id,
+            integration_id=integration_id,
             number=number,
             draft=draft,
             kind=OccasionKind.ANNOUNCEMENT.value,
@@ -137,8 +147,14 @@ def _store(
             created_at=now,
         )
     )
-    audit.record(tx, now, "operator" if author_id is None else f"person:{author_id}", "announce", f"schedule:{schedule_id}", group=group_id)
+    audit.record(tx, now, _actor(author_id, integration_id), "announce", f"schedule:{schedule_id}", group=group_id)
     return schedule_id, group.data_key_id
+
+
+def _actor(author_id: int | None, integration_id: int | None = None) -> str:
+    if integration_id is not None:
+        return f"integration:{integration_id}"
+    return "operator" if author_id is None else f"person:{author_id}"
 
 
 def speaker(tx: Tx, keyring: Keyring, author_id: int | None, group_id: int) -> dict[str, str]:
@@ -169,18 +185,17 @@ def said_before(tx: Tx, keyring: Keyring, group_id: int, text: str, now: datetim
     return tx.execute(query.limit(1)).first() is not None
 
 
-def cancel(tx: Tx, schedule_id: int, actor_id: int | None, now: datetime) -> int:
+def cancel(tx: Tx, schedule_id: int, actor_id: int | None, now: datetime, *, actor: str | None = None) -> int:
     """Take back what has not left; returns how many messages that were. Raises `Refused` with "role" or "gone".
 
-    `actor_id` None: the operator.
+    `actor_id` None: the operator, or whom `actor` names, as an audit row does.
     """
     row = tx.execute(sa.select(Schedule.group_id, Schedule.state).where(Schedule.id == schedule_id).with_for_update()).one_or_none()
     if row is None or (actor_id is not None and not access.may_announce(tx, actor_id, row.group_id)):
         raise Refused("role", "There is no such announcement among yours.")
     if row.state in ("cancelled", "missed"):
         raise Refused("gone", "It has been taken back already.")
-    actor = "operator" if actor_id is None else f"person:{actor_id}"
-    audit.record(tx, now, actor, "announce.cancel", f"schedule:{schedule_id}")
+    audit.record(tx, now, actor or _actor(actor_id), "announce.cancel", f"schedule:{schedule_id}")
     tx.execute(sa.update(Schedule).where(Schedule.id == schedule_id).values(state="cancelled", why="cancelled_by_author"))
     sent = tx.execute(sa.select(Broadcast.id).where(Broadcast.schedule_id == schedule_id)).scalars().all()
     taken = sum(broadcasts.cancel(tx, broadcast_id, "cancelled_by_author", now) for broadcast_id in sent)
@@ -263,6 +278,9 @@ def _too_late_or_refused(tx: Tx, row: Any, now: datetime) -> str | None:
     if now - row.fire_at > LATE:
         return "late"
     if row.author_id is not None and not access.may_announce(tx, row.author_id, row.group_id):
+        return "role"
+    revoked = sa.select(Integration.id).where(Integration.id == row.integration_id, Integration.revoked_at.is_not(None))
+    if row.integration_id is not None and tx.execute(revoked).first() is not None:
         return "role"
     return None
 

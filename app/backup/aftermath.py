@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app import audit, broadcasts, encouragement, people, polls, schedules
+from app import audit, broadcasts, encouragement, integrations, people, polls, schedules
 from app.courses import occasions
 from app.db import Tx
 from app.keyring import Keyring
@@ -97,10 +97,11 @@ def _finish_audiences(tx: Tx, keyring: Keyring, now: datetime) -> None:
 
 
 def _sign_everybody_out(tx: Tx, now: datetime) -> None:
-    """Sessions that had ended since are open again in the copy, and links that were used work again: none of them does from now on."""
+    """Sessions that had ended since are open again in the copy, links and tokens work again: none of them does from now on."""
     tx.execute(sa.update(ConsoleSession).where(ConsoleSession.ended_at.is_(None)).values(ended_at=now, why_ended="restored"))
     tx.execute(sa.update(Pass).where(Pass.used_at.is_(None)).values(used_at=now))
     tx.execute(sa.delete(Scan))
+    integrations.forget_tokens(tx)
 
 
 def _hold_deliveries(tx: Tx, now: datetime) -> tuple[int, int]:

@@ -67,6 +67,7 @@ _GROUPS = {
     "prompt": "prompting:commands",
     "question": "questions:commands",
     "attendance": "attending:commands",
+    "integration": "integrating:commands",
 }
 
 

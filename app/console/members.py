@@ -177,8 +177,11 @@ def destinations(tx: Tx, group_id: int) -> list[tuple[int, str]]:
     return [(row.id, row.name) for row in tx.execute(query.order_by(Group.code))]
 
 
-def move(tx: Tx, actor: Actor, group_id: int, person_id: int, to: int, now: datetime) -> None:
-    """Seat a participant of this group in another small group of the course. Raises `NotFound`, `Conflict` ("full")."""
+def move(tx: Tx, actor: str, group_id: int, person_id: int, to: int, now: datetime) -> None:
+    """Seat a participant of this group in another small group of the course. Raises `NotFound`, `Conflict` ("full").
+
+    `actor`: whoever does it, as an audit row names them.
+    """
     sits = sa.select(Membership.id).where(
         Membership.group_id == group_id,
         Membership.person_id == person_id,
@@ -190,4 +193,4 @@ def move(tx: Tx, actor: Actor, group_id: int, person_id: int, to: int, now: date
     capacity = tx.execute(sa.select(Group.capacity).where(Group.id == to).with_for_update()).scalar_one()
     if capacity is not None and groups.participants(tx, to) >= capacity:
         raise Conflict("full", "That group is full.")
-    groups.move(tx, person_id, to, now, actor=actor.word)
+    groups.move(tx, person_id, to, now, actor=actor)

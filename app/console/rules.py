@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from app import access
 from app.console.actors import Actor
 from app.db import Tx
+from app.integrations.rules import integrations_in
 from app.models import ConsoleSession, Course, PromptGroup, Question, Schedule, WarmWord, Wave
 from bots.turns import ANNOUNCERS, Role
 
@@ -30,6 +31,7 @@ class Of(StrEnum):
     SESSION = "session"
     FLAG = "flag"
     STAFF = "staff"
+    INTEGRATION = "integration"
 
 
 @dataclass(frozen=True)
@@ -87,5 +89,6 @@ def _things(actor: Actor, rule: Rule) -> "sa.Select[Any]":
         Of.COURSE: sa.select(Course.id).where(Course.id.in_(courses)),
         Of.FLAG: access.flags_of(actor.person_id, roles, on_call=rule.on_call and actor.on_call),
         Of.STAFF: access.staff_under(actor.person_id, roles),
+        Of.INTEGRATION: integrations_in(courses),
     }
     return found[rule.of]

@@ -14,8 +14,9 @@ from app.console.actors import Actor
 from app.console.rules import RUNS
 from app.db import Tx
 from app.gauges import AccountGauges
+from app.integrations.rules import integrations_in
 from app.keyring import Keyring
-from app.models import Account, Audit, Course, Flag, Group, Login, Membership, Schedule, Wave
+from app.models import Account, Audit, Course, Flag, Group, Integration, Login, Membership, Schedule, Wave
 from app.people import names
 from app.states import State
 
@@ -38,6 +39,7 @@ KINDS = (
     "wave",
     "course",
     "oncall",
+    "integration",
 )
 
 
@@ -142,7 +144,7 @@ def audited(tx: Tx, keyring: Keyring, actor: Actor, kind: str, number: int) -> t
     if kind in KINDS:
         query = query.where(sa.or_(Audit.action == kind, Audit.action.startswith(f"{kind}.", autoescape=True)))
     rows = tx.execute(query.order_by(Audit.id.desc()).limit(PAGE + 1).offset(number * PAGE)).all()
-    known = _staff(tx, keyring, held, {row.actor for row in rows})
+    known = _staff(tx, keyring, held, {row.actor for row in rows}) | _systems(tx, held)
     lines = [
         AuditLine(row.at, row.actor, known.get(row.actor, ""), row.action, row.subject, str(row.details.get("reason", "")))
         for row in rows[:PAGE]
@@ -162,6 +164,12 @@ def _staff(tx: Tx, keyring: Keyring, held: "sa.Select[int]", actors: set[str]) -
     return {f"person:{person_id}": name for person_id, name in names(tx, keyring, list(tx.execute(staff).scalars())).items()}
 
 
+def _systems(tx: Tx, held: "sa.Select[int]") -> dict[str, str]:
+    """The names of the systems that these courses are, or were, connected to, by the word that stands for them."""
+    connected = sa.select(Integration.id, Integration.name).where(Integration.id.in_(integrations_in(held)))
+    return {f"integration:{row.id}": row.name for row in tx.execute(connected)}
+
+
 def _subjects(held: "sa.Select[int]") -> "sa.CompoundSelect[Any]":
     """What an audit row of these courses may be about, as it is written there."""
     groups = sa.select(Group.id).where(Group.course_id.in_(held))
@@ -174,6 +182,7 @@ def _subjects(held: "sa.Select[int]") -> "sa.CompoundSelect[Any]":
         "flag": sa.select(Flag.id).where(Flag.course_id.in_(held)),
         "wave": sa.select(Wave.id).where(Wave.course_id.in_(held)),
         "schedule": sa.select(Schedule.id).where(Schedule.course_id.in_(held)),
+        "integration": integrations_in(held),
     }
     found = []
     for kind, ids in kinds.items():

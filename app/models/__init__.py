@@ -14,6 +14,7 @@ from app.models.deliveries import Attempt, Broadcast, Delivery, Firing, Receipt,
 from app.models.encouragement import WarmFiring, WarmGiven, WarmPlan, WarmWord
 from app.models.flags import Alert, Contact, Flag, OnCall
 from app.models.homework import CheckIn, PracticeHour
+from app.models.integrations import IdempotencyKey, Integration, IntegrationCourse
 from app.models.masses import Mass, Tag, TagMember
 from app.models.people import Allowance, Conversation, Guess, Identity, InboxItem, Person, Quarantined
 from app.models.placing import Proposal, ProposalGroup, ProposalSeat
@@ -53,8 +54,11 @@ __all__ = [
     "Guess",
     "Heartbeat",
     "Id",
+    "IdempotencyKey",
     "Identity",
     "InboxItem",
+    "Integration",
+    "IntegrationCourse",
     "Invitation",
     "Login",
     "MakeUp",

@@ -23,6 +23,7 @@ class Schedule(Table):
     course_id: Mapped[int] = mapped_column(ForeignKey("courses.id", ondelete="CASCADE"))
     group_id: Mapped[int] = mapped_column(ForeignKey("groups.id", ondelete="CASCADE"))
     author_id: Mapped[int | None] = mapped_column(ForeignKey("persons.id", ondelete="SET NULL"))
+    integration_id: Mapped[int | None] = mapped_column(ForeignKey("integrations.id", ondelete="SET NULL"))  # the system that planned it
     number: Mapped[int]  # short, for people
     draft: Mapped[int | None]  # the dialogue's id: a double confirmation finds it taken
     kind: Mapped[str]

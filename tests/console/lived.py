@@ -7,13 +7,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app import audit, encouragement, flags, groups, ids, people, polls, schedules
+from app import audit, encouragement, flags, groups, ids, integrations, people, polls, schedules
 from app.console import sessions
 from app.console.rules import Of
 from app.courses import file, running
 from app.db import Tx
 from app.encouragement import library
 from app.flags import duty
+from app.integrations import Asked
+from app.integrations.rules import Scope
 from app.keyring import Place
 from app.models import (
     Assignment,
@@ -35,7 +37,6 @@ from app.models import (
 from app.people import Known
 from app.placing import proposals
 from app.placing.facts import Facts, freeze
-from app.placing.proposals import Asked
 from app.prompts import planning
 from app.questionnaires import waves
 from app.questionnaires.waves import Plan
@@ -119,7 +120,7 @@ def grow(lived: Lived, many: int) -> Lived:
 
 def _assigned(tx: Tx, lived: Lived) -> None:
     """A proposal of groups for all who wait, in place of the last one."""
-    desk, asked = lived.desk, Asked("groups", "2", "new")
+    desk, asked = lived.desk, proposals.Asked("groups", "2", "new")
     basis = proposals.gather(tx, desk.keyring, desk.tools.shelf, desk.course_id, asked, "第{number}组", lived.now)
     author = lived.staff[Role.ADMINISTRATOR].known.id
     proposals.keep(tx, basis, proposals.balance(basis, 1), 1, author, basis.version, lived.now)
@@ -149,6 +150,7 @@ def _one_more(lived: Lived, number: int) -> None:
         prompt = PlanPrompt((desk.group, group), f"练了吗{number}？", Rule(time(20)), now.date() + timedelta(days=20), 0)
         lived.note(Of.PROMPT, planning.plan(tx, desk.keyring, None, prompt, now))
         _asked(tx, lived, member, number)
+        _connected(tx, lived, f"报名系统{number}")
         for who in lived.staff.values():
             sessions.begin(tx, desk.keyring.vault, who.login_id, "password", "phone", now)
 
@@ -156,6 +158,14 @@ def _one_more(lived: Lived, number: int) -> None:
     _flagged(lived, member, number)
     _flagged(lived, gone, number, closed=True)
     _announced(lived, member, number)
+
+
+def _connected(tx: Tx, lived: Lived, name: str) -> None:
+    """Another system, made by the administrator."""
+    desk, maker = lived.desk, lived.staff[Role.ADMINISTRATOR].known.id
+    asked = Asked(name, [desk.course_id], tuple(Scope))
+    made, _ = integrations.add(tx, desk.keyring.vault, asked, sessions.moment(), lived.now, by=maker)
+    lived.note(Of.INTEGRATION, made)
 
 
 def _called(number: int) -> str:

@@ -29,6 +29,7 @@ SHOWN: dict[str, Leaves] = {
     "gatherings.link": None,
     "groups.name": None,
     "invitations.name_sealed": None,
+    "integrations.name": None,
     "logins.name_sealed": None,
     "paces.parked_code": None,
     "persons.name_sealed": None,
@@ -51,6 +52,7 @@ KEPT_AWAY: dict[str, Leaves] = {
     "flags.words_sealed": None,
     "groups.code": None,
     "invitations.facts_sealed": ("city",),
+    "idempotency_keys.answer_sealed": ("text",),
     "invitations.phone_sealed": None,
     "occasions.details": ("title", "titles", "text", "texts"),
     "oncall.email_sealed": None,
@@ -75,7 +77,7 @@ OURS: dict[str, str] = {
         questions.state scans.state schedules.kind schedules.state schedules.why screenings.source screenings.why sheets.frame
         sheets.instrument signin_tries.kind tags.language warm_firings.outcome warm_firings.theme warm_firings.why warm_given.after
         warm_plans.state warm_words.code warm_words.state warm_words.theme waves.late waves.state wordings.instrument accounts.mode
-        consents.version check_ins.practice attendances.city conversations.recent
+        consents.version check_ins.practice attendances.city conversations.recent integrations.scopes
         proposals.state proposal_seats.outcome
     """,
     "zones, hours, days and moments that were checked": """
@@ -85,6 +87,7 @@ OURS: dict[str, str] = {
     "hashes, ids and keys": """
         attempts.call attempts.msgid console_sessions.roles console_sessions.token_index data_keys.wrapped
         deliveries.lease_owner access_tokens.lease_owner heartbeats.owner identities.openid_index inbox.content_hash inbox.dedupe_key
+        idempotency_keys.key_index idempotency_keys.request_index integrations.token_index
         invitations.code_index invitations.roster_index logins.name_index logins.password_hash masses.client_id masses.content_hash
         masses.lease_owner masses.msgid participants.number passes.token_index scans.browser_index scans.code_index
         schedules.details_hash sheets.checksum signin_tries.address_index signin_tries.name_index tags.lease_owner tags.name

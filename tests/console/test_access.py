@@ -9,11 +9,13 @@ import pytest
 import sqlalchemy as sa
 from fastapi import APIRouter, FastAPI
 
-from app import courses, groups, ids, schedules
+from app import courses, groups, ids, integrations, schedules
 from app.console import sessions
 from app.console.rules import DOOR, SIGNED_IN, Of, Rule
 from app.db import Tx
 from app.encouragement import library
+from app.integrations import Asked
+from app.integrations.rules import Scope
 from app.main import create_app
 from app.models import Flag, Person, Question
 from app.prompts import planning
@@ -83,6 +85,7 @@ class Place:
     prompt: int
     word: int
     question: int
+    integration: int
 
     def of(self, kind: Of) -> int:
         return {
@@ -96,6 +99,7 @@ class Place:
             Of.PROMPT: self.prompt,
             Of.WORD: self.word,
             Of.QUESTION: self.question,
+            Of.INTEGRATION: self.integration,
         }[kind]
 
 
@@ -139,7 +143,9 @@ def _place(desk: Desk, course: int, group: int, wave: int, word: int) -> Place:
     flag = desk.write(lambda tx: _flag(tx, desk, course))
     prompt = desk.write(lambda tx: planning.plan(tx, desk.keyring, None, daily(group), NOW))
     question = desk.write(lambda tx: _question(tx, desk, course, group))
-    return Place(course, group, announcement, wave, session, flag, somebody.known.id, prompt, word, question)
+    asked = Asked(f"系统{group}", [course], tuple(Scope))
+    integration, _ = desk.write(lambda tx: integrations.add(tx, desk.keyring.vault, asked, sessions.moment(), NOW))
+    return Place(course, group, announcement, wave, session, flag, somebody.known.id, prompt, word, question, integration)
 
 
 def daily(group: int) -> PlanPrompt:
@@ -187,7 +193,7 @@ def _may(rule: Rule, role: Role, where: str) -> bool:
     if rule.of is Of.SESSION or where == "foreign":
         return False
     if where == "neighbour":
-        return rule.of in (Of.WAVE, Of.COURSE, Of.FLAG, Of.STAFF, Of.WORD) or role in (Role.ADMINISTRATOR, Role.RESEARCHER)
+        return rule.of in (Of.WAVE, Of.COURSE, Of.FLAG, Of.STAFF, Of.WORD, Of.INTEGRATION) or role in (Role.ADMINISTRATOR, Role.RESEARCHER)
     return True
 
 

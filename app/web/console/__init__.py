@@ -15,6 +15,7 @@ from app.web.console import (
     enlisting,
     flagged,
     handing,
+    integrating,
     joining,
     mentoring,
     mine,
@@ -55,6 +56,7 @@ _PAGES = (
     enlisting,
     placing,
     staffing,
+    integrating,
     mine,
 )
 _FILES = f"{HOME}/static"

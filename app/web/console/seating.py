@@ -43,7 +43,7 @@ def look(tx: Tx, visit: Visit) -> Answer:
 def move(tx: Tx, visit: Visit) -> Answer:
     """Move a participant of this group to another one."""
     try:
-        members.move(tx, visit.who, visit.thing, id_of(visit.field("person")), id_of(visit.field("to")), visit.now)
+        members.move(tx, visit.who.word, visit.thing, id_of(visit.field("person")), id_of(visit.field("to")), visit.now)
     except AppError as refused:
         if not isinstance(refused, Conflict):
             raise
