@@ -164,6 +164,7 @@ class OccasionKind(StrEnum):
     ANSWER = "answer"
     HOMEWORK = "homework"
     SHARED = "shared"
+    APPROVAL = "approval"
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app import access, doubts, follow_ups, forecast, ids, polls, schedules
+from app import access, announced, doubts, follow_ups, forecast, ids, polls, schedules
 from app.console import drafts, moments
 from app.console.actors import Actor
 from app.db import Tx
@@ -215,7 +215,7 @@ def standing(tx: Tx, tools: Tools, actor: Actor, schedule_id: int, language: str
         state=row.state,
         at=row.fire_at,
         zone=row.zone,
-        text=schedules.words_of(tx, tools.keyring, schedule_id),
+        text=announced.words_of(tx, tools.keyring, schedule_id),
         counts=counts,
         stoppable=sum(number for state, number in counts.items() if state in STOPPABLE),
         again=_number(tx, doubts.revivable(schedule_id)),
