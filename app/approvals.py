@@ -154,17 +154,19 @@ def _mine(person_id: int) -> "sa.Select[Any]":
     """What waits for this person's eyes, and is not of their own making."""
     theirs = sa.or_(Schedule.author_id.is_(None), Schedule.author_id != person_id)
     return (
-        sa.select(*Schedule.__table__.columns, Approval.at_once, Approval.until, Approval.why.label("asked_why"))
+        sa.select(*Schedule.__table__.columns, Approval.at_once, Approval.until, Course.data_key_id)
         .join(Approval, Approval.schedule_id == Schedule.id)
+        .join(Course, Course.id == Schedule.course_id)
         .where(Schedule.state == "waiting", theirs, Schedule.group_id.in_(access.approved_groups(person_id)))
     )
 
 
 def waiting(tx: Tx, keyring: Keyring, person_id: int, limit: int = 50) -> tuple[Waiting, ...]:
     """What waits for this person's eyes, the oldest first."""
-    found = []
-    for row in tx.execute(_mine(person_id).order_by(Approval.asked_at, Schedule.id).limit(limit)).all():
-        details = announced.details(tx, keyring, row)
+    found, rows = [], tx.execute(_mine(person_id).order_by(Approval.asked_at, Schedule.id).limit(limit)).all()
+    keys = keyring.open_all(tx, (row.data_key_id for row in rows))
+    for row in (row for row in rows if row.data_key_id in keys):
+        details = announced.opened(keys[row.data_key_id], row)
         found.append(
             Waiting(
                 *(row.id, row.number, details["group_name"], details["author_name"], _excerpt(details["text"])),

@@ -36,6 +36,7 @@ KINDS = (
     "erase",
     "wave",
     "course",
+    "announce",
     "oncall",
 )
 

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from fastapi import APIRouter, FastAPI
 
-from app import courses, groups, ids, schedules
+from app import approvals, courses, groups, ids, schedules
 from app.console import sessions
 from app.console.rules import DOOR, SIGNED_IN, Of, Rule
 from app.db import Tx
@@ -83,6 +83,7 @@ class Place:
     prompt: int
     word: int
     question: int
+    approval: int
 
     def of(self, kind: Of) -> int:
         return {
@@ -96,6 +97,7 @@ class Place:
             Of.PROMPT: self.prompt,
             Of.WORD: self.word,
             Of.QUESTION: self.question,
+            Of.APPROVAL: self.approval,
         }[kind]
 
 
@@ -139,7 +141,8 @@ def _place(desk: Desk, course: int, group: int, wave: int, word: int) -> Place:
     flag = desk.write(lambda tx: _flag(tx, desk, course))
     prompt = desk.write(lambda tx: planning.plan(tx, desk.keyring, None, daily(group), NOW))
     question = desk.write(lambda tx: _question(tx, desk, course, group))
-    return Place(course, group, announcement, wave, session, flag, somebody.known.id, prompt, word, question)
+    desk.write(lambda tx: approvals.wait(tx, desk.keyring, announcement, "many", NOW))
+    return Place(course, group, announcement, wave, session, flag, somebody.known.id, prompt, word, question, announcement)
 
 
 def daily(group: int) -> PlanPrompt:
@@ -341,6 +344,7 @@ def test_h3_a_field_that_no_form_has_is_refused_and_nothing_is_changed(database_
             for extra in ("role", "programme_id", "participant_no", "consented_at", "is_admin", "person[id]", "csrf2"):
                 assert browser.post(f"{HOME}/groups/{desk.group}/move", {**fields, extra: "1"}).status_code == 422, extra
             assert _sits(desk, person.id) == {desk.group}
+            browser.get(f"{HOME}/groups/{desk.group}")
             assert browser.post(f"{HOME}/groups/{desk.group}/move", fields).status_code == 303
             assert _sits(desk, person.id) == {world.neighbour.group}
 

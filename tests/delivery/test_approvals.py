@@ -246,7 +246,9 @@ def test_a_group_that_grew_meanwhile_makes_it_wait_and_all_are_told(database_url
         assert len(hall.got(made)) == 4
 
 
-def _rewritten(desk: Desk, schedule: int, text: str) -> None:
+def rewritten(desk: Desk, schedule: int, text: str) -> None:
+    """Put other words into an announcement."""
+
     def write(tx: Tx) -> None:
         details = announced.details_of(tx, desk.keyring, schedule) | {"text": text}
         key_id = tx.execute(sa.select(Course.data_key_id)).scalar_one()
@@ -266,7 +268,7 @@ def _asks_more(desk: Desk, schedule: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [lambda desk, made: _rewritten(desk, made, "明天见"), _moved, _asks_more], ids=["words", "moment", "poll"]
+    "change", [lambda desk, made: rewritten(desk, made, "明天见"), _moved, _asks_more], ids=["words", "moment", "poll"]
 )
 def test_whatever_is_seen_of_it_changes_the_approval_is_void(database_url: str, change: Callable[[Desk, int], None]) -> None:
     with Desk(database_url) as desk:
@@ -276,7 +278,7 @@ def test_whatever_is_seen_of_it_changes_the_approval_is_void(database_url: str, 
         change(desk, made)
         assert hall.approve(made, seen=before) == "changed", "what was seen is no longer what would go"
         assert hall.approve(made) == ""
-        _rewritten(desk, made, "后天见")
+        rewritten(desk, made, "后天见")
         assert desk.fire(TONIGHT + 2 * MINUTE) == made
         assert (hall.state(made), hall.told(hall.author)) == ("waiting", ["approved", "waits_changed"])
         assert hall.got(made) == set()

@@ -12,6 +12,7 @@ from app.console.rules import Rule
 from app.web.console import (
     administering,
     announcing,
+    approving,
     enlisting,
     flagged,
     joining,
@@ -42,6 +43,7 @@ _PAGES = (
     seating,
     mentoring,
     announcing,
+    approving,
     scheduling,
     warming,
     questionnaires,
