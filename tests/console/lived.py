@@ -169,7 +169,7 @@ def _proposed(tx: Tx, lived: Lived, number: int) -> int:
 def _asked(tx: Tx, lived: Lived, member: Known, number: int) -> None:
     """A question with its words, and a check-in with a line."""
     desk, now = lived.desk, lived.now
-    question, words, noted = ids.new_id(), ids.new_id(), ids.new_id()
+    question, words, noted = lived.note(Of.QUESTION, ids.new_id()), ids.new_id(), ids.new_id()
     about = {"course_id": desk.course_id, "group_id": desk.group, "account_id": desk.account_id, "person_id": member.id}
     tx.execute(sa.insert(Question).values(id=question, **about, number=number + 1, state="open", asked_at=now, changed_at=now, step=0))
     sealed = member.key.seal(Place("question_words", "words_sealed", words), f"怎么坐{number}？")
