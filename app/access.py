@@ -17,6 +17,8 @@ COURSE_WIDE = frozenset({Role.ADMINISTRATOR, Role.RESEARCHER})
 #: Who may see the console at all, and who of them sees names or may address people: these sign in with a second factor.
 STAFF = frozenset(Role) - {Role.PARTICIPANT}
 GUARDED = STAFF - {Role.RESEARCHER}
+#: Whose eyes count as the second pair before an announcement goes to many: who runs the course, and who stands above its leaders.
+APPROVERS = frozenset({Role.ADMINISTRATOR, Role.MENTOR})
 
 
 def roles_in_group(tx: Tx, person_id: int, group_id: int) -> frozenset[Role]:
@@ -42,6 +44,35 @@ def may_announce(tx: Tx, person_id: int, group_id: int) -> bool:
     large = tx.execute(sa.select(Group.large).where(Group.id == group_id)).scalar_one_or_none()
     speakers = frozenset({Role.ADMINISTRATOR}) if large else ANNOUNCERS
     return bool(roles_in_group(tx, person_id, group_id) & speakers)
+
+
+def may_approve(tx: Tx, person_id: int, group_id: int) -> bool:
+    """Whether this person's eyes count as the second pair for what goes to this group. Whose words they are is not asked here."""
+    return tx.execute(approved_groups(person_id).where(Group.id == group_id)).first() is not None
+
+
+def approved_groups(person_id: int) -> "sa.Select[int]":
+    """The ids of the groups for which somebody's eyes count as the second pair.
+
+    An administrator's for every group of the course; a mentor's for their groups, and for the large group, in which these sit.
+    """
+    large = sa.and_(Group.large, Group.course_id.in_(courses_of(person_id, {Role.MENTOR})))
+    return sa.select(Group.id).where(sa.or_(Group.id.in_(groups_of(person_id, APPROVERS)), large))
+
+
+def approvers(tx: Tx, group_id: int, author_id: int | None) -> list[int]:
+    """Whose eyes count as the second pair for what this author says to this group; None: the operator."""
+    group = tx.execute(sa.select(Group.course_id, Group.large).where(Group.id == group_id)).one()
+    here = sa.true() if group.large else Membership.group_id == group_id
+    counts = sa.or_(Membership.role == Role.ADMINISTRATOR.value, sa.and_(Membership.role == Role.MENTOR.value, here))
+    query = (
+        sa.select(Membership.person_id)
+        .distinct()
+        .join(Group, Group.id == Membership.group_id)
+        .where(Group.course_id == group.course_id, Membership.ended_at.is_(None), counts)
+        .order_by(Membership.person_id)
+    )
+    return [person_id for person_id in tx.execute(query).scalars() if person_id != author_id]
 
 
 def takes_part(tx: Tx, person_id: int, group_id: int) -> bool:

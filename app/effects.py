@@ -5,7 +5,7 @@ from typing import assert_never
 
 import sqlalchemy as sa
 
-from app import attendance, audit, encouragement, flags, follow_ups, groups, people, polls, schedules, staffing
+from app import approvals, attendance, audit, encouragement, flags, follow_ups, groups, people, polls, schedules, staffing
 from app.console import scans
 from app.db import Tx
 from app.groups import Refused
@@ -21,6 +21,7 @@ from bots.effects import (
     Announce,
     AnswerPoll,
     AnswerQuestion,
+    ApproveAnnouncement,
     AskLeader,
     AskOn,
     Attend,
@@ -59,6 +60,7 @@ from bots.effects import (
     RemindLater,
     Resume,
     ResumePrompt,
+    ReturnAnnouncement,
     Say,
     Screen,
     SetLanguage,
@@ -123,6 +125,10 @@ def _apply(tx: Tx, tools: Tools, situation: Situation, effect: Effect) -> Messag
             _announce(tx, tools, person_id, effect, now)
         case CancelAnnouncement(id=schedule_id):
             schedules.cancel(tx, schedule_id, person_id, now)
+        case ApproveAnnouncement(id=schedule_id, version=seen):
+            approvals.approve(tx, tools.keyring, person_id, schedule_id, seen, now)
+        case ReturnAnnouncement(id=schedule_id, version=seen, note=note):
+            approvals.give_back(tx, tools.keyring, person_id, schedule_id, seen, note, now)
         case AnswerPoll(announcement=schedule_id, choice=choice):
             polls.answer(tx, tools.keyring, person_id, schedule_id, choice, now)
         case FollowUp(announcement=schedule_id, text=text):

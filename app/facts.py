@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app import access, attendance, encouragement, forecast, groups, ids, polls, schedules, staffing
+from app import access, approvals, attendance, encouragement, forecast, groups, ids, polls, schedules, staffing
 from app.console import scans
 from app.courses import occasions
 from app.db import Tx
@@ -16,6 +16,7 @@ from app.prompts import lists, planning
 from app.questions import views
 from app.schedules import Reader
 from app.situation import Situation, Tools
+from bots.approval.waiting import Look, LookAt, WaitingForMe
 from bots.attendance.register import MyAttendance, RegisterOf
 from bots.encouragement.shelf import GivenWord, WarmShelf, WarmWords
 from bots.facts import (
@@ -62,6 +63,11 @@ def _load(tx: Tx, tools: Tools, situation: Situation, request: Fact[Any]) -> Any
             return schedules.announcements(tx, tools.keyring, reader, min(limit, 20))
         case ProgressOf(id=schedule_id):
             return _progress(tx, tools, schedule_id, reader, now)
+        case WaitingForMe():
+            return approvals.waiting(tx, tools.keyring, person_id)
+        case LookAt(id=schedule_id):
+            person = situation.person
+            return approvals.look(tx, tools, person_id, schedule_id, person.language, person.zone, now) or Look(schedule_id)
         case EqualAnnouncement(group=group, text=text):
             return schedules.said_before(tx, tools.keyring, group, text, now)
         case AskedBy(id=schedule_id):

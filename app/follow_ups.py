@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app import access, audit, broadcasts, polls, schedules
+from app import access, announced, approvals, audit, broadcasts, polls
 from app.broadcasts import Draft
 from app.db import Tx
 from app.groups import Refused
@@ -22,7 +22,8 @@ AGAIN_AFTER = timedelta(minutes=10)
 def follow_up(tx: Tx, keyring: Keyring, schedule_id: int, actor_id: int | None, text: str, now: datetime) -> int:
     """Ask everybody once more who was asked and has not answered; returns how many. `text` empty: in the announcement's words.
 
-    Raises `Refused` with "role", "closed", "long", "nobody" or "again". The announcement's row is held, as by whoever takes it back or
+    Raises `Refused` with "role", "closed", "long", "nobody", "again" or "eyes" (other words to so many that a second person would have to
+    see them: those are for an announcement). The announcement's row is held, as by whoever takes it back or
     closes it: one of the two comes first, and the other sees what it did. An answer that comes between takes its message back.
     """
     row = polls.find(tx, schedule_id, lock=True)
@@ -37,6 +38,8 @@ def follow_up(tx: Tx, keyring: Keyring, schedule_id: int, actor_id: int | None, 
     silent = [person for person in polls.silent_people(tx, row) if person != actor_id]
     if not silent:
         raise Refused("nobody", "There is nobody to ask once more: all have answered, or have the announcement itself still to come.")
+    if text.strip() and approvals.many(tx, row.course_id, len(silent)):
+        raise Refused("eyes", "Nobody else has seen these words, and they would go to many; use the announcement's own, or announce them.")
     broadcasts.send_to(tx, keyring, _draft(tx, keyring, row, actor_id, text), silent, now)
     actor = "operator" if actor_id is None else f"person:{actor_id}"
     audit.record(tx, now, actor, "announce.follow_up", f"schedule:{schedule_id}", people=len(silent))
@@ -50,8 +53,8 @@ def _check_words(text: str, options: tuple[str, ...]) -> None:
 
 
 def _draft(tx: Tx, keyring: Keyring, row: Any, actor_id: int | None, text: str) -> Draft:
-    said = schedules.details_of(tx, keyring, row.schedule_id)
-    speaker = schedules.speaker(tx, keyring, actor_id, row.group_id)
+    said = announced.details_of(tx, keyring, row.schedule_id)
+    speaker = announced.speaker(tx, keyring, actor_id, row.group_id)
     own = {"text": text, "own_words": True, "about": said["text"]} if text.strip() else {}
     return Draft(
         account_id=row.account_id,

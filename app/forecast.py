@@ -13,7 +13,7 @@ from app.models import Account, Allowance, Course, Group, Identity, Membership, 
 from app.outbox import mass_rows
 from app.outbox.mass import NOT_POSSIBLE
 from app.states import Route
-from bots.facts import MassForecast, ReachForecast
+from bots.facts import MassForecast, ReachForecast, SecondEyes
 from bots.turns import Role
 
 #: Somebody with two roles in a group is reached by the better of their ways: a larger number.
@@ -24,7 +24,16 @@ def forecast(tx: Tx, rules: Rules, group_id: int, author_id: int | None, at: dat
     """Who would be reached in a group if its author sent something at `at` (None: now)."""
     moment = at or now
     course = tx.execute(
-        sa.select(Course.zone, Course.quiet_from, Course.quiet_until, Course.cap, Course.silences, Account.notice_id, Group.large)
+        sa.select(
+            Course.zone,
+            Course.quiet_from,
+            Course.quiet_until,
+            Course.cap,
+            Course.silences,
+            Account.notice_id,
+            Course.second_eyes,
+            Group.large,
+        )
         .join(Group, Group.course_id == Course.id)
         .join(Account, Account.id == Course.account_id)
         .where(Group.id == group_id)
@@ -44,8 +53,10 @@ def forecast(tx: Tx, rules: Rules, group_id: int, author_id: int | None, at: dat
     }
     closed = counts.get(_CLOSED, 0)
     mass = _mass(tx, rules, group_id, people, moment, now) if course.large else None
+    total = sum(counts.values())
+    wait = course.second_eyes and total > course.second_eyes
     return ReachForecast(
-        total=sum(counts.values()),
+        total=total,
         now=counts.get(_NOW, 0),
         notice=closed if notices else 0,
         later=0 if notices else closed,
@@ -56,6 +67,7 @@ def forecast(tx: Tx, rules: Rules, group_id: int, author_id: int | None, at: dat
         silent_until=silent,
         capped=counts.get(_CAPPED, 0),
         mass=mass,
+        eyes=SecondEyes(course.second_eyes, len(access.approvers(tx, group_id, author_id))) if wait else None,
     )
 
 

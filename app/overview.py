@@ -47,6 +47,7 @@ class CourseLine:
     zone: str
     quiet: tuple[str, str]
     cap: int | None
+    second_eyes: int
     silences: list[tuple[datetime, datetime]]
     consent_version: str
     texts: dict[str, tuple[str, ...]]
@@ -70,6 +71,7 @@ def courses(tx: Tx) -> list[CourseLine]:
             row.zone,
             (row.quiet_from, row.quiet_until),
             row.cap,
+            row.second_eyes,
             reach.silences(row.silences),
             row.consent_version,
             {kind: tuple(sorted(row.details.get(kind) or {})) for kind in ("consent", "resources")},

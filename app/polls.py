@@ -37,7 +37,7 @@ _STILL_TO_COME = (*UNDER_WAY, State.WAITING, State.HELD)
 _NEVER_CAME = (State.CANCELLED, State.EXPIRED, State.FAILED, State.UNREACHABLE)
 #: By these a question is put; and these carry nothing that a number or a mere "got it" could answer.
 _PUTS = (OccasionKind.ANNOUNCEMENT.value, OccasionKind.FOLLOW_UP.value)
-_IN_PASSING = (OccasionKind.REPORT.value, OccasionKind.CONTINUATION.value, OccasionKind.ALERT.value)
+_IN_PASSING = (OccasionKind.REPORT.value, OccasionKind.CONTINUATION.value, OccasionKind.ALERT.value, OccasionKind.APPROVAL.value)
 
 
 def check(wanted: Wanted, text: str, at: datetime) -> None:

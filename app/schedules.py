@@ -1,15 +1,14 @@
 """Hides how something planned becomes messages: plans, cancels, fires what is due exactly once, and tells how far it went."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from app import access, audit, broadcasts, clock, ids, polls
-from app.broadcasts import Draft
+from app import access, announced, approvals, audit, broadcasts, clock, ids, polls
 from app.db import Tx, upsert
 from app.db.prepared import NOW, Earliest, Prepared
 from app.errors import NotFound
@@ -19,20 +18,17 @@ from app.models import Broadcast, Course, Delivery, Firing, Group, Integration, 
 from app.outbox import tags
 from app.people import names
 from app.sealing import DataKey
-from app.states import REACHED, UNDER_WAY, State
+from app.states import REACHED, TO_COME, UNDER_WAY, State
 from bots.clipping import clip
 from bots.effects import Poll
 from bots.facts import AnnouncementSummary, Progress, Unreached
 from bots.texts import Texts, inert
-from bots.turns import OccasionKind, Role
-
-#: As what somebody with several roles speaks to a group.
-_SPEAKS_AS = (Role.LEADER, Role.ASSISTANT, Role.ADMINISTRATOR)
+from bots.turns import OccasionKind
 
 #: Bytes of UTF-8 that an announcement may hold; with its header and an English name it stays below WeChat's 2,048.
 MOST_BYTES = 1_500
 #: A fire that comes later than this is missed: nobody wants tonight's reminder in the small hours (bad-inputs.md K4).
-LATE = timedelta(hours=1)
+LATE = approvals.LATE
 #: An announcement that could not be delivered for this long is of no use any more.
 USEFUL = timedelta(days=7)
 #: Equal words to the same group within this time ask for one more confirmation (bad-inputs.md F4).
@@ -64,6 +60,7 @@ def plan_announcement(
 ) -> int:
     """Plan words for a group, at once (`at` None) or later; returns the schedule's id, the same one for the same draft.
 
+    Words to more people than the course lets go unseen wait for a second pair of eyes (`app/approvals.py`), whoever plans them, and how.
     `author_id` None: the operator, or another system, `integration_id`. `by_mass`: as a mass send.
     Raises `Refused` with "role", "past", "long", "empty" or "mass", and as `polls.check` does.
     """
@@ -85,6 +82,8 @@ def plan_announcement(
     if by_mass:
         tx.execute(sa.update(Schedule).where(Schedule.id == made).values(by_mass=True))
         audit.record(tx, now, _actor(author_id, integration_id), "announce.by_mass", f"schedule:{made}")
+    if approvals.needed(tx, group_id, author_id):
+        approvals.wait(tx, keyring, made, "many", now)
     return made
 
 
@@ -123,7 +122,7 @@ def _store(
         .where(Group.id == group_id)
     ).one()
     schedule_id = ids.new_id()
-    details = {"text": text, "group_name": group.name, **speaker(tx, keyring, author_id, group_id), "course_title": group.title}
+    details = {"text": text, "group_name": group.name, **announced.speaker(tx, keyring, author_id, group_id), "course_title": group.title}
     sealed = keyring.open(tx, group.data_key_id).seal(Place("schedules", "details_sealed", schedule_id), broadcasts.freeze(details))
     tx.execute(sa.select(Course.id).where(Course.id == group.course_id).with_for_update(key_share=True))  # one number after the other
     number = (
@@ -157,23 +156,6 @@ def _actor(author_id: int | None, integration_id: int | None = None) -> str:
     return "operator" if author_id is None else f"person:{author_id}"
 
 
-def speaker(tx: Tx, keyring: Keyring, author_id: int | None, group_id: int) -> dict[str, str]:
-    """The name of whoever speaks to a group, and as what; None: the operator."""
-    author = names(tx, keyring, [author_id]).get(author_id, "") if author_id is not None else ""
-    held = access.roles_in_group(tx, author_id, group_id) if author_id is not None else frozenset()
-    return {"author_name": author, "author_role": next((role.value for role in _SPEAKS_AS if role in held), "operator")}
-
-
-def words_of(tx: Tx, keyring: Keyring, schedule_id: int) -> str:
-    """The words of an announcement."""
-    return str(details_of(tx, keyring, schedule_id)["text"])
-
-
-def number_of(tx: Tx, schedule_id: int) -> int:
-    """The short number of an announcement."""
-    return tx.execute(sa.select(Schedule.number).where(Schedule.id == schedule_id)).scalar_one()
-
-
 def said_before(tx: Tx, keyring: Keyring, group_id: int, text: str, now: datetime) -> bool:
     """Whether the same words were announced to the same group within the last ten minutes."""
     query = sa.select(Schedule.id).where(
@@ -197,7 +179,9 @@ def cancel(tx: Tx, schedule_id: int, actor_id: int | None, now: datetime, *, act
         raise Refused("gone", "It has been taken back already.")
     audit.record(tx, now, actor or _actor(actor_id), "announce.cancel", f"schedule:{schedule_id}")
     tx.execute(sa.update(Schedule).where(Schedule.id == schedule_id).values(state="cancelled", why="cancelled_by_author"))
-    sent = tx.execute(sa.select(Broadcast.id).where(Broadcast.schedule_id == schedule_id)).scalars().all()
+    approvals.take_back_calls(tx, schedule_id, now)
+    words = sa.select(Broadcast.id).where(Broadcast.schedule_id == schedule_id, Broadcast.bot != "approval")
+    sent = tx.execute(words).scalars().all()
     taken = sum(broadcasts.cancel(tx, broadcast_id, "cancelled_by_author", now) for broadcast_id in sent)
     if sent and not taken:
         raise Refused("gone", "Everything has gone out already; what was sent stays sent.")
@@ -218,12 +202,19 @@ def fire_next(tx: Tx, keyring: Keyring, now: datetime) -> int | None:
     ).one_or_none()
     if row is None:
         return None
+    try:
+        refusal = _too_late_or_refused(tx, row, now)
+        if refusal is None and approvals.hold(tx, keyring, row, now):
+            return int(row.id)
+    except DBAPIError:
+        raise  # a race, or the database is away: the next tick tries again
+    except Exception as bug:
+        raise CannotFire(row.id) from bug
     firing = upsert(tx, Firing).values(schedule_id=row.id, fire_at=row.fire_at, fired_at=now, outcome="fired").on_conflict_do_nothing()
     if tx.execute(firing.returning(Firing.id)).first() is None:
         tx.execute(sa.update(Schedule).where(Schedule.id == row.id).values(state="fired"))  # nor may it stand in the way of others
         return None
     try:
-        refusal = _too_late_or_refused(tx, row, now)
         if refusal is None:
             _fire(tx, keyring, row, now)
         else:
@@ -286,19 +277,9 @@ def _too_late_or_refused(tx: Tx, row: Any, now: datetime) -> str | None:
 
 
 def _fire(tx: Tx, keyring: Keyring, row: Any, now: datetime) -> None:
-    details = _details(tx, keyring, row) | polls.details(tx, keyring, row.id)
-    draft = _draft(
-        tx,
-        row,
-        OccasionKind.ANNOUNCEMENT,
-        details,
-        bot="announcement",
-        group_id=row.group_id,
-        author_id=row.author_id,
-        stale=USEFUL,
-        now=now,
-    )
-    draft = replace(draft, by_mass=row.by_mass)
+    about = {"group_id": row.group_id, "schedule_id": row.id, "author_id": row.author_id, "by_mass": row.by_mass}
+    details = announced.bubble(tx, keyring, row)
+    draft = broadcasts.in_course(tx, row.course_id, "announcement", OccasionKind.ANNOUNCEMENT, details, stale_at=now + USEFUL, **about)
     broadcast_id = broadcasts.send_to_group(tx, keyring, draft, now)
     tx.execute(sa.update(Firing).where(Firing.schedule_id == row.id, Firing.fire_at == row.fire_at).values(broadcast_id=broadcast_id))
     tx.execute(sa.update(Schedule).where(Schedule.id == row.id).values(state="fired"))
@@ -311,43 +292,7 @@ def _miss(tx: Tx, keyring: Keyring, row: Any, why: str, now: datetime) -> None:
     audit.record(tx, now, "system", "announce.missed", f"schedule:{row.id}", why=why)
     if row.author_id is None:
         return
-    group = tx.execute(sa.select(Group.name).where(Group.id == row.group_id)).scalar_one()
-    details = {"reason": "other" if why == "bug" else why, "number": row.number, "group_name": group, "at": row.fire_at}
-    report = _draft(
-        tx, row, OccasionKind.REPORT, details, bot="announcement", group_id=None, author_id=None, stale=timedelta(days=3), now=now
-    )
-    broadcasts.send_to(tx, keyring, report, [row.author_id], now)
-
-
-def _draft(
-    tx: Tx,
-    row: Any,
-    kind: OccasionKind,
-    details: dict[str, Any],
-    *,
-    bot: str,
-    group_id: int | None,
-    author_id: int | None,
-    stale: timedelta,
-    now: datetime,
-) -> Draft:
-    about = {"group_id": group_id, "schedule_id": row.id, "author_id": author_id}
-    return broadcasts.in_course(tx, row.course_id, bot, kind, details, stale_at=now + stale, **about)
-
-
-def _details(tx: Tx, keyring: Keyring, row: Any) -> dict[str, Any]:
-    key_id = tx.execute(sa.select(Course.data_key_id).where(Course.id == row.course_id)).scalar_one()
-    return _opened(keyring.open(tx, key_id), row)
-
-
-def _opened(key: DataKey, row: Any) -> dict[str, Any]:
-    return broadcasts.thaw(key.unseal(Place("schedules", "details_sealed", row.id), row.details_sealed))
-
-
-def details_of(tx: Tx, keyring: Keyring, schedule_id: int) -> dict[str, Any]:
-    """The values of an announcement's gaps: what was said, to which group, by whom."""
-    row = tx.execute(sa.select(Schedule.id, Schedule.course_id, Schedule.details_sealed).where(Schedule.id == schedule_id)).one()
-    return _details(tx, keyring, row)
+    announced.tell(tx, keyring, row, "announcement", "other" if why == "bug" else why, [row.author_id], now)
 
 
 def _words_index(keyring: Keyring, text: str) -> bytes:
@@ -363,13 +308,13 @@ class Reader:
 
 
 def announcements(tx: Tx, keyring: Keyring, reader: Reader, limit: int) -> tuple[AnnouncementSummary, ...]:
-    """The announcements that this reader may see: planned ones first, then newest first."""
+    """The announcements that this reader may see: those still to come first, then newest first."""
     columns = (*Schedule.__table__.columns, Group.name.label("group_name"), Course.data_key_id)
     query = sa.select(*columns).join(Group, Group.id == Schedule.group_id).join(Course, Course.id == Schedule.course_id)
     if reader.person_id is not None:
         query = query.where(Schedule.group_id.in_(access.announced_groups(tx, reader.person_id)))
-    planned_first = sa.case((Schedule.state == "planned", 0), else_=1)
-    rows = tx.execute(query.order_by(planned_first, Schedule.fire_at.desc()).limit(limit)).all()
+    to_come_first = sa.case((Schedule.state.in_(TO_COME), 0), else_=1)
+    rows = tx.execute(query.order_by(to_come_first, Schedule.fire_at.desc()).limit(limit)).all()
     keys = keyring.open_all(tx, (row.data_key_id for row in rows))
     counts = states_of(tx, [row.id for row in rows])
     return tuple(_summary(keys[row.data_key_id], row, counts[row.id]) for row in rows if row.data_key_id in keys)
@@ -378,8 +323,8 @@ def announcements(tx: Tx, keyring: Keyring, reader: Reader, limit: int) -> tuple
 def _summary(key: DataKey, row: Any, counts: Mapping[str, int]) -> AnnouncementSummary:
     total, reached = sum(counts.values()), sum(number for state, number in counts.items() if state in REACHED)
     going = row.state == "fired" and any(counts.get(state) for state in UNDER_WAY)
-    state = {"planned": "planned", "cancelled": "cancelled", "missed": "missed"}.get(row.state) or ("going out" if going else "done")
-    text = str(_opened(key, row)["text"])
+    state = row.state if row.state != "fired" else ("going out" if going else "done")
+    text = str(announced.opened(key, row)["text"])
     return AnnouncementSummary(
         row.id, row.number, row.group_name, _excerpt(text), row.fire_at, state, total, reached, counts.get(State.NOTIFIED, 0)
     )
@@ -400,7 +345,7 @@ def progress(tx: Tx, keyring: Keyring, words: Texts, schedule_id: int, reader: R
         id=schedule_id,
         number=row.number,
         group_name=row.group_name,
-        excerpt=_excerpt(str(_details(tx, keyring, row)["text"])),
+        excerpt=_excerpt(str(announced.details(tx, keyring, row)["text"])),
         total=sum(counts.values()),
         by_state=by_state,
         unreached=_unreached(tx, keyring, words, schedule_id, reader),

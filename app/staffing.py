@@ -24,6 +24,7 @@ from app.prompts import handing
 from app.questions import standing
 from app.questions.calling import AGAIN_AFTER
 from app.questions.listeners import staff
+from app.states import TO_COME
 from bots.staffing.views import Absence as AbsenceView
 from bots.staffing.views import Cover
 from bots.turns import OccasionKind, Role
@@ -217,7 +218,7 @@ def _hold(tx: Tx, people: Iterable[int]) -> None:
 
 def _pass_announcements(tx: Tx, keyring: Keyring, group_id: int, from_id: int, to_id: int, now: datetime, actor: str) -> tuple[int, ...]:
     """What the former planned goes out under the successor's name; who fires just now has the row, and it is left alone."""
-    mine = (Schedule.author_id == from_id, Schedule.group_id == group_id, Schedule.state == "planned")
+    mine = (Schedule.author_id == from_id, Schedule.group_id == group_id, Schedule.state.in_(TO_COME))
     found = tx.execute(
         sa.select(Schedule.id, Schedule.number, Schedule.details_sealed).where(*mine).order_by(Schedule.number).with_for_update()
     ).all()

@@ -69,3 +69,5 @@ class Asked(StrEnum):
 ANSWERABLE = (Asked.INVITED, Asked.REACHED, Asked.OPENED, Asked.PARTIAL)
 #: A wave in one of these has been put to nobody: its moment has not come, or came while it rested in a backup.
 UNOPENED = ("planned", "missed")
+#: An announcement in one of these has not gone out, and may yet: it waits for a second person's look, was returned by them, or is planned.
+TO_COME = ("planned", "waiting", "returned")

@@ -13,7 +13,7 @@ from typing import Protocol
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from app import audit, broadcasts, clock, encouragement, flags, heartbeat, polls, retention, schedules
+from app import approvals, audit, broadcasts, clock, encouragement, flags, heartbeat, polls, retention, schedules
 from app.alerts import Alerter
 from app.assembly import Assembly, Channels
 from app.channels import Channel
@@ -43,7 +43,7 @@ class ByTheClock(Protocol):
         """When something is due by itself."""
 
 
-_BY_THE_CLOCK: tuple[ByTheClock, ...] = (waves, occasions, encouragement, prompts, polls, calling)
+_BY_THE_CLOCK: tuple[ByTheClock, ...] = (waves, occasions, encouragement, prompts, polls, calling, approvals)
 
 #: A step of the clock that is larger than this is a jump and is played in order.
 _JUMP = timedelta(minutes=2)

@@ -80,6 +80,7 @@ def _course(tx: Tx, assembly: Assembly, account_id: int, code: str, openids: Seq
     """A course with its groups and people; returns its id and that of its large group."""
     course_id = courses.create(tx, assembly.tools.keyring, now, account_id=account_id, code=code, title="正念自我关怀")
     courses.set_quiet_hours(tx, course_id, "00:00", "00:00")  # a benchmark may run at night
+    courses.set_second_eyes(tx, course_id, 0, now)
     large = tx.execute(sa.select(Group.id).where(Group.course_id == course_id)).scalar_one()
     small = [groups.create(tx, course_id, code=f"g{number}", name=f"晨光{number}组") for number in range(len(openids) // _GROUP_SIZE + 1)]
     _settle(tx, assembly, (account_id, course_id, large, small), openids, now)

@@ -87,6 +87,14 @@ class MassForecast:
 
 
 @dataclass(frozen=True)
+class SecondEyes:
+    """An announcement to more than `above` people waits until one of `people` others has seen it."""
+
+    above: int
+    people: int
+
+
+@dataclass(frozen=True)
 class ReachForecast:
     """How many people a message to a group would find, by route; the parts add up to `total`. `mass`: None where there is no such way."""
 
@@ -101,6 +109,7 @@ class ReachForecast:
     mass: MassForecast | None = None
     silent_until: datetime | None = None  # the course is silent until then, in a retreat for example
     capped: int = 0  # only on the next day: they have had as many messages as the course starts with anybody on one day
+    eyes: SecondEyes | None = None  # None: it goes out without a second person's look
 
 
 @dataclass(frozen=True)
@@ -120,7 +129,7 @@ class AnnouncementSummary:
     group_name: str
     excerpt: str
     at: datetime
-    state: str  # "planned", "going out", "done", "cancelled", "missed"
+    state: str  # "planned", "waiting" (for a second person's look), "returned" (by them), "going out", "done", "cancelled", "missed"
     total: int = 0
     reached: int = 0
     notified: int = 0  # have a notice that points to it, and have not opened it yet

@@ -165,6 +165,7 @@ class OccasionKind(StrEnum):
     HOMEWORK = "homework"
     SHARED = "shared"
     SEAT = "seat"
+    APPROVAL = "approval"
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from app import clock, courses, forecast, groups, overview, polls, schedules
+from app import announced, clock, courses, forecast, groups, overview, polls, schedules
 from app.assembly import Assembly
 from app.cli import desk, moments
 from app.cli.on_duty import InCourse
@@ -17,7 +17,7 @@ from app.errors import Invalid
 from app.schedules import Reader
 from app.states import UNDER_WAY
 from bots.effects import Poll
-from bots.facts import MassForecast, PollResult, Progress, ReachForecast
+from bots.facts import MassForecast, PollResult, Progress, ReachForecast, SecondEyes
 
 _MANY = 50
 _WATCH_SECONDS = 1.0
@@ -59,7 +59,12 @@ def announce(
         if not yes and not typer.confirm("Send it?"):
             raise typer.Abort
         number = database.write_now(lambda tx: _plan(tx, assembly, group_id, text, moment, asks, mass=mass))
-    typer.echo(f"Announcement {number} is on its way." if moment is None else f"Announcement {number} is planned.")
+    if expected.eyes is not None:
+        typer.echo(
+            f"Announcement {number} waits until a second person has seen it: {expected.eyes.people} can, in the chat or the console."
+        )
+    else:
+        typer.echo(f"Announcement {number} is on its way." if moment is None else f"Announcement {number} is planned.")
     typer.echo(f"Who got it: tongban progress {number}")
 
 
@@ -118,7 +123,7 @@ def _plan(tx: Tx, assembly: Assembly, group_id: int, text: str, moment: datetime
         now=clock.now(),
         poll=asks,
     )
-    return schedules.number_of(tx, made)
+    return announced.number_of(tx, made)
 
 
 def _promise(expected: ReachForecast, moment: datetime | None, zone: str, *, mass: bool) -> str:
@@ -139,12 +144,20 @@ def _promise(expected: ReachForecast, moment: datetime | None, zone: str, *, mas
         lines.append(_budget(expected.mass, mass=mass))
     if moment is not None:
         lines.append(f"At {moments.shown(moment, zone)} {zone}.")
+    if expected.eyes is not None:
+        lines.append(_eyes(expected.eyes))
     if expected.silent_until is not None:
         held = max(expected.silent_until, expected.quiet_until or expected.silent_until)
         lines.append(f"The course is silent; it goes at {moments.shown(held, zone)}.")
     elif expected.quiet_until is not None:
         lines.append(f"Quiet hours hold it until {expected.quiet_until.astimezone(ZoneInfo(zone)):%H:%M}.")
     return "\n".join(lines)
+
+
+def _eyes(eyes: SecondEyes) -> str:
+    """That a second person looks first. At a terminal nobody knows who types, so nobody approves here."""
+    who = f"{eyes.people} administrators and mentors can" if eyes.people else "but there is no administrator or mentor yet who could"
+    return f"It goes to more than {eyes.above} people, so it waits until a second person has approved it; {who}."
 
 
 def _by_mass(expected: ReachForecast, mass: MassForecast) -> dict[str, int]:

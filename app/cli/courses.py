@@ -23,7 +23,9 @@ TextFile = Annotated[Path | None, typer.Option(help="Text file in UTF-8.", show_
 def commands() -> typer.Typer:
     """The group `course`."""
     group = typer.Typer(
-        name="course", help="Courses: create, list, show, consent, quiet hours, cap, assignment to groups, calendar.", no_args_is_help=True
+        name="course",
+        help="Courses: create, list, show, consent, quiet hours, cap, second eyes, assignment to groups, calendar.",
+        no_args_is_help=True,
     )
     named: dict[str, Callable[..., None]] = {
         "create": create,
@@ -33,6 +35,7 @@ def commands() -> typer.Typer:
         "quiet-hours": quiet_hours,
         "cap": cap,
         "assign": placing.assign,
+        "second-eyes": second_eyes,
         **calendars.named(),
     }
     for name, command in named.items():
@@ -101,6 +104,7 @@ def show(code: Code) -> None:
     typer.echo(f"{course.code}  {course.title}  (account {course.account}, {course.zone}, quiet {'-'.join(course.quiet)})")
     typer.echo(f"consent {course.consent_version}: {own}")
     typer.echo(_cap_words(course.cap))
+    typer.echo(_eyes_words(course.second_eyes))
     now = clock.now()
     for begin, end in course.silences:
         if end > now:
@@ -168,6 +172,22 @@ def cap(
     typer.echo(f"{_cap_words(most).capitalize()}.")
 
 
+def second_eyes(
+    code: Code,
+    people: Annotated[
+        str, typer.Argument(help="To how many an announcement may go by itself, or never for no second look.", show_default=False)
+    ],
+) -> None:
+    """Let an announcement to more people than this wait until an administrator or mentor, not its author, has seen and approved it.
+
+    Example: tongban course second-eyes msc-demo 60
+    """
+    above = _people(people)
+    with desk.at_work() as assembly:
+        assembly.database.write_now(lambda tx: courses.set_second_eyes(tx, courses.by_code(tx, code), above, clock.now()))
+    typer.echo(f"{_eyes_words(above).capitalize()}.")
+
+
 def find(lines: list[CourseLine], course_id: int) -> CourseLine:
     """The course with this id."""
     return next(line for line in lines if line.id == course_id)
@@ -193,6 +213,20 @@ def _number(text: str) -> int | None:
     if not re.fullmatch(r"[0-9]{1,9}", text.strip()):
         raise Invalid("cap", f"{text!r} is no number of messages; write it like 4, or none.")
     return int(text)
+
+
+def _people(text: str) -> int:
+    if text.strip().lower() == "never":
+        return 0
+    if not re.fullmatch(r"[0-9]{1,9}", text.strip()):
+        raise Invalid("second_eyes", f"{text!r} is no number of people; write it like 60, or never.")
+    return int(text)
+
+
+def _eyes_words(above: int) -> str:
+    return (
+        f"an announcement to more than {above} people waits for a second person" if above else "no announcement waits for a second person"
+    )
 
 
 def _cap_words(most: int | None) -> str:

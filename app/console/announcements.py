@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app import access, doubts, follow_ups, forecast, ids, polls, schedules
+from app import access, announced, approvals, doubts, follow_ups, forecast, ids, polls, schedules
 from app.console import drafts, moments
 from app.console.actors import Actor
 from app.db import Tx
@@ -18,7 +18,7 @@ from app.models import Broadcast, Course, Delivery, Group, Schedule
 from app.people import names
 from app.schedules import Reader
 from app.situation import Tools
-from app.states import REACHED, STOPPABLE, UNDER_WAY, WRITTEN_OFF, State
+from app.states import REACHED, STOPPABLE, TO_COME, UNDER_WAY, WRITTEN_OFF, State
 from bots.announcement import asking
 from bots.effects import Poll
 from bots.facts import AnnouncementSummary, PollResult, Progress, ReachForecast
@@ -170,6 +170,19 @@ def _meant(tx: Tx, actor: Actor, written: Written, now: datetime) -> tuple[Audie
     return audience, at
 
 
+def once_more(tx: Tx, tools: Tools, actor: Actor, typed: str, draft: str) -> Written | None:
+    """The form with the words and the group of an announcement of theirs; None where there is no such one."""
+    if not (typed.isascii() and typed.isdigit()) or len(typed) > 18:
+        return None
+    row = tx.execute(sa.select(Schedule.id, Schedule.group_id).where(Schedule.id == int(typed))).one_or_none()
+    if row is None or row.group_id not in access.announced_groups(tx, actor.person_id):
+        return None
+    poll = polls.find(tx, row.id)
+    options = () if poll is None else polls.options_of(tx, tools.keyring, poll)
+    ask = "" if poll is None else "poll" if options else "got"
+    return Written(announced.words_of(tx, tools.keyring, row.id), str(row.group_id), "", draft, ask, "\n".join(options))
+
+
 def listed(tx: Tx, tools: Tools, actor: Actor, language: str) -> tuple[AnnouncementSummary, ...]:
     """The announcements of their groups: planned ones first, then newest first."""
     return schedules.announcements(tx, tools.keyring, Reader(language, actor.person_id), _LISTED)
@@ -189,6 +202,12 @@ class Standing:
     again: int
     doubtful: int
     poll: PollResult | None = None
+    eyes: approvals.Standing | None = None
+
+    @property
+    def to_come(self) -> bool:
+        """Whether it can be taken back whole."""
+        return self.state in TO_COME
 
     @property
     def going(self) -> bool:
@@ -215,12 +234,13 @@ def standing(tx: Tx, tools: Tools, actor: Actor, schedule_id: int, language: str
         state=row.state,
         at=row.fire_at,
         zone=row.zone,
-        text=schedules.words_of(tx, tools.keyring, schedule_id),
+        text=announced.words_of(tx, tools.keyring, schedule_id),
         counts=counts,
         stoppable=sum(number for state, number in counts.items() if state in STOPPABLE),
         again=_number(tx, doubts.revivable(schedule_id)),
         doubtful=_number(tx, _of(schedule_id), Delivery.state == State.UNKNOWN, Delivery.reason != WRITTEN_OFF),
         poll=polls.result(tx, tools.keyring, schedule_id, now),
+        eyes=approvals.standing(tx, tools.keyring, schedule_id),
     )
 
 

@@ -1,6 +1,5 @@
 """Hides what the page of a course's calendar shows and does: a week of dates with where each stands, and a change with its preview."""
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
@@ -10,7 +9,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from app import access
-from app.console import moments
+from app.console import moments, versions
 from app.console.actors import Actor
 from app.console.rules import RUNS, SEES_GROUPS, SEES_WAVES
 from app.courses import calendar, running
@@ -304,21 +303,19 @@ def preview(tx: Tx, actor: Actor, course_id: int, wanted: Wanted, now: datetime)
     if not touched:
         raise Invalid("same", "Nothing would change.")
     made = running.preview(tx, course_id, change, now)
-    return Foreseen(wanted, tuple(_dates(tx, touched)), tuple(_lines(tx, course_id, made)), _version(change, touched, made))
+    return Foreseen(
+        wanted, tuple(_dates(tx, touched)), tuple(_lines(tx, course_id, made)), versions.mark(change, list(touched), list(made))
+    )
 
 
-def make(tx: Tx, keyring: Keyring, actor: Actor, course_id: int, wanted: Wanted, version: str, now: datetime) -> Foreseen | None:
-    """Make the change that was previewed under this version; None when it is made, else what it would do as things stand now."""
-    held = sa.select(Course.id).where(Course.id == course_id).with_for_update(key_share=True)
-    tx.execute(held)  # between the look and the deed nobody changes the calendar
-    found = preview(tx, actor, course_id, wanted, now)
-    if found.version != version:
-        return found
+def make(tx: Tx, keyring: Keyring, actor: Actor, course_id: int, wanted: Wanted, now: datetime) -> None:
+    """Make a change; whoever has the course to themselves knows that it does what was previewed. Raises as `preview`, and `Conflict`."""
     change = _change(tx, actor, course_id, wanted, now)
+    if not running.touched(tx, course_id, change):
+        raise Invalid("same", "Nothing would change.")
     foreseen = running.preview(tx, course_id, change, now)
     if running.change(tx, keyring, course_id, change, now, tell=wanted.tell == "1", actor=actor.word) != foreseen:
         raise Conflict("stale", "Something went out at this very moment; look again.")
-    return None
 
 
 def set_link(tx: Tx, actor: Actor, course_id: int, wanted: Wanted, link: str, *, every: bool, now: datetime) -> None:
@@ -380,7 +377,3 @@ def _joined(found: dict[Line, list[str]]) -> list[Line]:
 def _names(tx: Tx, groups: Iterable[int]) -> dict[int, tuple[str, ...]]:
     rows = tx.execute(sa.select(Group.id, Group.name, Group.large).where(Group.id.in_(list(groups))))
     return {row.id: () if row.large else (row.name,) for row in rows}
-
-
-def _version(change: Change, touched: Iterable[Any], made: Iterable[Any]) -> str:
-    return hashlib.sha256(repr((change, list(touched), list(made))).encode()).hexdigest()[:32]

@@ -15,6 +15,7 @@ from app.models import Course, Group, Prompt, PromptGroup, Question, Schedule
 from app.people import names
 from app.prompts.planning import STEERABLE
 from app.questions.listeners import staff
+from app.states import TO_COME
 from bots.turns import Role
 
 
@@ -68,7 +69,7 @@ def hand_over(
 
 def _waiting(tx: Tx, group_id: int) -> tuple[Mapping[int, int], Mapping[int, int], Mapping[int, int]]:
     """How many announcements, practice prompts and taken questions wait in a group, by whose they are."""
-    planned = sa.select(Schedule.author_id, sa.func.count()).where(Schedule.group_id == group_id, Schedule.state == "planned")
+    planned = sa.select(Schedule.author_id, sa.func.count()).where(Schedule.group_id == group_id, Schedule.state.in_(TO_COME))
     goes = sa.select(PromptGroup.prompt_id).where(PromptGroup.group_id == group_id)
     prompts = sa.select(Prompt.author_id, sa.func.count()).where(Prompt.id.in_(goes), Prompt.state.in_(STEERABLE))
     taken = sa.select(Question.answerer_id, sa.func.count()).where(Question.group_id == group_id, Question.state == "claimed")

@@ -13,7 +13,7 @@ from app import access
 from app.console.actors import Actor
 from app.db import Tx
 from app.integrations.rules import integrations_in
-from app.models import ConsoleSession, Course, PromptGroup, Question, Schedule, WarmWord, Wave
+from app.models import Approval, ConsoleSession, Course, PromptGroup, Question, Schedule, WarmWord, Wave
 from bots.turns import ANNOUNCERS, Role
 
 
@@ -24,6 +24,7 @@ class Of(StrEnum):
     COURSE = "course"
     GROUP = "group"
     ANNOUNCEMENT = "announcement"
+    APPROVAL = "approval"
     WAVE = "wave"
     PROMPT = "prompt"
     QUESTION = "question"
@@ -53,13 +54,14 @@ DOOR = Rule(None, door=True)
 SIGNED_IN = Rule(None)
 OWN_SESSION = Rule(None, Of.SESSION)
 #: Who sees a group, and who of them stands beside its people and answers them; who addresses people; who sees how far questionnaires
-#: are, and who reminds; who takes numbers and answers away; who runs a course.
+#: are, and who reminds; who takes numbers and answers away; who runs a course; whose eyes count as the second pair.
 SEES_GROUPS = frozenset({Role.LEADER, Role.ASSISTANT, Role.MENTOR, Role.ADMINISTRATOR})
 LEADS = frozenset({Role.LEADER, Role.ASSISTANT})
 ANNOUNCES = ANNOUNCERS
 SEES_WAVES = frozenset({Role.ADMINISTRATOR, Role.RESEARCHER, Role.LEADER, Role.ASSISTANT})
 STUDIES = access.EXPORTERS
 RUNS = frozenset({Role.ADMINISTRATOR})
+APPROVES = access.APPROVERS
 
 
 def may(actor: Actor, rule: Rule) -> bool:
@@ -82,6 +84,9 @@ def _things(actor: Actor, rule: Rule) -> "sa.Select[Any]":
         Of.SESSION: sa.select(ConsoleSession.id).where(ConsoleSession.login_id == actor.login_id, ConsoleSession.ended_at.is_(None)),
         Of.GROUP: groups,
         Of.ANNOUNCEMENT: sa.select(Schedule.id).where(Schedule.group_id.in_(groups)),
+        Of.APPROVAL: sa.select(Schedule.id)
+        .join(Approval, Approval.schedule_id == Schedule.id)
+        .where(Schedule.group_id.in_(access.approved_groups(actor.person_id))),
         Of.PROMPT: sa.select(PromptGroup.prompt_id.label("id")).where(PromptGroup.group_id.in_(groups)),
         Of.QUESTION: sa.select(Question.id).where(Question.group_id.in_(groups)),
         Of.WAVE: sa.select(Wave.id).where(Wave.course_id.in_(courses)),

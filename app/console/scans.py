@@ -16,7 +16,7 @@ from app.db import Tx
 from app.errors import Conflict
 from app.groups import Refused
 from app.keyring import Keyring, Place
-from app.models import Broadcast, Identity, Login, Membership, OnCall, Person, Scan, Schedule
+from app.models import Approval, Broadcast, Identity, Login, Membership, OnCall, Person, Scan, Schedule
 from app.sealing import Vault
 from bots.facts import SignInFound
 from bots.turns import Role
@@ -176,7 +176,7 @@ def _hand_over(tx: Tx, keyring: Keyring, former: int, person_id: int, now: datet
     held = tx.execute(sa.select(Membership.group_id, Membership.role).where(Membership.person_id == former, Membership.ended_at.is_(None)))
     for each in held.all():
         groups.enter(tx, each.group_id, person_id, Role(each.role), now)
-    for table, column in ((Schedule, "author_id"), (Broadcast, "author_id"), (OnCall, "person_id")):
+    for table, column in ((Schedule, "author_id"), (Approval, "decided_by"), (Broadcast, "author_id"), (OnCall, "person_id")):
         tx.execute(sa.update(table).where(getattr(table, column) == former).values({column: person_id}))
     named = people.names(tx, keyring, [former, person_id])
     if person_id not in named and former in named:

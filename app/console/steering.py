@@ -38,6 +38,7 @@ KINDS = (
     "erase",
     "wave",
     "course",
+    "announce",
     "oncall",
     "integration",
 )

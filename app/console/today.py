@@ -16,7 +16,7 @@ from app.db import Tx
 from app.homework import looking, silent
 from app.homework.silent import Letter
 from app.keyring import Keyring
-from app.models import Group, Prompt, PromptFiring, PromptGroup, Question, Schedule
+from app.models import Group, Prompt, PromptFiring, PromptGroup, Question, QuestionWords, Schedule
 from app.people import names
 from app.questions import answering, views
 from app.situation import Tools
@@ -198,6 +198,14 @@ def release(tx: Tx, keyring: Keyring, actor: Actor, question_id: int, now: datet
 def answer(tx: Tx, keyring: Keyring, actor: Actor, question_id: int, text: str, draft: str, now: datetime) -> None:
     """Answer what one has taken; the same draft twice is one answer. Raises `Refused` as `answering.answer`, `Invalid` ("draft")."""
     answering.answer(tx, keyring, actor.person_id, question_id, text, drafts.of(draft), now)
+
+
+def answered(tx: Tx, actor: Actor, draft: str) -> bool:
+    """Whether this draft of theirs has been sent as an answer already."""
+    if not (draft.isascii() and draft.isdigit()) or len(draft) > 18:
+        return False
+    mine = sa.select(QuestionWords.id).where(QuestionWords.author_id == actor.person_id, QuestionWords.draft == int(draft))
+    return tx.execute(mine.limit(1)).first() is not None
 
 
 def write(tx: Tx, tools: Tools, actor: Actor, letter: WriteToSilent, draft: str, now: datetime) -> int:

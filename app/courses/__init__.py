@@ -19,6 +19,8 @@ from app.states import DUE
 SHIPPED_CONSENT = "template-3"
 #: Messages that we start, per person and local day, unless a course says otherwise; and the largest number that is a cap at all.
 CAP, MOST_CAP = 4, 99
+#: An announcement to more people than this wants a second pair of eyes, unless a course says otherwise; and the largest such number.
+SECOND_EYES, MOST_SECOND_EYES = 60, 1_000_000
 
 
 def create(
@@ -50,6 +52,7 @@ def create(
             quiet_from="22:00",
             quiet_until="08:00",
             cap=CAP,
+            second_eyes=SECOND_EYES,
             consent_version=consent_version,
             details=details or {},
             starts_on=starts_on,
@@ -87,6 +90,18 @@ def set_cap(tx: Tx, course_id: int, cap: int | None, now: datetime) -> None:
     tx.execute(sa.update(Course).where(Course.id == course_id).values(cap=cap))
     audit.record(tx, now, "operator", "course.cap", f"course:{course_id}", cap=cap)
     _look_again(tx, course_id, "cap", now)
+
+
+def set_second_eyes(tx: Tx, course_id: int, above: int, now: datetime, *, actor: str = "operator") -> None:
+    """An announcement to more people than this waits until a second person has seen it; 0: none does. What waits goes on waiting.
+
+    Raises `Invalid` for what is no number from 0 to `MOST_SECOND_EYES`.
+    """
+    if not 0 <= above <= MOST_SECOND_EYES:
+        raise Invalid("second_eyes", f"This is a number of people from 1 to {MOST_SECOND_EYES}, or 0 for never.")
+    former = tx.execute(sa.select(Course.second_eyes).where(Course.id == course_id).with_for_update(key_share=True)).scalar_one()
+    tx.execute(sa.update(Course).where(Course.id == course_id).values(second_eyes=above))
+    audit.record(tx, now, actor, "course.second_eyes", f"course:{course_id}", above=above, former=former)
 
 
 def set_silences(tx: Tx, course_id: int, silences: Iterable[tuple[datetime, datetime]], now: datetime) -> None:

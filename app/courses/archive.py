@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from app import audit, packed, schedules
+from app import announced, audit, packed, schedules
 from app.courses import calendar
 from app.courses import file as course_file
 from app.db import Database, Tx
@@ -204,7 +204,7 @@ def _announcements(tx: Tx, keyring: Keyring, course_id: int, zone: ZoneInfo) -> 
             "at": _moment(row.fire_at, zone),
             "recipients": sum(counts[row.id].values()),
             "reached": sum(counts[row.id].get(state, 0) for state in REACHED),
-            "words": schedules.words_of(tx, keyring, row.id),
+            "words": announced.words_of(tx, keyring, row.id),
         }
 
 

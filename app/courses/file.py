@@ -203,7 +203,11 @@ class Closing(_Part):
 
 
 class CourseFile(_Part):
-    """A course as it is written down: everything that has a date hangs on a class."""
+    """A course as it is written down: everything that has a date hangs on a class.
+
+    `second_eyes`: an announcement to more people than this is for a second person to see first; 0: none is. Without it the course's
+    setting stays as it is.
+    """
 
     code: Code
     version: Annotated[int, Field(ge=1)]
@@ -217,6 +221,7 @@ class CourseFile(_Part):
     homework: Homework
     encouragement: Encouragement | None = None
     attendance: Attendance | None = None
+    second_eyes: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
     reminders: Annotated[list[Reminder], Field(max_length=20)] = []
     waves: Annotated[list[Wave], Field(max_length=12)] = []
     closing: Closing

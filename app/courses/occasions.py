@@ -21,6 +21,7 @@ from app.models import Gathering as GatheringRow
 from app.models import Occasion as OccasionRow
 from app.models.columns import one_of
 from app.situation import Tools
+from app.states import TO_COME
 from bots.facts import Planned
 from bots.turns import OccasionKind, Role
 
@@ -258,6 +259,6 @@ def end(tx: Tx, course_id: int, now: datetime, *, actor: str = "system") -> None
     tx.execute(sa.update(Course).where(Course.id == course_id).values(ended_at=now))
     left = sa.and_(OccasionRow.course_id == course_id, OccasionRow.state == "planned")
     tx.execute(sa.update(OccasionRow).where(left).values(state="cancelled", why="course_ended"))
-    waiting = sa.and_(Schedule.course_id == course_id, Schedule.state == "planned")
+    waiting = sa.and_(Schedule.course_id == course_id, Schedule.state.in_(TO_COME))
     tx.execute(sa.update(Schedule).where(waiting).values(state="cancelled", why="course_ended"))
     audit.record(tx, now, actor, "course.end", f"course:{course_id}")

@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app import audit, broadcasts, encouragement, ids
+from app import audit, broadcasts, courses, encouragement, ids
 from app.courses import calendar, rounds
 from app.courses import file as course_file
 from app.courses.calendar import Consequence, Dated, Effect, Evening, Gap, Gathering, Key
@@ -76,6 +76,8 @@ def start(tx: Tx, tools: Tools, course_id: int, plan: Plan, now: datetime, *, ac
     details = {**course.details, "weeks": len(plan.file.weeks)}
     frozen = {"file": plan.file.model_dump(mode="json"), "late_joiners": plan.late_joiners, "starts_on": plan.first_day, "details": details}
     tx.execute(sa.update(Course).where(Course.id == course_id).values(**frozen))
+    if plan.file.second_eyes is not None:
+        courses.set_second_eyes(tx, course_id, plan.file.second_eyes, now, actor=actor)
     encouragement.adopt(tx, tools.keyring, course_id, now, themes=[week.theme for week in plan.file.weeks], actor=actor)
     if plan.file.encouragement is not None:
         warm = plan.file.encouragement

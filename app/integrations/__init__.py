@@ -16,6 +16,7 @@ from app.errors import Invalid, NotFound
 from app.integrations.rules import Scope
 from app.models import Course, Integration, IntegrationCourse, Schedule
 from app.sealing import Vault
+from app.states import TO_COME
 
 __all__ = ["LONGEST_NAME", "Asked", "IntegrationLine", "add", "by_word", "forget_tokens", "listed", "renew", "revoke", "token_index"]
 
@@ -85,9 +86,8 @@ def revoke(tx: Tx, integration_id: int, at: datetime, now: datetime, *, by: int 
     mine = sa.update(Integration).where(Integration.id == integration_id, Integration.revoked_at.is_(None))
     if not tx.execute(mine.values(revoked_at=at)).rowcount:
         return 0
-    planned = (
-        tx.execute(sa.select(Schedule.id).where(Schedule.integration_id == integration_id, Schedule.state == "planned")).scalars().all()
-    )
+    theirs = sa.select(Schedule.id).where(Schedule.integration_id == integration_id, Schedule.state.in_(TO_COME))
+    planned = tx.execute(theirs).scalars().all()
     for schedule_id in planned:
         schedules.cancel(tx, schedule_id, None, now, actor=_actor(by))
     audit.record(tx, now, _actor(by), "integration.revoke", _subject(integration_id), taken_back=len(planned))

@@ -86,7 +86,7 @@ def _planned(tx: Tx, tools: Tools, caller: Caller, group_id: int, text: str, at:
         )
     except Refused as refused:
         raise Refusal(422, refused.code, most=schedules.MOST_BYTES) from None
-    number = schedules.number_of(tx, made)
+    number, state = tx.execute(sa.select(Schedule.number, Schedule.state).where(Schedule.id == made)).one()
     found = forecast.forecast(tx, tools.rules, group_id, None, at, now)
     expected = Expected(
         total=found.total,
@@ -98,7 +98,7 @@ def _planned(tx: Tx, tools: Tools, caller: Caller, group_id: int, text: str, at:
         quiet_until=found.quiet_until,
         silent_until=found.silent_until,
     )
-    return PlannedLine(str(made), number, str(group_id), at or now, text, expected)
+    return PlannedLine(str(made), number, str(group_id), at or now, "waiting" if state == "waiting" else "planned", text, expected)
 
 
 def cancel(tx: Tx, caller: Caller, schedule_id: int, now: datetime) -> Cancelled:

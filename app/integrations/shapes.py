@@ -134,7 +134,10 @@ class AnnouncementLine:
     number: Annotated[int, Field(description="The short number that staff know it by.")]
     group: Id
     at: Annotated[datetime, Field(description="When it goes, or went, out.")]
-    state: Literal["planned", "going", "done", "cancelled", "missed"]
+    state: Annotated[
+        Literal["planned", "waiting", "returned", "going", "done", "cancelled", "missed"],
+        Field(description="`waiting`: to be seen by a second person of the course first. `returned`: that person did not let it go."),
+    ]
     by_mass: bool
     own: Annotated[bool, Field(description="Whether this integration planned it.")]
     text: Annotated[str | None, Field(description="Its words, where this integration wrote them; else null.")]
@@ -173,6 +176,9 @@ class PlannedLine:
     number: int
     group: Id
     at: datetime
+    state: Annotated[
+        Literal["planned", "waiting"], Field(description="`waiting`: it is for many, and a second person of the course sees it first.")
+    ]
     text: str
     expected: Expected
 

@@ -10,7 +10,7 @@ from app.models.calendar import Attendance, Gathering, MakeUp, Occasion
 from app.models.columns import Id, Moment, Table
 from app.models.console import ConsoleSession, Login, Pass, Scan, SigninTry
 from app.models.courses import ConsentGiven, Course, Group, Invitation, Membership, Participant, Screening
-from app.models.deliveries import Attempt, Broadcast, Delivery, Firing, Receipt, Schedule, stands
+from app.models.deliveries import Approval, Attempt, Broadcast, Delivery, Firing, Receipt, Schedule, stands
 from app.models.encouragement import WarmFiring, WarmGiven, WarmPlan, WarmWord
 from app.models.flags import Alert, Contact, Flag, OnCall
 from app.models.homework import CheckIn, PracticeHour
@@ -30,6 +30,7 @@ __all__ = [
     "Alarm",
     "Alert",
     "Allowance",
+    "Approval",
     "Assignment",
     "AssignmentChange",
     "Attempt",

@@ -23,6 +23,8 @@ class Course(Table):
     quiet_from: Mapped[str] = mapped_column(default="22:00")  # local time of the course
     quiet_until: Mapped[str] = mapped_column(default="08:00")
     cap: Mapped[int | None]  # messages that we start, per person and local day; None: no cap
+    #: An announcement to more people than this wants a second pair of eyes; 0: none ever does.
+    second_eyes: Mapped[int] = mapped_column(default=60, server_default="60")
     silences: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))  # each from when until when: two ISO moments in UTC
     consent_version: Mapped[str]
     details: Mapped[dict[str, Any]]  # frozen: consent and resource texts by language, stale rules

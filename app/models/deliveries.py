@@ -30,10 +30,27 @@ class Schedule(Table):
     details_sealed: Mapped[bytes]
     details_hash: Mapped[bytes]  # keyed, to recognise equal words within ten minutes
     fire_at: Mapped[datetime]
-    state: Mapped[str]  # planned, fired, cancelled, missed
+    state: Mapped[str]  # waiting (for a second pair of eyes), returned (by them), planned, fired, cancelled, missed
     why: Mapped[str | None]
     by_mass: Mapped[bool] = mapped_column(default=False, server_default="0")  # an administrator chose a mass send
     created_at: Mapped[datetime]
+
+
+class Approval(Table):
+    """That an announcement to many is for a second person to see first: which version of it, and what they said. One row, the latest."""
+
+    __tablename__ = "approvals"
+    __table_args__ = (Index("ix_approvals_state", "state", "until"),)
+    schedule_id: Mapped[int] = mapped_column(ForeignKey("schedules.id", ondelete="CASCADE"), primary_key=True, autoincrement=False)
+    version: Mapped[str]  # a keyed mark of everything that they see of it: words, group, moment, what it asks
+    at_once: Mapped[bool]  # it goes when it is approved, at no moment of its own
+    state: Mapped[str]  # asked, approved, returned, late
+    why: Mapped[str]  # many, grew, changed, approver: for what reason it was asked
+    asked_at: Mapped[datetime]
+    until: Mapped[datetime]  # later than this it does not go out any more
+    decided_by: Mapped[int | None] = mapped_column(ForeignKey("persons.id", ondelete="SET NULL"))
+    decided_at: Mapped[datetime | None]
+    note_sealed: Mapped[bytes | None]  # the sentence with which it was returned
 
 
 class Firing(Table):

@@ -60,6 +60,8 @@ def take(tx: Tx, course_id: int) -> Copy:
         **{name: _named(tx, name, course_id) for name in _PLANS},
         **_written(tx, course_id),
     }
+    for row in rows["courses"]:
+        row["second_eyes"] = 0  # a rehearsal shows what goes out when somebody has looked; here nobody is who could
     groups = rows["groups"]
     open_groups = {each["id"] for each in groups}
     for name in ("gatherings", "occasions", "prompt_groups"):

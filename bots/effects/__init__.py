@@ -7,6 +7,7 @@ from typing import Any
 from bots.effects.announcing import (
     Announce,
     AnswerPoll,
+    ApproveAnnouncement,
     CancelAnnouncement,
     CancelPrompt,
     ChangePrompt,
@@ -18,6 +19,7 @@ from bots.effects.announcing import (
     Poll,
     ProposeWords,
     ResumePrompt,
+    ReturnAnnouncement,
     SettleWords,
     Thank,
 )
@@ -68,6 +70,7 @@ __all__ = [
     "Answer",
     "AnswerPoll",
     "AnswerQuestion",
+    "ApproveAnnouncement",
     "AskLeader",
     "AskOn",
     "Attend",
@@ -109,6 +112,7 @@ __all__ = [
     "RemindLater",
     "Resume",
     "ResumePrompt",
+    "ReturnAnnouncement",
     "Say",
     "Screen",
     "SetLanguage",
@@ -136,6 +140,8 @@ Effect = (
     | AcknowledgeFlag
     | Announce
     | CancelAnnouncement
+    | ApproveAnnouncement
+    | ReturnAnnouncement
     | AnswerPoll
     | FollowUp
     | ClosePoll

@@ -42,6 +42,27 @@ class CancelAnnouncement:
 
 
 @dataclass(frozen=True)
+class ApproveAnnouncement:
+    """Let an announcement to many go out, as this person saw it: `version` is the mark of that.
+
+    Refused with "role", "own" (nobody is the second pair of eyes for their own words), "decided" (somebody was first), "gone", "late" or
+    "changed" (it is no longer what was seen).
+    """
+
+    id: int
+    version: str
+
+
+@dataclass(frozen=True)
+class ReturnAnnouncement:
+    """Give an announcement to many back to its author, with a sentence. Refused as `ApproveAnnouncement`, and with "empty" and "long"."""
+
+    id: int
+    version: str
+    note: str = field(repr=False)
+
+
+@dataclass(frozen=True)
 class AnswerPoll:
     """Answer an announcement with the option at this place, from 1; a later answer takes the place of an earlier one.
 
@@ -56,7 +77,8 @@ class AnswerPoll:
 class FollowUp:
     """Ask once more, those only who were asked and have not answered. `text` empty: in the words of the announcement.
 
-    Refused with "role", "closed", "long", "nobody" (all have answered) or "again" (they were asked within the last ten minutes).
+    Refused with "role", "closed", "long", "nobody" (all have answered), "again" (they were asked within the last ten minutes) or "eyes"
+    (other words, to so many that a second person would have to see them).
     """
 
     announcement: int

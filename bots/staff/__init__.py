@@ -260,6 +260,6 @@ def _take_back(here: Here, id_: int) -> Answer | Need:
         return _kept(here, here.voice("unknown_number"))
     if each.state in ("cancelled", "missed"):
         return _kept(here, here.voice("cancel.gone"))
-    key = "cancel.planned" if each.state == "planned" else "cancel.going"
+    key = "cancel.planned" if each.state in words.TO_COME else "cancel.going"
     answer = _kept(here, here.voice(key, number=each.number, group=named(each.group_name)))
     return Answer((CancelAnnouncement(id_), *answer.effects), answer.memory, open=answer.open)

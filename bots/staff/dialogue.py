@@ -261,11 +261,11 @@ def confirm(here: Here, *, again: bool) -> Answer | Need:
         return go_on(here.with_draft(here.voice("preview_old")))
     if draft.minute != NOW and draft.minute * 60 <= here.turn.now.timestamp():
         return ask_when(here.with_draft(here.voice("moment.past")))
-    equal = EqualAnnouncement(draft.group, draft.text)
-    said = here.turn.facts.get(equal)
-    if said is None and not again:
-        return Need(equal)
-    return _ask_again(here) if said and not again else _announce(here)
+    equal, reach = EqualAnnouncement(draft.group, draft.text), Reach(draft.group, draft.at())
+    said, forecast = here.turn.facts.get(equal), here.turn.facts.get(reach)
+    if said is None or forecast is None:
+        return Need(equal, reach)
+    return _ask_again(here) if said and not again else _announce(here, waits=forecast.eyes is not None)
 
 
 def _ask_again(here: Here) -> Answer:
@@ -279,10 +279,11 @@ def _again_choices(here: Here) -> tuple[Choice, ...]:
     )
 
 
-def _announce(here: Here) -> Answer:
+def _announce(here: Here, *, waits: bool) -> Answer:
+    """`waits`: it goes to so many that a second person looks first."""
     draft, at = here.draft, here.draft.at()
     group = next((each.group_name for each in _groups(here) if each.group == draft.group), "")
-    key = "done.mass_" if draft.mass else "done."
+    key = "done.waits_" if waits else "done.mass_" if draft.mass else "done."
     said = here.voice(f"{key}now", group=named(group)) if at is None else here.voice(f"{key}later", group=named(group), at=at)
     closed = Draft(course=draft.course, day=draft.day, done=draft.preview)
     said_so = Announce(draft.group, draft.text, at, draft.preview, draft.poll(), by_mass=draft.mass)

@@ -149,7 +149,7 @@ def leave(here: Here) -> Answer:
 
 def refused(here: Here, refusal: str) -> Answer | None:
     """What is said where the application refused a follow-up or a closing; None where it refused something else."""
-    key = {"nobody": "follow.nobody", "again": "follow.again", "closed": "follow.closed"}.get(refusal)
+    key = {"nobody": "follow.nobody", "again": "follow.again", "closed": "follow.closed", "eyes": "follow.eyes"}.get(refusal)
     return None if key is None else _done(here, here.voice(key, number=0, group="", count=0))
 
 

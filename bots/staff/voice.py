@@ -21,6 +21,8 @@ _MOST_PREVIEW_BYTES = 900
 _SPARE_BYTES = 240
 
 _NOTHING = Words("")
+#: Of these an announcement can be taken back whole.
+TO_COME = ("planned", "waiting", "returned")
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def preview_choices(voice: Voice, draft: Draft) -> tuple[Choice, ...]:
 def preview(voice: Voice, draft: Draft, group_name: str, forecast: ReachForecast, before: Words | None, asks: Words = _NOTHING) -> Message:
     """What will be sent, to whom, when, what it asks, and whom it will find; the text is clipped where it must be."""
     choices = preview_choices(voice, draft)
-    below = Words("\n".join(filter(None, (asks, _forecast_words(voice, draft, forecast)))))
+    below = Words("\n".join(filter(None, (asks, _forecast_words(voice, draft, forecast), _eyes_words(voice, forecast)))))
 
     def message(text: str) -> Message:
         words = voice("preview", group=named(group_name), when=when(voice, draft.at()), text=Words(text), forecast=below)
@@ -139,6 +141,13 @@ def mass_words(voice: Voice, forecast: ReachForecast, mass: MassForecast) -> Wor
 def _forecast_words(voice: Voice, draft: Draft, forecast: ReachForecast) -> Words:
     by_mass = draft.mass and forecast.mass is not None and forecast.total > 0
     return mass_words(voice, forecast, forecast.mass) if by_mass and forecast.mass else forecast_words(voice, forecast)
+
+
+def _eyes_words(voice: Voice, forecast: ReachForecast) -> Words:
+    """That a second person looks first, where it goes to many; and that there is nobody who could."""
+    if forecast.eyes is None:
+        return _NOTHING
+    return voice("forecast.eyes" if forecast.eyes.people else "forecast.eyes_nobody", above=forecast.eyes.above)
 
 
 def _held_until(forecast: ReachForecast) -> datetime | None:
@@ -195,7 +204,7 @@ def standing(voice: Voice, each: AnnouncementSummary) -> Words:
 
 
 def _possible(voice: Voice, each: AnnouncementSummary) -> Iterator[Choice]:
-    if each.state == "planned":
+    if each.state in TO_COME:
         yield voice.choice("cancel", f"cancel.{short(each.id)}", number=each.number)
     elif each.state in ("going out", "done"):
         yield voice.choice("who", f"who.{short(each.id)}", number=each.number)

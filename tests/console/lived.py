@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app import audit, encouragement, flags, groups, ids, integrations, people, polls, schedules
+from app import approvals, audit, encouragement, flags, groups, ids, integrations, people, polls, schedules
 from app.console import sessions
 from app.console.rules import Of
 from app.courses import file, running
@@ -19,6 +19,7 @@ from app.integrations.rules import Scope
 from app.keyring import Place
 from app.models import (
     Assignment,
+    Broadcast,
     CheckIn,
     Course,
     Delivery,
@@ -72,6 +73,7 @@ class Lived:
     staff: dict[Role, Staff]
     things: dict[Of, list[int]] = field(default_factory=dict)
     members: list[Known] = field(default_factory=list)
+    also: dict[Of, int] = field(default_factory=dict)  # a further one that looks different
 
     def note(self, kind: Of, thing: int) -> int:
         """Remember a thing."""
@@ -192,7 +194,7 @@ def _proposed(tx: Tx, lived: Lived, number: int) -> int:
 def _asked(tx: Tx, lived: Lived, member: Known, number: int) -> None:
     """A question with its words, and a check-in with a line."""
     desk, now = lived.desk, lived.now
-    question, words, noted = ids.new_id(), ids.new_id(), ids.new_id()
+    question, words, noted = lived.note(Of.QUESTION, ids.new_id()), ids.new_id(), ids.new_id()
     about = {"course_id": desk.course_id, "group_id": desk.group, "account_id": desk.account_id, "person_id": member.id}
     tx.execute(sa.insert(Question).values(id=question, **about, number=number + 1, state="open", asked_at=now, changed_at=now, step=0))
     sealed = member.key.seal(Place("question_words", "words_sealed", words), f"怎么坐{number}？")
@@ -229,12 +231,39 @@ def _announced(lived: Lived, member: Known, number: int) -> None:
     lived.note(Of.ANNOUNCEMENT, made)
     lived.note(Of.ANNOUNCEMENT, desk.write(lambda tx: schedules.plan_announcement(tx, desk.keyring, **later, text=f"以后见{number}")))
 
+    waits, back = (_waiting(lived, later, f"{word}{number}") for word in ("先看一眼", "再想想"))
+
+    def look(tx: Tx) -> None:
+        """One waits for a second person; the other came back with a sentence, and is what the author sees of it."""
+        mentor = lived.staff[Role.MENTOR].known.id
+        seen = approvals.look(tx, desk.tools, mentor, back, "zh", "Asia/Shanghai", now)
+        assert seen is not None
+        approvals.give_back(tx, desk.keyring, mentor, back, seen.version, f"早上还是晚上{number}？", now)
+        tx.execute(sa.update(Broadcast).where(Broadcast.bot == "approval").values(state="done"))
+        tx.execute(sa.delete(Delivery).where(Delivery.broadcast_id.in_(sa.select(Broadcast.id).where(Broadcast.bot == "approval"))))
+
+    desk.write(look)
+    lived.also.setdefault(Of.ANNOUNCEMENT, back)
+    lived.note(Of.APPROVAL, waits)
+
     def settle(tx: Tx) -> None:
         tx.execute(sa.update(Delivery).where(Delivery.state == "ready").values(state="failed", reason="bad_message", code="40001"))
         polls.answer(tx, desk.keyring, member.id, made, 1, now)
 
     desk.write(lambda tx: tx.execute(sa.update(Delivery).where(Delivery.person_id == member.id).values(state="sent", reason="service")))
     desk.write(settle)
+
+
+def _waiting(lived: Lived, planned: dict[str, Any], text: str) -> int:
+    """An announcement that a second person has to see."""
+    desk, now = lived.desk, lived.now
+
+    def make(tx: Tx) -> int:
+        made = schedules.plan_announcement(tx, desk.keyring, **planned, text=text)
+        approvals.wait(tx, desk.keyring, made, "many", now)
+        return made
+
+    return desk.write(make)
 
 
 def _answered(tx: Tx, lived: Lived) -> None:
@@ -268,5 +297,5 @@ def pages(lived: Lived, every: bool = False) -> Iterator[tuple[Route, str]]:
             yield route, path
             continue
         things = lived.things[route.rule.of]
-        for thing in things if every else things[-1:]:
+        for thing in things if every else [*things[-1:], *(lived.also[of] for of in lived.also if of is route.rule.of)]:
             yield route, path.replace(THING, str(thing))

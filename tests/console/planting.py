@@ -19,6 +19,7 @@ Leaves = tuple[str, ...] | None
 #: What people or staff write, or WeChat answers, and a page of the console shows.
 SHOWN: dict[str, Leaves] = {
     "accounts.name": None,
+    "approvals.note_sealed": None,
     "audit.details": ("reason",),
     "check_ins.line_sealed": None,
     "contacts.note_sealed": None,
@@ -77,15 +78,15 @@ OURS: dict[str, str] = {
         questions.state scans.state schedules.kind schedules.state schedules.why screenings.source screenings.why sheets.frame
         sheets.instrument signin_tries.kind tags.language warm_firings.outcome warm_firings.theme warm_firings.why warm_given.after
         warm_plans.state warm_words.code warm_words.state warm_words.theme waves.late waves.state wordings.instrument accounts.mode
-        consents.version check_ins.practice attendances.city conversations.recent integrations.scopes
-        proposals.state proposal_seats.outcome
+        approvals.state approvals.why consents.version check_ins.practice attendances.city conversations.recent
+        integrations.scopes proposals.state proposal_seats.outcome
     """,
     "zones, hours, days and moments that were checked": """
         courses.quiet_from courses.quiet_until courses.silences courses.zone persons.zone practice_hours.hour prompts.zone
         warm_plans.days warm_plans.hour warm_plans.zone masses.month consents.ticks proposals.together proposals.apart
     """,
     "hashes, ids and keys": """
-        attempts.call attempts.msgid console_sessions.roles console_sessions.token_index data_keys.wrapped
+        approvals.version attempts.call attempts.msgid console_sessions.roles console_sessions.token_index data_keys.wrapped
         deliveries.lease_owner access_tokens.lease_owner heartbeats.owner identities.openid_index inbox.content_hash inbox.dedupe_key
         idempotency_keys.key_index idempotency_keys.request_index integrations.token_index
         invitations.code_index invitations.roster_index logins.name_index logins.password_hash masses.client_id masses.content_hash

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from fastapi import APIRouter, FastAPI
 
-from app import courses, groups, ids, integrations, schedules
+from app import approvals, courses, groups, ids, integrations, schedules
 from app.console import sessions
 from app.console.rules import DOOR, SIGNED_IN, Of, Rule
 from app.db import Tx
@@ -86,6 +86,7 @@ class Place:
     word: int
     question: int
     integration: int
+    approval: int
 
     def of(self, kind: Of) -> int:
         return {
@@ -100,6 +101,7 @@ class Place:
             Of.WORD: self.word,
             Of.QUESTION: self.question,
             Of.INTEGRATION: self.integration,
+            Of.APPROVAL: self.approval,
         }[kind]
 
 
@@ -145,7 +147,9 @@ def _place(desk: Desk, course: int, group: int, wave: int, word: int) -> Place:
     question = desk.write(lambda tx: _question(tx, desk, course, group))
     asked = Asked(f"系统{group}", [course], tuple(Scope))
     integration, _ = desk.write(lambda tx: integrations.add(tx, desk.keyring.vault, asked, sessions.moment(), NOW))
-    return Place(course, group, announcement, wave, session, flag, somebody.known.id, prompt, word, question, integration)
+    desk.write(lambda tx: approvals.wait(tx, desk.keyring, announcement, "many", NOW))
+    known = somebody.known.id
+    return Place(course, group, announcement, wave, session, flag, known, prompt, word, question, integration, announcement)
 
 
 def daily(group: int) -> PlanPrompt:
@@ -347,6 +351,7 @@ def test_h3_a_field_that_no_form_has_is_refused_and_nothing_is_changed(database_
             for extra in ("role", "programme_id", "participant_no", "consented_at", "is_admin", "person[id]", "csrf2"):
                 assert browser.post(f"{HOME}/groups/{desk.group}/move", {**fields, extra: "1"}).status_code == 422, extra
             assert _sits(desk, person.id) == {desk.group}
+            browser.get(f"{HOME}/groups/{desk.group}")
             assert browser.post(f"{HOME}/groups/{desk.group}/move", fields).status_code == 303
             assert _sits(desk, person.id) == {world.neighbour.group}
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 import sqlalchemy as sa
 
 from app import flags
+from app.console import versions
 from app.db import Tx
 from app.models import Flag
 from bots.turns import Role
@@ -36,9 +37,11 @@ def test_an_administrator_follows_a_flag_from_the_list_to_its_end(database_url: 
             assert "已经等了 60 分钟" in listed
             page = browser.get(f"{HOME}/flags/{flag}").text
             assert NAME not in listed + page
-            assert browser.post(f"{HOME}/flags/{flag}/close", {"closing": LAST}).status_code == 409
+            mark = desk.read(lambda tx: versions.flags(tx, [flag]))[flag]
+            assert browser.post(f"{HOME}/flags/{flag}/close", {"closing": LAST, "version": mark}).status_code == 409
             assert "请先接手" in browser.answer.text
             assert browser.post(f"{HOME}/flags/{flag}/take").status_code == 303
+            browser.get(f"{HOME}/flags/{flag}")
             assert browser.post(f"{HOME}/flags/{flag}/contact", {"contact": NOTE}).status_code == 303
             assert NOTE not in browser.get(f"{HOME}/flags/{flag}").text
             seen = browser.post(f"{HOME}/flags/{flag}/reveal").text
@@ -48,6 +51,7 @@ def test_an_administrator_follows_a_flag_from_the_list_to_its_end(database_url: 
             assert browser.post(f"{HOME}/flags/{flag}/close", {"closing": "  "}).status_code == 422
             assert browser.post(f"{HOME}/flags/{flag}/close", {"closing": LAST}).status_code == 303
             assert browser.post(f"{HOME}/flags/{flag}/contact", {"contact": NOTE}).status_code == 409
+            assert NOTE in browser.answer.text, "what was typed is not lost, though nothing can be written any more"
             assert "现在没有没结束的求助" in browser.get(f"{HOME}/flags").text
         me = f"person:{who.known.id}"
         for deed in ("take", "contact", "reveal", "close"):

@@ -7,6 +7,7 @@ from datetime import time, timedelta
 import pytest
 
 from app import groups
+from app.console import versions
 from app.courses import running
 from app.courses.running import CallOff
 from app.prompts import planning
@@ -89,7 +90,7 @@ def test_a_preview_that_is_out_of_date_is_refused_and_shown_anew(course: Running
         desk.write(lambda tx: running.change(tx, desk.keyring, desk.course_id, CallOff(("class", 5)), NOW, tell=False))
         answer = browser.post(page(course) + "/change", {**MOVE, "version": version(seen)})
         assert answer.status_code == 409
-        assert "这期间日程变了" in alerts(answer.text)[0]
+        assert "这里有人改过了" in alerts(answer.text)[0]
         assert course.starts(("class", 3)) == before
         assert version(answer.text) != version(seen)
         assert browser.post(page(course) + "/change", {**MOVE, "version": version(answer.text)}).status_code == 303
@@ -170,7 +171,8 @@ def test_a_prompt_rests_and_goes_on_for_those_who_may(course: Running) -> None:
         assert f"/prompts/{both}/pause" not in text
         assert f"/prompts/{theirs}" not in text
         assert browser.post(f"{HOME}/prompts/{theirs}/pause").status_code == 404
-        assert browser.post(f"{HOME}/prompts/{both}/pause").status_code == 409
+        mark = desk.read(lambda tx: versions.prompts(tx, [both]))[both]
+        assert browser.post(f"{HOME}/prompts/{both}/pause", {"version": mark}).status_code == 409
         assert "只有它的作者和管理员能改" in alerts(browser.answer.text)[0]
         assert browser.post(f"{HOME}/prompts/{ours}/pause").status_code == 303
         assert f"/prompts/{ours}/resume" in browser.get(page(course)).text

@@ -67,6 +67,7 @@ def test_a_closed_login_is_out_at_once_and_comes_back_when_opened(database_url: 
         admin = staff(desk, "王管理", Role.ADMINISTRATOR)
         with browsing(desk, leader) as theirs, browsing(desk, admin) as browser:
             assert theirs.get(f"{HOME}/groups/{desk.group}").status_code == 200
+            browser.get(f"{HOME}/staff")
             assert browser.post(f"{HOME}/staff/{leader.known.id}/disable").status_code == 303
             assert theirs.get(f"{HOME}/groups/{desk.group}").status_code == 303
             assert alive(desk, leader.login_id) == 0

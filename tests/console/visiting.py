@@ -32,16 +32,19 @@ QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 HASHED = QUICK.hash(PASSWORD)
 SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 HOME = "/console"
+_FORMS = re.compile(r'<form method="post" action="([^"]+)"[^>]*>(.*?)</form>', re.DOTALL)
+_MARK = re.compile(r'name="version" value="([^"]*)"')
 
 
 class Browser:
-    """One browser. `csrf` is what its last page gave it."""
+    """One browser. `csrf` is what its last page gave it, `marks` the version that each form had when it was drawn last."""
 
     def __init__(self, assembly: Assembly, client: str = "203.0.113.7") -> None:
         self._runner = asyncio.Runner()
         transport = httpx.ASGITransport(create_app(assembly, worker=False), client=(client, 4711))
         self.http = httpx.AsyncClient(transport=transport, base_url=ADDRESS)
         self.csrf = ""
+        self.marks: dict[str, str] = {}
         self.answer: httpx.Response
 
     def __enter__(self) -> Self:
@@ -59,7 +62,8 @@ class Browser:
         """Send a form with the token of the last page, from the console's own origin."""
         token = self.csrf if csrf is None else csrf
         sent = {"origin": ADDRESS, **_named(headers)}
-        return self._taken(self.http.post(path, data={**({"csrf": token} if token else {}), **(fields or {})}, headers=sent))
+        hidden = {**({"csrf": token} if token else {}), **({"version": self.marks[path]} if path in self.marks else {})}
+        return self._taken(self.http.post(path, data={**hidden, **(fields or {})}, headers=sent))
 
     def upload(self, path: str, name: str, content: bytes, fields: Mapping[str, str] | None = None) -> httpx.Response:
         """Send a form with a file."""
@@ -78,6 +82,9 @@ class Browser:
         self.answer = self._runner.run(ask())
         found = re.search(r'name="csrf" value="([^"]+)"', self.answer.text)
         self.csrf = found.group(1) if found else self.csrf
+        for action, form in _FORMS.findall(self.answer.text):
+            if mark := _MARK.search(form):
+                self.marks[action] = mark.group(1)
         return self.answer
 
     @property

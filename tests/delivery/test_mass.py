@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from app import clock, forecast, groups, people, schedules
+from app import clock, courses, forecast, groups, people, schedules
 from app.db import Tx
 from app.groups import Refused
 from app.models import Group, Mass, Person, Tag, TagMember
@@ -381,6 +381,7 @@ def test_who_has_left_is_taken_off_the_tag_also_where_nobody_can_name_them_any_m
 
 def test_tagging_goes_in_batches_of_fifty(database_url: str, tmp_path: Path) -> None:
     async def scene(many: Many) -> None:
+        many.stage.write(lambda tx: courses.set_second_eyes(tx, courses.by_code(tx, None), 0, clock.now()))
         many.plan(author="陈管理")
         await many.told()
         assert calls(many.stage, "tags/members/batchtagging")[0] >= 3

@@ -79,8 +79,17 @@ def _is_none_planned(state: State, fact: Fact) -> bool:
     return all(each.state != "planned" for each in _to(state, fact))
 
 
+_OUTCOMES = {
+    "went out": "done",
+    "was cancelled": "cancelled",
+    "was missed": "missed",
+    "waits for second eyes": "waiting",
+    "was returned": "returned",
+}
+
+
 def _is_outcome(state: State, fact: Fact) -> bool:
-    outcome = {"went out": "done", "was cancelled": "cancelled", "was missed": "missed"}[fact["outcome"]]
+    outcome = _OUTCOMES[fact["outcome"]]
     return bool(_to(state, fact)) and _to(state, fact)[-1].state == outcome
 
 

@@ -1,13 +1,13 @@
 """Time in the world made of memory: what falls due on the way happens in its order, and goes out as far as WeChat lets it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from bots import Bot
 from bots.effects import Message
-from bots.turns import Occasion, OccasionKind, Role
-from tests.dialogues import encouraging, polls, practising, prompts, questionnaires, questions
+from bots.turns import Occasion, OccasionKind
+from tests.dialogues import approving, encouraging, polls, practising, prompts, questionnaires, questions
 from tests.dialogues.playing import Shown
 from tests.dialogues.rows import MASSES_A_MONTH, Announcement, Delivery, Flag, Someone, State, month, quiet_until
 
@@ -26,6 +26,11 @@ class Passing:
         for letter in letters:
             self.deliver(letter.person, letter.kind, letter.bot, letter.details, stale_at=letter.stale_at)
 
+    def tell(self, letters: Iterable[approving.Letter]) -> None:
+        """Calls to whoever has a second pair of eyes, and what authors hear."""
+        for person, kind, details in list(letters):
+            self.deliver(person, kind, "approval", details)
+
     def let_pass(self, to: datetime) -> None:
         while (due := self._next_due()) is not None and due <= to:
             self._is.now = max(self._is.now, due)
@@ -41,7 +46,7 @@ class Passing:
             if moment is not None
         ]
         moments += [each.next_at for each in self._is.prompts if each.next_at is not None]
-        moments += polls.next_due(self._is)
+        moments += [*polls.next_due(self._is), *approving.next_due(self._is)]
         moments += [each.next_alert for each in self._is.flags if each.next_alert is not None and self._is.on_call]
         moments += [self._is.now if each.urgent else held for each in self._is.deliveries if each.state == "ready"]
         return min(moments, default=None)
@@ -53,6 +58,7 @@ class Passing:
         for each in self._is.announcements:
             if each.state == "planned" and each.at <= self._is.now:
                 self._go_out(each)
+        self.tell(approving.go_on(self._is))
         for author, report in polls.close_due(self._is):
             self.deliver(author, OccasionKind.REPORT, "announcement", report)
         for letter in questionnaires.go_on(self._is):
@@ -91,17 +97,11 @@ class Passing:
             report = {"reason": "role", "number": each.number, "group_name": each.group.name, "at": each.at}
             self.deliver(each.author, OccasionKind.REPORT, "announcement", report)
             return
+        if held := approving.hold(self._is, each):
+            self.tell(held)
+            return
         each.state = "done"
-        author = self._is.people[each.author]
-        role = min(role.value for group, role in author.memberships if group is each.group or role is Role.ADMINISTRATOR)
-        details = {
-            "text": each.text,
-            "group_name": each.group.name,
-            "author_name": author.name or "",
-            "author_role": role,
-            "course_title": each.group.course.title,
-            **polls.gaps(each),
-        }
+        details = {**approving.details(self._is, each), **polls.gaps(each)}
         for person in self._is.audience(each.group, each.author):
             self.deliver(person, OccasionKind.ANNOUNCEMENT, "announcement", details, announcement=each.id, by_mass=each.by_mass)
 

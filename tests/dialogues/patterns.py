@@ -23,7 +23,7 @@ FACTS = {
     "flags": r"(?P<count>no flag|flag|\d+ flags) for (?P<person>\S+)",
     "planned": rf"announcement to (?P<group>.+) planned for {_TIME}",
     "none_planned": r"no announcement to (?P<group>.+) planned",
-    "outcome": r"announcement to (?P<group>.+) (?P<outcome>went out|was cancelled|was missed)",
+    "outcome": r"announcement to (?P<group>.+) (?P<outcome>went out|was cancelled|was missed|waits for second eyes|was returned)",
     "announcements": r"(?P<count>no|\d+) announcements? to (?P<group>.+)",
     "chose": r"(?P<person>\S+) chose (?P<option>.+) of announcement (?P<number>\d+)",
     "waits": r"(?P<what>something|nothing) waits for (?P<person>\S+)",

@@ -11,7 +11,7 @@ from bots.texts import inert
 from bots.turns import OccasionKind
 from tests.dialogues.rows import Announcement, Delivery, Refused, State
 
-_IN_PASSING = (OccasionKind.REPORT, OccasionKind.CONTINUATION, OccasionKind.ALERT)
+_IN_PASSING = (OccasionKind.REPORT, OccasionKind.CONTINUATION, OccasionKind.ALERT, OccasionKind.APPROVAL)
 _OPEN_FOR, _AGAIN_AFTER = timedelta(days=7), timedelta(minutes=10)
 
 

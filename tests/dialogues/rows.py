@@ -31,6 +31,7 @@ class Course:
     first_day: date | None = None
     starts_on: date | None = None
     zone: str = "Asia/Shanghai"
+    second_eyes: int = 0
 
 
 @dataclass
@@ -90,6 +91,10 @@ class Announcement:
     closes_at: datetime | None = None
     poll_closed: bool = False
     answers: dict[str, int] = field(default_factory=dict)  # the option's place, by person
+    why: str = ""  # for what reason a second person looks
+    until: datetime | None = None
+    seen_by: str = ""
+    decision: str = ""
 
 
 @dataclass

@@ -34,6 +34,7 @@ class CourseThere:
     first_day: date | None = None
     starts_on: date | None = None
     zone: str = "Asia/Shanghai"
+    second_eyes: int = 0  # transcripts are small: 0 unless they say otherwise
 
 
 @dataclass(frozen=True)
@@ -365,6 +366,8 @@ def _declare(there: Beginning, words: str) -> Beginning:  # noqa: C901, PLR0911,
         return replace(there, courses=(*there.courses[:-1], replace(course, starts_on=date.fromisoformat(found[1]))))
     if found := re.fullmatch(r"the course is held in (\S+/\S+)", words):
         return replace(there, courses=(*there.courses[:-1], replace(course, zone=ZoneInfo(found[1]).key)))
+    if found := re.fullmatch(r"announcements to more than (\d+) people need second eyes", words):
+        return replace(there, courses=(*there.courses[:-1], replace(course, second_eyes=int(found[1]))))
     if found := re.fullmatch(r"large group (.+)", words):
         return replace(there, groups=(*there.groups, GroupThere(course.title, found[1], large=True)))
     if found := re.fullmatch(r"group (.+) is closed", words):

@@ -76,6 +76,7 @@ class Seeding:
             details={kind: dict.fromkeys(LANGUAGES, text) for kind, text in own.items() if text},
             large_group=next(each.name for each in beginning.groups if each.large and each.course == there.title),
         )
+        courses.set_second_eyes(self.tx, course_id, there.second_eyes, self.now)
         courses.set_cap(self.tx, course_id, None, self.now)  # a transcript may tell of a day with many messages
         return course_id
 

@@ -167,8 +167,17 @@ def _is_none_planned(rows: Rows, fact: Fact) -> bool:
     return not rows.found(_to(fact, Schedule.id).where(Schedule.state == "planned"))
 
 
+_OUTCOMES = {
+    "went out": "fired",
+    "was cancelled": "cancelled",
+    "was missed": "missed",
+    "waits for second eyes": "waiting",
+    "was returned": "returned",
+}
+
+
 def _is_outcome(rows: Rows, fact: Fact) -> bool:
-    outcome = {"went out": "fired", "was cancelled": "cancelled", "was missed": "missed"}[fact["outcome"]]
+    outcome = _OUTCOMES[fact["outcome"]]
     return rows.found(_to(fact, Schedule.state))[:1] == [outcome]
 
 

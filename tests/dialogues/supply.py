@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from app.courses import calendar, file
+from bots.approval.waiting import LookAt, WaitingForMe
 from bots.attendance.register import MyAttendance, RegisterOf
 from bots.encouragement.shelf import GivenWord, WarmWords
 from bots.facts import (
@@ -37,7 +38,7 @@ from bots.questionnaire.sheets import AnswerPage
 from bots.staffing.views import Covers, MyAbsences
 from bots.texts import load_texts
 from bots.turns import Role
-from tests.dialogues import attending, encouraging, polls, practising, prompts, questions
+from tests.dialogues import approving, attending, encouraging, polls, practising, prompts, questions
 from tests.dialogues.rows import MASSES_A_MONTH, Announcement, Code, Delivery, Group, Someone, State, month, quiet_until
 
 #: What the application says of deliveries: states and reasons.
@@ -58,6 +59,8 @@ def load(state: State, person: str, request: Fact[Any]) -> object:  # noqa: C901
             return _list(state, person, limit)
         case ProgressOf(id=id_):
             return _progress(state, person, id_)
+        case WaitingForMe() | LookAt():
+            return approving.load(state, person, request, lambda author, group, at: _forecast(state, author, group, at))
         case EqualAnnouncement(group=group, text=text):
             return _said_before(state, group, text)
         case AskedBy(id=id_):
@@ -159,7 +162,8 @@ def _forecast(state: State, person: str, group_id: int, at: datetime | None) -> 
     ways = [state.way(state.people[each], moment) for each in state.audience(state.group_of(group_id), person)]
     counts = {way: ways.count(way) for way in ("now", "later", "never")}
     mass = _mass(state, person, state.group_of(group_id), moment)
-    return ReachForecast(len(ways), counts["now"], 0, counts["later"], counts["never"], at, quiet_until=quiet, mass=mass)
+    eyes = approving.eyes(state, state.group_of(group_id), person, len(ways))
+    return ReachForecast(len(ways), counts["now"], 0, counts["later"], counts["never"], at, quiet_until=quiet, mass=mass, eyes=eyes)
 
 
 def _mass(state: State, person: str, group: Group, moment: datetime) -> MassForecast | None:
@@ -175,7 +179,7 @@ def _mass(state: State, person: str, group: Group, moment: datetime) -> MassFore
 
 def _list(state: State, person: str, limit: int) -> tuple[AnnouncementSummary, ...]:
     own = [each for each in state.announcements if state.may_announce(person, each.group)]
-    own.sort(key=lambda each: (each.state != "planned", -each.at.timestamp()))
+    own.sort(key=lambda each: (each.state not in ("planned", "waiting", "returned"), -each.at.timestamp()))
     return tuple(_summary(state, each) for each in own[:limit])
 
 

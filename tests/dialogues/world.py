@@ -16,6 +16,7 @@ from bots.effects import (
     Answer,
     AnswerPoll,
     AnswerQuestion,
+    ApproveAnnouncement,
     AskLeader,
     AskOn,
     Attend,
@@ -54,6 +55,7 @@ from bots.effects import (
     RemindLater,
     Resume,
     ResumePrompt,
+    ReturnAnnouncement,
     Say,
     Screen,
     SetLanguage,
@@ -88,7 +90,19 @@ from bots.turns import (
     Turn,
     Wrote,
 )
-from tests.dialogues import attending, encouraging, holding, polls, practising, prompts, questionnaires, questions, script, supply
+from tests.dialogues import (
+    approving,
+    attending,
+    encouraging,
+    holding,
+    polls,
+    practising,
+    prompts,
+    questionnaires,
+    questions,
+    script,
+    supply,
+)
 from tests.dialogues.passing import NEXT_ALERT, Passing
 from tests.dialogues.playing import TEN_SECONDS, Shown
 from tests.dialogues.rows import Announcement, Code, Course, Flag, Group, Memory, Refused, Someone, State
@@ -125,6 +139,7 @@ class World:
                     there.first_day,
                     there.starts_on,
                     there.zone,
+                    there.second_eyes,
                 )
             )
         for group in beginning.groups:
@@ -330,6 +345,8 @@ class World:
                 self._announce(person, effect)
             case CancelAnnouncement(id=id_):
                 self._cancel(person, id_)
+            case ApproveAnnouncement() | ReturnAnnouncement():
+                self._time.tell(approving.apply(self._is, person, effect))
             case AnswerPoll() | ClosePoll() | FollowUp():
                 for each, reader, gaps in polls.apply(self._is, person, effect):
                     self._time.deliver(reader, OccasionKind.FOLLOW_UP, "announcement", gaps, follows=each.id, stale_at=each.closes_at)
@@ -396,6 +413,8 @@ class World:
         made = Announcement(self._is.new_id(), number, *told)
         polls.declare(made, effect)
         self._is.announcements.append(made)
+        if approving.eyes(self._is, group, person, len(self._is.audience(group, person))) is not None:
+            self._time.tell(approving.wait(self._is, made, "many"))
 
     def _cancel(self, person: str, id_: int) -> None:
         each = next((one for one in self._is.announcements if one.id == id_), None)

@@ -162,6 +162,7 @@ class Arena:
             course = courses.create(tx, self.keyring, now, account_id=line.id, code=f"msc{number}", title="正念自我关怀")
             courses.set_quiet_hours(tx, course, "00:00", "00:00")  # real time: the test runs at night too
             courses.set_cap(tx, course, cap, now)
+            courses.set_second_eyes(tx, course, 0, now)
             if large:
                 group = int(tx.execute(sa.select(Group.id).where(Group.course_id == course, Group.large)).scalar_one())
             else:

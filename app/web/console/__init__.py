@@ -12,6 +12,7 @@ from app.console.rules import Rule
 from app.web.console import (
     administering,
     announcing,
+    approving,
     enlisting,
     flagged,
     handing,
@@ -46,6 +47,7 @@ _PAGES = (
     handing,
     mentoring,
     announcing,
+    approving,
     scheduling,
     warming,
     questionnaires,

@@ -1,15 +1,17 @@
 """Announcements: written, seen as they will look, promised, sent; how far each went, taken back, tried once more."""
 
-from app.console import announcements, drafts
+from app.console import announcements, drafts, versions
 from app.console.announcements import Written
 from app.console.rules import ANNOUNCES, Of, Rule
 from app.db import Tx
 from app.errors import AppError, Invalid
 from app.groups import Refused
-from app.web.console.routing import HOME, THING, Answer, Go, Route, Shown, Visit
+from app.web.console.routing import HOME, THING, Answer, Drawn, Go, Route, Shown, Visit
 
 _PAGE = f"{HOME}/announcements"
 _FIELDS = ("text", "group", "when", "draft", "ask", "options", "mass")
+_CHOSEN = ("group", "draft", "ask", "mass")
+_TYPED = ("text", "when", "options")
 
 
 def every(tx: Tx, visit: Visit) -> Answer:
@@ -18,9 +20,10 @@ def every(tx: Tx, visit: Visit) -> Answer:
 
 
 def write(tx: Tx, visit: Visit) -> Answer:
-    """The empty form."""
-    wanted = visit.query.get("group", "")
-    return _form(tx, visit, Written("", wanted, "", drafts.new()))
+    """The form: empty, or with the words of an announcement that came back."""
+    draft = drafts.new()
+    former = announcements.once_more(tx, visit.tools, visit.who, visit.query.get("from", ""), draft)
+    return _form(tx, visit, former or Written("", visit.query.get("group", ""), "", draft))
 
 
 def _form(tx: Tx, visit: Visit, written: Written, problem: str = "", status: int = 200) -> Shown:
@@ -65,9 +68,12 @@ def one(tx: Tx, visit: Visit) -> Answer:
 
 def _shown(tx: Tx, visit: Visit, problem: str = "", status: int = 200) -> Shown:
     found = announcements.standing(tx, visit.tools, visit.who, visit.thing, visit.language, visit.now)
-    return Shown(
-        "_progress" if visit.partial else "announcement", {"found": found, "problem": problem, "text": visit.field("text")}, status
-    )
+    gaps = {"found": found, "problem": problem, "text": visit.field("text"), "version": _version(tx, visit)}
+    return Shown("_progress" if visit.partial else "announcement", gaps, status)
+
+
+def _version(tx: Tx, visit: Visit) -> str:
+    return versions.announcements(tx, [visit.thing])[visit.thing]
 
 
 def cancel(tx: Tx, visit: Visit) -> Answer:
@@ -107,14 +113,15 @@ def close(tx: Tx, visit: Visit) -> Answer:
 
 
 _ITS = Rule(ANNOUNCES, Of.ANNOUNCEMENT)
+_DRAWN = Drawn(_version, _shown)
 ROUTES = (
     Route("GET", _PAGE, Rule(ANNOUNCES), every, menu="announcements"),
-    Route("POST", _PAGE, Rule(ANNOUNCES), send, takes=_FIELDS),
+    Route("POST", _PAGE, Rule(ANNOUNCES), send, takes=_CHOSEN, typed=_TYPED),
     Route("GET", f"{_PAGE}/new", Rule(ANNOUNCES), write),
-    Route("POST", f"{_PAGE}/preview", Rule(ANNOUNCES), preview, takes=(*_FIELDS, "edit")),
+    Route("POST", f"{_PAGE}/preview", Rule(ANNOUNCES), preview, takes=(*_CHOSEN, "edit"), typed=_TYPED),
     Route("GET", f"{_PAGE}/{THING}", _ITS, one),
-    Route("POST", f"{_PAGE}/{THING}/cancel", _ITS, cancel),
-    Route("POST", f"{_PAGE}/{THING}/again", _ITS, again, takes=("which",)),
-    Route("POST", f"{_PAGE}/{THING}/follow-up", _ITS, follow_up, takes=("text",)),
-    Route("POST", f"{_PAGE}/{THING}/close", _ITS, close),
+    Route("POST", f"{_PAGE}/{THING}/cancel", _ITS, cancel, drawn=_DRAWN),
+    Route("POST", f"{_PAGE}/{THING}/again", _ITS, again, takes=("which",), drawn=_DRAWN),
+    Route("POST", f"{_PAGE}/{THING}/follow-up", _ITS, follow_up, typed=("text",), drawn=_DRAWN),
+    Route("POST", f"{_PAGE}/{THING}/close", _ITS, close, drawn=_DRAWN),
 )

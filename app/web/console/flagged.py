@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 
-from app.console import flagged
+from app.console import flagged, versions
 from app.console.rules import RUNS, Of, Rule
 from app.db import Tx
 from app.errors import AppError, Conflict, Invalid
 from app.flags import Revealed
 from app.web.console.numbers import page_of
-from app.web.console.routing import HOME, THING, Answer, Go, Route, Shown, Visit
+from app.web.console.routing import HOME, THING, Answer, Drawn, Go, Route, Shown, Visit
 
 _PAGE = f"{HOME}/flags"
 
@@ -33,7 +33,11 @@ def reveal(tx: Tx, visit: Visit) -> Answer:
 def _shown(tx: Tx, visit: Visit, problem: str = "", status: int = 200, seen: Revealed | None = None) -> Shown:
     page = flagged.page(tx, visit.tools.keyring, visit.who, visit.thing, visit.now)
     written = {name: visit.field(name) for name in ("contact", "closing")}
-    return Shown("flag", {"page": page, "problem": problem, "seen": seen, "written": written}, status)
+    return Shown("flag", {"page": page, "problem": problem, "seen": seen, "written": written, "version": _version(tx, visit)}, status)
+
+
+def _version(tx: Tx, visit: Visit) -> str:
+    return versions.flags(tx, [visit.thing])[visit.thing]
 
 
 def take(tx: Tx, visit: Visit) -> Answer:
@@ -65,11 +69,12 @@ def _done(tx: Tx, visit: Visit, deed: Callable[[], None]) -> Answer:
 
 _FOLLOWS = Rule(RUNS, on_call=True)
 _ITS = Rule(RUNS, Of.FLAG, on_call=True)
+_DRAWN = Drawn(_version, _shown)
 ROUTES = (
     Route("GET", _PAGE, _FOLLOWS, every, menu="flags"),
     Route("GET", f"{_PAGE}/{THING}", _ITS, one),
     Route("POST", f"{_PAGE}/{THING}/reveal", _ITS, reveal),
     Route("POST", f"{_PAGE}/{THING}/take", _ITS, take),
-    Route("POST", f"{_PAGE}/{THING}/contact", _ITS, note_contact, takes=("contact",)),
-    Route("POST", f"{_PAGE}/{THING}/close", _ITS, close, takes=("closing",)),
+    Route("POST", f"{_PAGE}/{THING}/contact", _ITS, note_contact, typed=("contact",), drawn=_DRAWN),
+    Route("POST", f"{_PAGE}/{THING}/close", _ITS, close, typed=("closing",), drawn=_DRAWN),
 )

@@ -4,7 +4,7 @@ import asyncio
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from fastapi import Request, Response
 
 from app import clock
 from app.assembly import Assembly
-from app.console import rules, sessions
+from app.console import rules, sessions, versions
 from app.console.actors import Actor
 from app.console.rules import Of
 from app.console.sessions import Found
@@ -25,7 +25,7 @@ from app.logs import place_of
 from app.web import forms
 from app.web.console.cookies import Cookies
 from app.web.console.paper import Paper
-from app.web.console.routing import HOME, Answer, Attached, Go, Route, Shown, Then, Visit
+from app.web.console.routing import HOME, VERSION, Answer, Attached, Go, Route, Shown, Then, Visit
 from bots.texts import LANGUAGES, Texts, load_texts
 
 log = structlog.get_logger()
@@ -126,7 +126,7 @@ class Gate:
         token = fields.pop("csrf", "") or request.headers.get("x-csrf", "")
         if not self._signed(asked, token):
             raise Forbidden("form", "This form did not come from the console.")
-        if set(fields) - set(route.takes):
+        if set(fields) - route.fields:
             raise _refusal(422, "fields")
         return _Asked(request, asked.session, asked.browser, fields, upload)
 
@@ -149,7 +149,7 @@ class Gate:
             if found.outdated is not None or (found.actor is None and not route.rule.door):
                 return found, visit, _refusal(401, "session")
             _allow(tx, route, visit)
-            return found, visit, route.work(tx, visit)
+            return found, visit, _stale(tx, route, visit) or route.work(tx, visit)
 
         async with asyncio.timeout(PATIENCE_SECONDS):
             found, visit, answer = await (database.read(work) if route.method == "GET" else database.write(work))
@@ -233,6 +233,18 @@ def _allow(tx: Tx, route: Route, visit: Visit) -> None:
         return
     if not rules.may(visit.who, route.rule) or not rules.theirs(tx, visit.who, route.rule, visit.thing):
         raise NotFound("page", "There is nothing here.")
+
+
+def _stale(tx: Tx, route: Route, visit: Visit) -> Shown | None:
+    """The page as it stands now, where a form was drawn of something else; with what was typed. None where the form may do its work."""
+    if route.drawn is None:
+        return None
+    versions.hold(tx, route.rule.of, visit.thing)
+    if secrets.compare_digest(route.drawn.version(tx, visit).encode(), visit.field(VERSION).encode()):
+        return None
+    now = route.drawn.page(tx, visit)
+    typed = [words for words in (visit.field(name) for name in route.typed) if words.strip()]
+    return replace(now, gaps={**now.gaps, "stale": True, "typed": typed}, status=409)
 
 
 def is_ours(address: str) -> bool:

@@ -80,5 +80,5 @@ def _problem(name: str, password: str, again: str) -> str:
 
 ROUTES = (
     Route("GET", f"{HOME}/join/{{token}}", DOOR, look),
-    Route("POST", f"{HOME}/join/{{token}}", DOOR, join, takes=("name", "password", "again", "code")),
+    Route("POST", f"{HOME}/join/{{token}}", DOOR, join, typed=("name", "password", "again", "code")),
 )

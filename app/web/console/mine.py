@@ -79,6 +79,6 @@ def _wrong(tx: Tx, visit: Visit, counted: tries.Who) -> Shown:
 ROUTES = (
     Route("GET", _PAGE, SIGNED_IN, look, menu="sessions"),
     Route("POST", f"{_PAGE}/others", SIGNED_IN, end_others),
-    Route("POST", f"{_PAGE}/password", SIGNED_IN, change_password, takes=("old", "password", "again")),
+    Route("POST", f"{_PAGE}/password", SIGNED_IN, change_password, typed=("old", "password", "again")),
     Route("POST", f"{_PAGE}/{THING}/end", OWN_SESSION, end),
 )

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from app.console import asked
+from app.console import asked, versions
 from app.console.rules import RUNS, SEES_WAVES, Of, Rule
 from app.db import Tx
 from app.errors import Conflict
 from app.web.console.numbers import page_of
-from app.web.console.routing import HOME, THING, Answer, Go, Route, Shown, Visit
+from app.web.console.routing import HOME, THING, Answer, Drawn, Go, Route, Shown, Visit
 
 _PAGE = f"{HOME}/waves"
 #: The chart's height, the width of a day, and what is left between two, in its own units.
@@ -45,7 +45,11 @@ def _shown(tx: Tx, visit: Visit, problem: str = "", status: int = 200) -> Shown:
         for place, (day, count) in enumerate(page.days)
     ]
     chart = {"bars": bars, "most": most, "high": _HIGH, "wide": max(len(bars), 14) * _WIDE}
-    return Shown("wave", {"page": page, "chart": chart, "number": number, "problem": problem}, status)
+    return Shown("wave", {"page": page, "chart": chart, "number": number, "problem": problem, "version": _version(tx, visit)}, status)
+
+
+def _version(tx: Tx, visit: Visit) -> str:
+    return versions.waves(tx, [visit.thing])[visit.thing]
 
 
 def remind(tx: Tx, visit: Visit) -> Answer:
@@ -60,5 +64,5 @@ def remind(tx: Tx, visit: Visit) -> Answer:
 ROUTES = (
     Route("GET", _PAGE, Rule(SEES_WAVES), every, menu="waves"),
     Route("GET", f"{_PAGE}/{THING}", Rule(SEES_WAVES, Of.WAVE), one),
-    Route("POST", f"{_PAGE}/{THING}/remind", Rule(RUNS, Of.WAVE), remind),
+    Route("POST", f"{_PAGE}/{THING}/remind", Rule(RUNS, Of.WAVE), remind, drawn=Drawn(_version, _shown)),
 )

@@ -95,6 +95,20 @@ class Then:
     act: Callable[[Assembly], Awaitable["Shown | Go | Attached"]]
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """Of what a form was drawn: `version` is the mark of what it would change, as it stands now; `page` draws the form anew.
+
+    A form that carries another mark changes nothing: it is answered with that page, a sentence, and what somebody had typed.
+    """
+
+    version: Callable[[Tx, Visit], str]
+    page: Callable[[Tx, Visit], Shown]
+
+
+#: The field in which a form carries its mark.
+VERSION = "version"
+
 Answer = Shown | Go | Attached | Then
 Work = Callable[[Tx, Visit], Answer]
 
@@ -103,8 +117,10 @@ Work = Callable[[Tx, Visit], Answer]
 class Route:
     """A path with a method, who may come there, and what happens, in one transaction: one that only reads for GET.
 
-    `takes`: the fields of its form, any other one is refused. `menu`: the name of its entry in the menu.
-    `uploads`: its form comes with a file. `most_bytes` of a form; an announcement of 1,500 bytes takes nine for each character in one.
+    `takes`: the fields of its form, any other one is refused. `typed`: further ones, in which somebody writes: what stands there is never
+    lost. `drawn`: of a form that changes a stored thing, where the last one to write must not win (tests/console/test_versions.py).
+    `menu`: the name of its entry in the menu. `uploads`: its form comes with a file. `most_bytes` of a form; an announcement of 1,500
+    bytes takes nine for each character in one.
     """
 
     method: str
@@ -112,9 +128,16 @@ class Route:
     rule: Rule
     work: Work
     takes: Sequence[str] = ()
+    typed: Sequence[str] = ()
+    drawn: Drawn | None = None
     menu: str = ""
     uploads: bool = False
     most_bytes: int = 64 * 1024
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """What its form may hold."""
+        return frozenset(self.takes) | frozenset(self.typed) | (frozenset({VERSION}) if self.drawn else frozenset())
 
     def __post_init__(self) -> None:
         if not isinstance(self.rule, Rule):

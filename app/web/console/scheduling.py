@@ -1,15 +1,16 @@
 """The schedule: a course's dates week by week, a change with what follows from it before it is made, and practice prompts."""
 
-from app.console import calendars, moments, prompts
+from app.console import calendars, moments, prompts, versions
 from app.console.calendars import CourseLine, Foreseen, Wanted
 from app.console.rules import ANNOUNCES, RUNS, SEES_GROUPS, Of, Rule
 from app.db import Tx
 from app.errors import Conflict, Invalid
 from app.groups import Refused
-from app.web.console.routing import HOME, THING, Answer, Go, Route, Shown, Visit
+from app.web.console.routing import HOME, THING, VERSION, Answer, Drawn, Go, Route, Shown, Visit
 
 _PAGE = f"{HOME}/schedule"
 _FIELDS = ("what", "gathering", "group", "to", "later", "tell")
+_CHOSEN = ("what", "gathering", "group", "later", "tell")
 _NOTHING = Wanted("", "", "", "", "")
 
 
@@ -28,6 +29,7 @@ def one(tx: Tx, visit: Visit) -> Answer:
 
 def _shown(tx: Tx, visit: Visit, course_id: int, wanted: Wanted, problem: str = "", status: int = 200) -> Shown:
     course = calendars.courses(tx, visit.who, course_id)[0]
+    lines = prompts.of_course(tx, visit.tools.keyring, visit.who, course_id)
     week = calendars.week(tx, visit.who, course, moments.day(visit.query.get("week", "")), visit.language, visit.now)
     choices, groups = calendars.choices(tx, visit.who, course_id, visit.now) if _runs(course) else ([], [])
     gaps = {
@@ -35,7 +37,10 @@ def _shown(tx: Tx, visit: Visit, course_id: int, wanted: Wanted, problem: str = 
         "week": week,
         "choices": choices,
         "groups": groups,
-        "prompts": prompts.of_course(tx, visit.tools.keyring, visit.who, course_id),
+        "prompts": lines,
+        "versions": versions.prompts(tx, [each.view.id for each in lines]),
+        "version": versions.links(tx, course_id),
+        "link": {name: visit.field(name) for name in ("link", "all")},
         "announces": bool(visit.who.roles & ANNOUNCES),
         "today": moments.today(visit.now, course.zone),
         "named": calendars.NAMED,
@@ -66,21 +71,39 @@ def look(tx: Tx, visit: Visit) -> Answer:
     return _foreseen(tx, visit, found)
 
 
-def _foreseen(tx: Tx, visit: Visit, found: Foreseen, *, stale: bool = False) -> Shown:
+def _foreseen(tx: Tx, visit: Visit, found: Foreseen) -> Shown:
     course = calendars.courses(tx, visit.who, visit.thing)[0]
-    return Shown("change", {"course": course, "found": found, "named": calendars.NAMED, "stale": stale}, 409 if stale else 200)
+    return Shown("change", {"course": course, "found": found, "named": calendars.NAMED})
+
+
+def _change_version(tx: Tx, visit: Visit) -> str:
+    """Of all that the change would do; where it cannot be made at all, `change` says why."""
+    try:
+        return calendars.preview(tx, visit.who, visit.thing, _wanted(visit), visit.now).version
+    except (Invalid, Conflict):
+        return visit.field(VERSION)
+
+
+def _changed(tx: Tx, visit: Visit) -> Shown:
+    return _foreseen(tx, visit, calendars.preview(tx, visit.who, visit.thing, _wanted(visit), visit.now))
 
 
 def change(tx: Tx, visit: Visit) -> Answer:
-    """Do what was shown; where things have changed since, it is shown anew."""
+    """Do what was shown."""
     wanted = _wanted(visit)
     try:
-        stale = calendars.make(tx, visit.tools.keyring, visit.who, visit.thing, wanted, visit.field("version"), visit.now)
+        calendars.make(tx, visit.tools.keyring, visit.who, visit.thing, wanted, visit.now)
     except Invalid as refused:
         return _shown(tx, visit, visit.thing, wanted, refused.code, refused.status)
-    if stale is not None:
-        return _foreseen(tx, visit, stale, stale=True)
     return Go(f"{_PAGE}/{visit.thing}?week={wanted.to[:10]}" if moments.day(wanted.to) else f"{_PAGE}/{visit.thing}")
+
+
+def _link_version(tx: Tx, visit: Visit) -> str:
+    return versions.links(tx, visit.thing)
+
+
+def _with_link(tx: Tx, visit: Visit) -> Shown:
+    return _shown(tx, visit, visit.thing, Wanted("link", visit.field("gathering"), visit.field("group"), "", ""))
 
 
 def link(tx: Tx, visit: Visit) -> Answer:
@@ -91,6 +114,14 @@ def link(tx: Tx, visit: Visit) -> Answer:
     except Invalid as refused:
         return _shown(tx, visit, visit.thing, wanted, refused.code, refused.status)
     return Go(f"{_PAGE}/{visit.thing}")
+
+
+def _prompt_version(tx: Tx, visit: Visit) -> str:
+    return versions.prompts(tx, [visit.thing])[visit.thing]
+
+
+def _of_prompt(tx: Tx, visit: Visit) -> Shown:
+    return _shown(tx, visit, prompts.course_of(tx, visit.thing), _NOTHING)
 
 
 def pause(tx: Tx, visit: Visit) -> Answer:
@@ -113,12 +144,13 @@ def _keep(tx: Tx, visit: Visit, *, going: bool) -> Answer:
 
 
 _ITS = Rule(RUNS, Of.COURSE)
+_LINK, _PROMPT = Drawn(_link_version, _with_link), Drawn(_prompt_version, _of_prompt)
 ROUTES = (
     Route("GET", _PAGE, Rule(SEES_GROUPS), every, menu="schedule"),
     Route("GET", f"{_PAGE}/{THING}", Rule(SEES_GROUPS, Of.COURSE), one),
-    Route("POST", f"{_PAGE}/{THING}/preview", _ITS, look, takes=(*_FIELDS, "edit")),
-    Route("POST", f"{_PAGE}/{THING}/change", _ITS, change, takes=(*_FIELDS, "version")),
-    Route("POST", f"{_PAGE}/{THING}/link", _ITS, link, takes=("gathering", "group", "link", "all")),
-    Route("POST", f"{HOME}/prompts/{THING}/pause", Rule(ANNOUNCES, Of.PROMPT), pause),
-    Route("POST", f"{HOME}/prompts/{THING}/resume", Rule(ANNOUNCES, Of.PROMPT), resume),
+    Route("POST", f"{_PAGE}/{THING}/preview", _ITS, look, takes=(*_CHOSEN, "edit"), typed=("to",)),
+    Route("POST", f"{_PAGE}/{THING}/change", _ITS, change, takes=_FIELDS, drawn=Drawn(_change_version, _changed)),
+    Route("POST", f"{_PAGE}/{THING}/link", _ITS, link, takes=("gathering", "group", "all"), typed=("link",), drawn=_LINK),
+    Route("POST", f"{HOME}/prompts/{THING}/pause", Rule(ANNOUNCES, Of.PROMPT), pause, drawn=_PROMPT),
+    Route("POST", f"{HOME}/prompts/{THING}/resume", Rule(ANNOUNCES, Of.PROMPT), resume, drawn=_PROMPT),
 )

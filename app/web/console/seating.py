@@ -1,12 +1,12 @@
 """Groups: who sits where, how each is reached, what is odd about it; who practised and who came; and moving somebody."""
 
-from app.console import grids, members
+from app.console import grids, members, versions
 from app.console.rules import ANNOUNCES, RUNS, SEES_GROUPS, Of, Rule
 from app.db import Tx
 from app.errors import AppError, Conflict
 from app.web.console import heat
 from app.web.console.numbers import id_of, page_of
-from app.web.console.routing import HOME, THING, Answer, Go, Route, Shown, Visit
+from app.web.console.routing import HOME, THING, Answer, Drawn, Go, Route, Shown, Visit
 
 _PAGE = f"{HOME}/groups"
 
@@ -30,8 +30,13 @@ def _shown(tx: Tx, visit: Visit, problem: str = "", status: int = 200) -> Shown:
     page = members.page(tx, visit.tools.keyring, visit.tools.rules, visit.who, visit.thing, number, visit.now)
     moves = bool(visit.who.roles & RUNS) and not page.line.large
     destinations = members.destinations(tx, visit.thing) if moves else []
-    gaps = {"page": page, "destinations": destinations, "hands_over": moves, "number": number, "problem": problem}
-    return Shown("group", gaps, status)
+    chosen = {name: id_of(visit.field(name)) for name in ("person", "to")}
+    gaps = {"page": page, "destinations": destinations, "hands_over": moves, "number": number, "problem": problem, "chosen": chosen}
+    return Shown("group", {**gaps, "version": _version(tx, visit) if moves else ""}, status)
+
+
+def _version(tx: Tx, visit: Visit) -> str:
+    return versions.seats(tx, visit.thing)
 
 
 def look(tx: Tx, visit: Visit) -> Answer:
@@ -55,5 +60,5 @@ ROUTES = (
     Route("GET", _PAGE, Rule(SEES_GROUPS), every, menu="groups"),
     Route("GET", f"{_PAGE}/{THING}", Rule(SEES_GROUPS, Of.GROUP), one),
     Route("GET", f"{_PAGE}/{THING}/grids", Rule(ANNOUNCES, Of.GROUP), look),
-    Route("POST", f"{_PAGE}/{THING}/move", Rule(RUNS, Of.GROUP), move, takes=("person", "to")),
+    Route("POST", f"{_PAGE}/{THING}/move", Rule(RUNS, Of.GROUP), move, takes=("person", "to"), drawn=Drawn(_version, _shown)),
 )

@@ -66,7 +66,7 @@ def speak(_tx: Tx, visit: Visit) -> Answer:
 ROUTES = (
     Route("GET", HOME, SIGNED_IN, home),
     Route("GET", _DOOR, DOOR, door),
-    Route("POST", _DOOR, DOOR, sign_in, takes=("name", "password", "code", "next")),
+    Route("POST", _DOOR, DOOR, sign_in, takes=("next",), typed=("name", "password", "code")),
     Route("POST", f"{HOME}/signout", SIGNED_IN, sign_out),
     Route("POST", f"{HOME}/language", DOOR, speak, takes=("language", "next")),
 )

@@ -1,11 +1,11 @@
 """The list of staff: inviting, a new link, closing and opening somebody's way into the console."""
 
-from app.console import staff
+from app.console import staff, versions
 from app.console.rules import RUNS, Of, Rule
 from app.db import Tx
 from app.errors import Invalid
 from app.web.console.numbers import id_of
-from app.web.console.routing import HOME, THING, Answer, Go, Route, Shown, Visit
+from app.web.console.routing import HOME, THING, Answer, Drawn, Go, Route, Shown, Visit
 from app.web.console.scanning import picture
 
 _PAGE = f"{HOME}/staff"
@@ -17,9 +17,15 @@ def every(tx: Tx, visit: Visit) -> Answer:
 
 
 def _shown(tx: Tx, visit: Visit, problem: str = "", status: int = 200) -> Shown:
-    gaps = {"listed": staff.listed(tx, visit.tools.keyring, visit.who), "places": staff.places(tx, visit.who), "roles": staff.INVITED}
+    listed = staff.listed(tx, visit.tools.keyring, visit.who)
+    marks = versions.staff(tx, [each.person_id for each in listed])
+    gaps = {"listed": listed, "versions": marks, "places": staff.places(tx, visit.who), "roles": staff.INVITED}
     written = {name: visit.field(name) for name in ("group", "role", "name")}
     return Shown("staff", {**gaps, "written": written, "problem": problem}, status)
+
+
+def _version(tx: Tx, visit: Visit) -> str:
+    return versions.staff(tx, [visit.thing])[visit.thing]
 
 
 def invite(tx: Tx, visit: Visit) -> Answer:
@@ -56,10 +62,11 @@ def enable(tx: Tx, visit: Visit) -> Answer:
 
 
 _ITS = Rule(RUNS, Of.STAFF)
+_DRAWN = Drawn(_version, _shown)
 ROUTES = (
     Route("GET", _PAGE, Rule(RUNS), every),
-    Route("POST", f"{_PAGE}/invite", Rule(RUNS), invite, takes=("group", "role", "name")),
-    Route("POST", f"{_PAGE}/{THING}/link", _ITS, new_link),
-    Route("POST", f"{_PAGE}/{THING}/disable", _ITS, disable),
-    Route("POST", f"{_PAGE}/{THING}/enable", _ITS, enable),
+    Route("POST", f"{_PAGE}/invite", Rule(RUNS), invite, takes=("group", "role"), typed=("name",)),
+    Route("POST", f"{_PAGE}/{THING}/link", _ITS, new_link, drawn=_DRAWN),
+    Route("POST", f"{_PAGE}/{THING}/disable", _ITS, disable, drawn=_DRAWN),
+    Route("POST", f"{_PAGE}/{THING}/enable", _ITS, enable, drawn=_DRAWN),
 )

@@ -62,5 +62,5 @@ def take_away(tx: Tx, visit: Visit) -> Answer:
 ROUTES = (
     Route("GET", _PAGE, Rule(STUDIES), every, menu="study"),
     Route("GET", f"{_PAGE}/{THING}", Rule(STUDIES, Of.COURSE), one),
-    Route("POST", f"{_PAGE}/{THING}/export", Rule(STUDIES, Of.COURSE), take_away, takes=("reason",)),
+    Route("POST", f"{_PAGE}/{THING}/export", Rule(STUDIES, Of.COURSE), take_away, typed=("reason",)),
 )

@@ -1,12 +1,12 @@
 """Today: the page on which a leader or assistant arrives; questions are answered here, and the silent are written to."""
 
-from app.console import today
+from app.console import today, versions
 from app.console.rules import LEADS, Of, Rule
 from app.db import Tx
 from app.errors import Invalid
 from app.groups import Refused
 from app.web.console.numbers import id_of
-from app.web.console.routing import HOME, THING, Answer, Go, Route, Shown, Visit
+from app.web.console.routing import HOME, THING, VERSION, Answer, Drawn, Go, Route, Shown, Visit
 from bots.effects import WriteToSilent
 from bots.question.views import MOST_BYTES
 
@@ -29,6 +29,7 @@ def _shown(tx: Tx, visit: Visit, group_id: int, problem: str = "", status: int =
     page = today.page(tx, visit.tools, visit.who, group_id, visit.language, visit.now)
     gaps = {
         "page": page,
+        "versions": versions.questions(tx, [each.id for each, _ in page.questions]),
         "groups": today.groups(tx, visit.who),
         "problem": problem,
         "at": at,
@@ -36,6 +37,20 @@ def _shown(tx: Tx, visit: Visit, group_id: int, problem: str = "", status: int =
         "most": MOST_BYTES // 3,
     }
     return Shown("today", gaps, status)
+
+
+def _version(tx: Tx, visit: Visit) -> str:
+    return versions.questions(tx, [visit.thing])[visit.thing]
+
+
+def _answer_version(tx: Tx, visit: Visit) -> str:
+    """Whoever taps twice has changed it themself."""
+    mine = today.answered(tx, visit.who, visit.field("draft"))
+    return visit.field(VERSION) if mine else _version(tx, visit)
+
+
+def _redrawn(tx: Tx, visit: Visit) -> Shown:
+    return _shown(tx, visit, today.group_of(tx, visit.thing), at=f"question-{visit.thing}")
 
 
 def claim(tx: Tx, visit: Visit) -> Answer:
@@ -79,11 +94,12 @@ def write(tx: Tx, visit: Visit) -> Answer:
 
 
 _QUESTION = Rule(LEADS, Of.QUESTION)
+_DRAWN, _ANSWER = Drawn(_version, _redrawn), Drawn(_answer_version, _redrawn)
 ROUTES = (
     Route("GET", _PAGE, Rule(LEADS), every, menu="today"),
     Route("GET", f"{_PAGE}/{THING}", Rule(LEADS, Of.GROUP), one),
-    Route("POST", f"{_PAGE}/{THING}/letter", Rule(LEADS, Of.GROUP), write, takes=("days", "text", "draft")),
+    Route("POST", f"{_PAGE}/{THING}/letter", Rule(LEADS, Of.GROUP), write, takes=("days", "draft"), typed=("text",)),
     Route("POST", f"{HOME}/questions/{THING}/claim", _QUESTION, claim),
-    Route("POST", f"{HOME}/questions/{THING}/release", _QUESTION, release),
-    Route("POST", f"{HOME}/questions/{THING}/answer", _QUESTION, answer, takes=("text", "draft")),
+    Route("POST", f"{HOME}/questions/{THING}/release", _QUESTION, release, drawn=_DRAWN),
+    Route("POST", f"{HOME}/questions/{THING}/answer", _QUESTION, answer, takes=("draft",), typed=("text",), drawn=_ANSWER),
 )

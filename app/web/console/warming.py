@@ -1,11 +1,11 @@
 """Encouragement: a course's warm words, which of them may be given, when they go, and what a month leaves for mass sends."""
 
-from app.console import warm
+from app.console import versions, warm
 from app.console.rules import ANNOUNCES, RUNS, Of, Rule
 from app.db import Tx
 from app.errors import Conflict, Invalid
 from app.groups import Refused
-from app.web.console.routing import HOME, THING, Answer, Go, Route, Shown, Visit
+from app.web.console.routing import HOME, THING, Answer, Drawn, Go, Route, Shown, Visit
 
 _PAGE = f"{HOME}/encouragement"
 _DAYS = tuple(f"day{number}" for number in range(1, 8))
@@ -26,8 +26,26 @@ def one(tx: Tx, visit: Visit) -> Answer:
 
 def _shown(tx: Tx, visit: Visit, course_id: int, problem: str = "", status: int = 200) -> Shown:
     page = warm.page(tx, visit.tools, visit.who, course_id, visit.now)
-    gaps = {"page": page, "problem": problem, "written": visit.fields, "known": visit.words.keys()}
+    marks = {"versions": versions.words(tx, [each.id for each in page.words]), "version": versions.warm_plan(tx, course_id)}
+    days = {name[-1] for name in _DAYS if visit.field(name) == "1"} if visit.field("hour") else None  # None: nobody wrote a plan
+    gaps = {"page": page, "problem": problem, "written": visit.fields, "days": days, "known": visit.words.keys(), **marks}
     return Shown("encouragement", gaps, status)
+
+
+def _plan_version(tx: Tx, visit: Visit) -> str:
+    return versions.warm_plan(tx, visit.thing)
+
+
+def _word_version(tx: Tx, visit: Visit) -> str:
+    return versions.words(tx, [visit.thing])[visit.thing]
+
+
+def _of_word(tx: Tx, visit: Visit) -> Shown:
+    return _shown(tx, visit, warm.course_of(tx, visit.thing))
+
+
+def _of_course(tx: Tx, visit: Visit) -> Shown:
+    return _shown(tx, visit, visit.thing)
 
 
 def propose(tx: Tx, visit: Visit) -> Answer:
@@ -74,12 +92,13 @@ def rest(tx: Tx, visit: Visit) -> Answer:
     return Go(f"{_PAGE}/{visit.thing}#plan")
 
 
+_PLAN, _WORD = Drawn(_plan_version, _of_course), Drawn(_word_version, _of_word)
 ROUTES = (
     Route("GET", _PAGE, Rule(ANNOUNCES), every, menu="encouragement"),
     Route("GET", f"{_PAGE}/{THING}", Rule(ANNOUNCES, Of.COURSE), one),
-    Route("POST", f"{_PAGE}/{THING}/words", Rule(ANNOUNCES, Of.COURSE), propose, takes=("zh", "en", "theme")),
-    Route("POST", f"{_PAGE}/{THING}/plan", Rule(RUNS, Of.COURSE), plan, takes=(*_DAYS, "hour")),
-    Route("POST", f"{_PAGE}/{THING}/rest", Rule(RUNS, Of.COURSE), rest),
-    Route("POST", f"{HOME}/words/{THING}/approve", Rule(RUNS, Of.WORD), approve),
-    Route("POST", f"{HOME}/words/{THING}/pause", Rule(RUNS, Of.WORD), pause),
+    Route("POST", f"{_PAGE}/{THING}/words", Rule(ANNOUNCES, Of.COURSE), propose, takes=("theme",), typed=("zh", "en")),
+    Route("POST", f"{_PAGE}/{THING}/plan", Rule(RUNS, Of.COURSE), plan, takes=_DAYS, typed=("hour",), drawn=_PLAN),
+    Route("POST", f"{_PAGE}/{THING}/rest", Rule(RUNS, Of.COURSE), rest, drawn=_PLAN),
+    Route("POST", f"{HOME}/words/{THING}/approve", Rule(RUNS, Of.WORD), approve, drawn=_WORD),
+    Route("POST", f"{HOME}/words/{THING}/pause", Rule(RUNS, Of.WORD), pause, drawn=_WORD),
 )
