@@ -25,6 +25,10 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
     "/staff/invite": {"role": "no such role"},
     "/study/{thing}/export": {},
     "/join/{token}": {"again": "another one"},
+    "/integrations": {"course": "0"},
+    "/assign/{thing}/propose": {"how": "no such way"},
+    "/assign/{thing}/move": {"version": "0"},
+    "/assign/{thing}/swap": {"version": "0"},
 }
 #: What is written there is never shown again, nor is a name beside a wrong password.
 SECRET = {"/signin": "a browser of whoever", "/sessions/password": "nothing but passwords"}

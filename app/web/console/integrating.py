@@ -60,7 +60,7 @@ def taken(_tx: Tx, visit: Visit) -> Answer:
 
 ROUTES = (
     Route("GET", _PAGE, Rule(RUNS), every),
-    Route("POST", _PAGE, Rule(RUNS), add, takes=("name", "course", *Scope)),
+    Route("POST", _PAGE, Rule(RUNS), add, takes=("course", *Scope), typed=("name",)),
     Route("POST", f"{_PAGE}/{THING}/revoke", Rule(RUNS, Of.INTEGRATION), revoke),
     Route("GET", _API, Rule(RUNS), described),
     Route("POST", f"{_API}/openapi", Rule(RUNS), taken),

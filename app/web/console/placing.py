@@ -23,6 +23,7 @@ from app.web.console.routing import HOME, THING, Answer, Attached, Go, Route, Sh
 from app.web.console.scanning import picture
 
 _PAGE = f"{HOME}/assign"
+_CHOSEN, _WRITTEN = ("how", "use"), ("number", "together", "apart")
 _ASKED = ("how", "number", "use", "together", "apart")
 #: Wishes of 4,000 characters take nine bytes each in a form, and there are two fields of them.
 _MOST_BYTES = 128 * 1024
@@ -200,10 +201,10 @@ _ITS = Rule(RUNS, Of.COURSE)
 ROUTES = (
     Route("GET", _PAGE, Rule(RUNS), every),
     Route("GET", f"{_PAGE}/{THING}", _ITS, one),
-    Route("POST", f"{_PAGE}/{THING}/propose", _ITS, propose, takes=(*_ASKED, "version"), most_bytes=_MOST_BYTES),
+    Route("POST", f"{_PAGE}/{THING}/propose", _ITS, propose, takes=(*_CHOSEN, "version"), typed=_WRITTEN, most_bytes=_MOST_BYTES),
     Route("POST", f"{_PAGE}/{THING}/again", _ITS, again, takes=("version",)),
-    Route("POST", f"{_PAGE}/{THING}/move", _ITS, move, takes=("number", "place", "version")),
-    Route("POST", f"{_PAGE}/{THING}/swap", _ITS, swap, takes=("number", "other", "version")),
+    Route("POST", f"{_PAGE}/{THING}/move", _ITS, move, takes=("place", "version"), typed=("number",)),
+    Route("POST", f"{_PAGE}/{THING}/swap", _ITS, swap, takes=("version",), typed=("number", "other")),
     Route("POST", f"{_PAGE}/{THING}/drop", _ITS, drop, takes=("version",)),
     Route("POST", f"{_PAGE}/{THING}/apply", _ITS, apply, takes=("version",)),
     Route("POST", f"{_PAGE}/{THING}/codes", _ITS, sheet, takes=("group",)),
