@@ -102,6 +102,16 @@ def test_a_cap_is_set_shown_and_taken_away(course: Tongban, sqlite_url: str) -> 
     assert noted == [{"cap": 2}, {"cap": None}]
 
 
+def test_an_announcement_to_many_waits_at_the_terminal_too(course: Tongban) -> None:
+    said = "An announcement to more than 2 people waits for a second person.\n"
+    assert course("course", "second-eyes", "msc-1", "2").out == said
+    assert said.strip(".\n").lower() in course("course", "show", "msc-1").out
+    assert course("course", "second-eyes", "msc-1", "Never").out == "No announcement waits for a second person.\n"
+    for typed in ("many", "-3", "1.5", ""):
+        assert "write it like 60, or never" in course("course", "second-eyes", "msc-1", "--", typed).err
+    assert "number of people" in course("course", "second-eyes", "msc-1", "9999999").err
+
+
 @pytest.mark.parametrize("typed", ["0", "100", "-1", "four", "2.5", "", "４"])
 def test_what_is_no_cap_is_refused_with_what_would_be_one(course: Tongban, typed: str) -> None:
     assert "none" in refused(course("course", "cap", "msc-1", "--", typed))
