@@ -30,6 +30,8 @@ PATIENCE, LATE = timedelta(days=1), timedelta(hours=1)
 _AT_ONCE = timedelta(minutes=1)
 _BOT = "approval"
 _EXCERPT_BYTES = 72
+#: Letters of a mark: it stands in a choice, beside an id.
+_MARK = 10
 
 
 # Whether it must wait -------------------------------------------------------------------------------------------------------------
@@ -57,7 +59,7 @@ def version(tx: Tx, keyring: Keyring, row: Any, *, at_once: bool) -> str:
     """The mark of everything that is seen of an announcement, as it stands in its row of `schedules`."""
     seen = json.loads(broadcasts.freeze(announced.bubble(tx, keyring, row)))
     said = [seen, row.group_id, row.author_id, bool(row.by_mass), None if at_once else row.fire_at.isoformat()]
-    return keyring.vault.index("approval", json.dumps(said, ensure_ascii=False, sort_keys=True)).hex()[:24]
+    return keyring.vault.sign("approval", json.dumps(said, ensure_ascii=False, sort_keys=True), _MARK)
 
 
 def wait(tx: Tx, keyring: Keyring, schedule_id: int, why: str, now: datetime, *, tell_author: bool = False) -> None:

@@ -7,14 +7,16 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from app import accounts, audit, clock, courses
+from app import accounts, audit, clock, courses, groups
 from app.cli import moments
 from app.cli.keys import new_key
-from app.db import Database
+from app.db import Database, Tx
 from app.keyring import Keyring
-from app.models import AccessToken, Audit, DataKey, Group
+from app.models import AccessToken, Audit, Course, DataKey, Group, Person
 from app.settings import Settings
+from bots.turns import Role
 from tests.cli.conftest import Tongban, refused
+from tests.delivery.scene import NOW
 
 
 def test_a_new_secret_is_taken_and_the_old_token_forgotten(course: Tongban, sqlite_url: str) -> None:
@@ -100,6 +102,33 @@ def test_a_cap_is_set_shown_and_taken_away(course: Tongban, sqlite_url: str) -> 
     with Database(sqlite_url) as database:
         noted = database.read_now(lambda tx: tx.execute(sa.select(Audit.details).where(Audit.action == "course.cap")).scalars().all())
     assert noted == [{"cap": 2}, {"cap": None}]
+
+
+def test_an_announcement_to_many_waits_at_the_terminal_too(course: Tongban) -> None:
+    said = "An announcement to more than 2 people waits for a second person.\n"
+    assert course("course", "second-eyes", "msc-1", "2").out == said
+    assert said.strip(".\n").lower() in course("course", "show", "msc-1").out
+    assert course("course", "second-eyes", "msc-1", "Never").out == "No announcement waits for a second person.\n"
+    for typed in ("many", "-3", "1.5", ""):
+        assert "write it like 60, or never" in course("course", "second-eyes", "msc-1", "--", typed).err
+    assert "number of people" in course("course", "second-eyes", "msc-1", "9999999").err
+
+
+def test_the_operators_announcement_to_many_is_not_on_its_way_until_somebody_looked(course: Tongban, sqlite_url: str) -> None:
+    def seat(tx: Tx) -> None:
+        group = groups.by_code(tx, "dawn")
+        for number in range(1, 4):
+            tx.execute(sa.insert(Person).values(id=number, data_key_id=sa.select(Course.data_key_id).scalar_subquery(), created_at=NOW))
+            groups.enter(tx, group, number, Role.LEADER, NOW)
+
+    with Database(sqlite_url) as database:
+        database.write_now(seat)
+    course("course", "second-eyes", "msc-1", "2")
+    said = course("announce", "今晚见", "--group", "dawn", "--yes").out
+    assert "more than 2 people, so it waits until a second person has approved it; but there is no administrator or mentor yet" in said
+    assert "Announcement 1 waits until a second person has seen it" in said
+    assert "waiting" in course("progress").out
+    assert "not begun yet" in course("progress", "1").out
 
 
 @pytest.mark.parametrize("typed", ["0", "100", "-1", "four", "2.5", "", "４"])

@@ -18,7 +18,7 @@ from app.schedules import Reader
 from bots.approval.waiting import Look
 from bots.effects import Poll as Wanted
 from bots.turns import Role
-from tests.delivery.scene import NOW, Desk, alarms, deliveries, schedule_row, together
+from tests.delivery.scene import NOW, Desk, alarms, deliveries, says, schedule_row, together
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 TONIGHT = NOW + 2 * HOUR
@@ -397,6 +397,26 @@ def test_it_is_listed_as_what_it_is(database_url: str) -> None:
         hall.give_back(back)
         listed = desk.read(lambda tx: schedules.announcements(tx, desk.keyring, Reader("zh", hall.author.id), 10))
         assert {each.id: each.state for each in listed} == {waits: "waiting", back: "returned"}
+
+
+def test_the_longest_announcement_is_seen_whole_in_the_chat(database_url: str) -> None:
+    with Desk(database_url) as desk:
+        hall = Hall(desk)
+        words = "".join(f"第{number}句，很长很长。" for number in range(1, 55))
+        hall.plan(words)
+        reply, _ = says(desk, 2, "看公告 1")
+        rest = [each["text"] for each in _continued(desk)]
+        assert all(f"第{number}句" in "".join((reply, *rest)) for number in range(1, 55))
+        assert "同意发 1" in "".join((reply, *rest))
+        assert len(reply.encode()) <= 2048
+
+
+def _continued(desk: Desk) -> list[dict[str, Any]]:
+    def read(tx: Tx) -> list[dict[str, Any]]:
+        ids = list(tx.execute(sa.select(Broadcast.id).where(Broadcast.kind == "continuation").order_by(Broadcast.id)).scalars())
+        return list(broadcasts.details_of(tx, desk.keyring, ids).values())
+
+    return desk.read(read)
 
 
 # Races ----------------------------------------------------------------------------------------------------------------------------
