@@ -25,7 +25,7 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
     "/staff/invite": {"role": "no such role"},
     "/study/{thing}/export": {},
     "/join/{token}": {"again": "another one"},
-    "/integrations": {"course": "0"},
+    "/integrations": {},
     "/assign/{thing}/propose": {"how": "no such way"},
     "/assign/{thing}/move": {"version": "0"},
     "/assign/{thing}/swap": {"version": "0"},
