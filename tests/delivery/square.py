@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app import schedules
+from app import courses, schedules
 from app.channels import Accepted, MassCounts, MassState, Rules, SendError, Verdict
 from app.models import Group, Mass
 from app.outbox import results
@@ -80,6 +80,7 @@ class Square:
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
         self.platform = Platform()
+        desk.write(lambda tx: courses.set_second_eyes(tx, desk.course_id, 0, NOW))  # a square may hold many, and is about something else
         self.large = desk.group = desk.read(lambda tx: tx.execute(sa.select(Group.id).where(Group.large)).scalar_one())
 
     def people(self, count: int = 3) -> list[Known]:

@@ -215,6 +215,7 @@ class _Line:
 @pytest.mark.parametrize("members", [26, 70])
 def test_an_alert_that_comes_up_during_a_broadcast_goes_next(database_url: str, members: int) -> None:
     with Desk(database_url) as desk:
+        desk.write(lambda tx: courses.set_second_eyes(tx, desk.course_id, 0, NOW))
         for number in range(members):
             desk.person(f"同学{number}")
         leader = desk.person("李老师", Role.LEADER)
