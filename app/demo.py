@@ -26,7 +26,8 @@ ACCOUNT, COURSE, TITLE = "demo", "msc-demo", "正念自我关怀 · 演示班"
 GROUPS = {"chenguang": "晨光组", "qingfeng": "清风组"}
 #: Participants of a group, and the room that is left for newcomers.
 SEATED, CAPACITY = 26, 30
-_STAFF = {
+#: Of each group its leader, then its assistants.
+STAFF = {
     "chenguang": ("李老师", "阿岚", "小满"),
     "qingfeng": ("周老师", "青禾", "木子"),
 }
@@ -159,14 +160,17 @@ def _seed_course(tx: Tx, keyring: Keyring, account_id: int, at: Addresses, now: 
     for code, name in GROUPS.items():
         group_id = groups.create(tx, course_id, code=code, name=name, capacity=CAPACITY)
         groups.group_code(tx, keyring, group_id, now)
-        leader, *assistants = _STAFF[code]
+        leader, *assistants = STAFF[code]
         seats.seat(leader, group_id, Role.LEADER)
         helpers = [seats.seat(each, group_id, Role.ASSISTANT) for each in assistants]
         for each in _PARTICIPANTS[code].split():
             seats.seat(each, group_id, Role.PARTICIPANT)
         if code == next(iter(GROUPS)):
             flags.add_on_call(tx, keyring, course_id, person_id=helpers[0], email=None, webhook=alert_address(at), now=now)
-    seats.seat(MENTOR, large, Role.MENTOR)
+    first, *others = (groups.by_code(tx, code) for code in GROUPS)
+    mentor = seats.seat(MENTOR, first, Role.MENTOR)
+    for other in others:
+        groups.enter(tx, other, mentor, Role.MENTOR, now)
     administrator = seats.seat(ADMINISTRATOR, large, Role.ADMINISTRATOR)
     flags.add_on_call(tx, keyring, course_id, person_id=administrator, email=None, webhook=alert_address(at), now=now)
 
@@ -209,6 +213,7 @@ class Somebody:
     name: str
     openid: str
     role: Role
+    person_id: int = 0
 
 
 def everybody(tx: Tx, keyring: Keyring, account_id: int) -> list[Somebody]:
@@ -223,7 +228,11 @@ def everybody(tx: Tx, keyring: Keyring, account_id: int) -> list[Somebody]:
     ).all()
     names = people.names(tx, keyring, [row.person_id for row in rows])
     openids = people.openids(tx, keyring, account_id, [row.person_id for row in rows])
-    return [Somebody(names.get(row.person_id, "?"), openids[row.person_id], Role(row.role)) for row in rows if row.person_id in openids]
+    return [
+        Somebody(names.get(row.person_id, "?"), openids[row.person_id], Role(row.role), row.person_id)
+        for row in rows
+        if row.person_id in openids
+    ]
 
 
 def codes(tx: Tx, keyring: Keyring, now: datetime) -> dict[str, str]:
@@ -243,9 +252,16 @@ RESEARCHER = "小研"
 
 
 def doors(tx: Tx, keyring: Keyring, now: datetime) -> dict[Role, tuple[str, str]]:
-    """Name, and the token of a link that works once, for a leader, the administrator and a researcher; new ones at each start."""
+    """Name, and the token of a link that works once, for one of each role that has the console; new ones at each start."""
     at, found = sessions.moment(), {}
-    names = {Role.LEADER: _STAFF[next(iter(GROUPS))][0], Role.ADMINISTRATOR: ADMINISTRATOR, Role.RESEARCHER: RESEARCHER}
+    leader, assistant, *_ = STAFF[next(iter(GROUPS))]
+    names = {
+        Role.LEADER: leader,
+        Role.ASSISTANT: assistant,
+        Role.MENTOR: MENTOR,
+        Role.ADMINISTRATOR: ADMINISTRATOR,
+        Role.RESEARCHER: RESEARCHER,
+    }
     there = {each.name: each.person_id for each in logins.every(tx, keyring) if any(seat.course_title == TITLE for seat in each.seats)}
     for role, name in names.items():
         if name in there:

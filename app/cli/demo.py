@@ -13,7 +13,7 @@ import httpx
 import typer
 from pydantic import BaseModel
 
-from app import clock, logs, menu, overview
+from app import clock, lived, logs, menu, overview
 from app import demo as fiction
 from app.assembly import Assembly, make_qr
 from app.channels import Credentials
@@ -30,7 +30,13 @@ from bots.turns import Role
 
 _AT_ONCE = 12
 _FIRST_WORDS = "好"
-_DOORS = {Role.LEADER: "组长 / leader", Role.ADMINISTRATOR: "管理员 / admin", Role.RESEARCHER: "研究助理 / researcher"}
+_DOORS = {
+    Role.LEADER: "组长 / leader",
+    Role.ASSISTANT: "助教 / assistant",
+    Role.MENTOR: "导师 / mentor",
+    Role.ADMINISTRATOR: "管理员 / admin",
+    Role.RESEARCHER: "研究助理 / researcher",
+}
 
 
 def demo(
@@ -38,6 +44,15 @@ def demo(
     port: Annotated[int, typer.Option(help="Port of the service.", min=1, max=65535)] = 8000,
     sandbox_port: Annotated[int, typer.Option(help="Port of the sandbox with the phones.", min=1, max=65535)] = 8001,
     data: Annotated[Path, typer.Option(help="Folder for everything that the demo keeps.", file_okay=False)] = Path("var"),
+    week: Annotated[
+        int | None,
+        typer.Option(
+            help="Begin in this week of the eight-week course, with all that people did before it. For a demo that is new.",
+            min=1,
+            max=lived.LAST_WEEK,
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Start the whole thing on this machine: the service, an imitation of WeChat, and a course with sixty made-up people.
 
@@ -47,10 +62,10 @@ def demo(
     with contextlib.ExitStack() as open_ones:
         listener = open_ones.enter_context(listening.listen("127.0.0.1", port, "--port"))
         other = open_ones.enter_context(listening.listen("127.0.0.1", sandbox_port, "--sandbox-port"))
-        _start(at, (listener, other))
+        _start(at, (listener, other), week)
 
 
-def _start(at: Addresses, listeners: Sequence[socket.socket]) -> None:
+def _start(at: Addresses, listeners: Sequence[socket.socket], week: int | None) -> None:
     typer.echo("正在准备 / Getting ready …")
     settings = fiction.settings(at, keys.new_key)
     logs.set_up(settings.log_level)
@@ -58,7 +73,27 @@ def _start(at: Addresses, listeners: Sequence[socket.socket]) -> None:
     assembly = desk.put_together(settings)
     keyring = assembly.tools.keyring
     account_id = assembly.database.write_now(lambda tx: fiction.seed(tx, keyring, at, clock.now()))
+    if week is not None:
+        give_past(assembly, at, account_id, listeners, week)
     asyncio.run(_run(assembly, at, account_id, listeners))
+
+
+def give_past(assembly: Assembly, at: Addresses, account_id: int, listeners: Sequence[socket.socket], week: int) -> None:
+    """Give the demo its past. Raises `Invalid` where it has one."""
+    if assembly.database.read_now(lived.has_begun):
+        raise Invalid("week", f"The demo in {at.folder} has begun already; leave out --week, or begin anew with another --data.")
+    asyncio.run(_prepare(desk.put_together(assembly.settings), at, account_id, [each.dup() for each in listeners]))
+    with logs.only("ERROR"), typer.progressbar(length=1_000, label=f"第 {week} 周 / week {week}", show_pos=False) as bar:
+        asyncio.run(lived.live_until(assembly, at, week, lambda part: bar.update(int(part * 1_000) - bar.pos)))
+        bar.update(1_000 - bar.pos)
+
+
+async def _prepare(assembly: Assembly, at: Addresses, account_id: int, listeners: Sequence[socket.socket]) -> None:
+    """What a first start does, so that account and people are there before anything is played."""
+    imitation = create_sandbox(at.folder / "sandbox")
+    sandbox, service = listening.configure(imitation, "WARNING"), listening.configure(create_app(assembly, worker=True), "WARNING")
+    async with listening.serving(sandbox, listeners[1]), listening.serving(service, listeners[0]):
+        await _Preparation(assembly, at, account_id).run()
 
 
 async def _run(assembly: Assembly, at: Addresses, account_id: int, listeners: Sequence[socket.socket]) -> None:

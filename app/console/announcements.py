@@ -203,6 +203,7 @@ class Standing:
     doubtful: int
     poll: PollResult | None = None
     eyes: approvals.Standing | None = None
+    leaving: bool = False  # its moment is here, and in the next seconds it goes out
 
     @property
     def to_come(self) -> bool:
@@ -212,7 +213,7 @@ class Standing:
     @property
     def going(self) -> bool:
         """Whether the next seconds change it."""
-        return self.state == "fired" and any(self.counts.get(state) for state in UNDER_WAY)
+        return self.leaving or (self.state == "fired" and any(self.counts.get(state) for state in UNDER_WAY))
 
     @property
     def reached(self) -> int:
@@ -241,6 +242,7 @@ def standing(tx: Tx, tools: Tools, actor: Actor, schedule_id: int, language: str
         doubtful=_number(tx, _of(schedule_id), Delivery.state == State.UNKNOWN, Delivery.reason != WRITTEN_OFF),
         poll=polls.result(tx, tools.keyring, schedule_id, now),
         eyes=approvals.standing(tx, tools.keyring, schedule_id),
+        leaving=row.state == "planned" and row.fire_at <= now,
     )
 
 

@@ -100,8 +100,8 @@ def spoken(code: str) -> tuple[str, int, str]:
             return "wave_opens", 0, name
         case ["wave", name, _]:
             return "wave_closes", 0, name
-        case [("class" | "meeting" | "retreat") as kind, number, *_]:
-            return f"reminder_{kind}", int(number), ""
+        case [("class" | "meeting" | "retreat") as kind, number, *rest]:
+            return f"{'missed' if rest == ['missed'] else 'reminder'}_{kind}", int(number), ""
         case _:
             return "closing", 0, ""
 

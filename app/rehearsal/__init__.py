@@ -4,7 +4,7 @@ The course is copied into a throwaway database; the clock is moved from one mome
 and bots are the real ones, and what they send goes to the sandbox, which refuses what WeChat refuses.
 """
 
-from app.rehearsal.playing import Options, Played, play
+from app.rehearsal.playing import Member, Options, Played, Scene, live, play
 from app.rehearsal.report import write
 
-__all__ = ["Options", "Played", "play", "write"]
+__all__ = ["Member", "Options", "Played", "Scene", "live", "play", "write"]

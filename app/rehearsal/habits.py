@@ -39,6 +39,7 @@ HABITS = (
 STAFF = Habit("staff", 0.0, 0.25, (5, 300), 0.35, comes=0.0)
 
 _LINK = re.compile(r'<a href="(?P<href>weixin://bizmsgmenu[^"]*)">(?P<shown>[^<]*)</a>')
+_NUMBERED = re.compile(r"^\d+\. ")
 _QUESTION = re.compile(r"(?P<number>\d+)/(?P<of>\d+) · ")
 #: What is typed where a question has nothing to tap: a number, a day, words.
 _TYPED = ("36", "1990-05-17", "上海")
@@ -67,20 +68,23 @@ _THANKS = ("收到", "谢谢", "好的")
 
 @dataclass(frozen=True)
 class Link:
-    """Something to tap: its address, and whether it is an answer with a number before it."""
+    """Something to tap: its address, and whether it is an answer with a number before it. `label`: its words, without that number."""
 
     href: str
     answer: bool
     aside: bool = False
+    label: str = ""
 
 
 def links(text: str) -> list[Link]:
     """What a message offers to tap, in its order."""
     found = _LINK.finditer(text)
-    return [
-        Link(unescape(each["href"]), re.match(r"\d+\. ", each["shown"]) is not None, _ASIDE.search(each["shown"]) is not None)
-        for each in found
-    ]
+    return [_link(each["href"], each["shown"]) for each in found]
+
+
+def _link(href: str, shown: str) -> Link:
+    label = _NUMBERED.sub("", shown)
+    return Link(unescape(href), label != shown, _ASIDE.search(shown) is not None, unescape(label))
 
 
 def place(text: str) -> tuple[str, str] | None:

@@ -2,7 +2,7 @@
 
 import heapq
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from functools import partial
@@ -106,6 +106,38 @@ async def _play_in(folder: Path, settings: Settings, copy: Copy, options: Option
         return Played(copy.title, copy.zone, cap, start, end, clock.steady() - began, clock.cpu_seconds() - cpu, stage.deeds, found)
 
 
+@dataclass(frozen=True)
+class Member:
+    """Somebody of a course that is played where it is: they were there before, and stay."""
+
+    name: str
+    openid: str
+    role: Role
+    group_id: int
+    person_id: int
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What somebody does at a moment, whatever their habit: one after the other, what they tap by its label or else type."""
+
+    at: datetime
+    name: str
+    steps: tuple[str, ...]
+
+
+async def live(
+    theatre: Theatre, members: Sequence[Member], scenes: Sequence[Scene], until: datetime, progress: Callable[[float], None]
+) -> int:
+    """Play a course with its own people from now until a moment, at which the clock is left; returns how much they did."""
+    stage = _Stage(theatre, Options(), clock.now(), until)
+    await theatre.assembly.accounts.refresh(force=True)
+    stage.gather(members, scenes)
+    await stage.run(progress)
+    theatre.at(until)
+    return stage.deeds
+
+
 def _span(theatre: Theatre) -> tuple[datetime, datetime]:
     """From shortly before the first thing that is planned until the course is over."""
 
@@ -177,13 +209,31 @@ class _Stage:
             groups.number_participant(tx, theatre.copy.course_id, known.id, now)
             # They have been there from the beginning: nobody greets them as late joiners of a course that runs already.
             tx.execute(sa.update(Participant).where(Participant.person_id == known.id).values(caught_up_at=now))
-        chance = random.Random(f"{self._options.seed}.{number}")  # noqa: S311 - what somebody imagined does is no secret
-        made = Imagined(name, role, group_id, habit, theatre.arrive(openid, name), known.id, chance)
-        self.everybody[openid] = made
+        self._begin(tx, Member(name, openid, role, group_id, known.id), habit, theatre.arrive(openid, name))
+
+    def gather(self, members: Sequence[Member], scenes: Sequence[Scene]) -> None:
+        """Give everybody who is there a habit, and some of them what they do besides."""
+        database, world = self._theatre.assembly.database, self._theatre.sandbox.world
+        participants = [each for each in members if each.role is Role.PARTICIPANT]
+        kinds = iter(habits.habits(len(participants), self._options.seed))
+        for each in members:
+            habit = next(kinds) if each.role is Role.PARTICIPANT else habits.STAFF
+            database.read_now(partial(self._begin, member=each, habit=habit, phone=world.people[each.openid]))
+        named = {each.name: each for each in self.everybody.values()}
+        for scene in scenes:
+            self._plan(scene.at, named[scene.name], partial(self._performs, named[scene.name], scene.steps))
+
+    def _begin(self, tx: Tx, member: Member, habit: Habit, phone: Person) -> None:
+        """From now on they live by their habit."""
+        chance = random.Random(f"{self._options.seed}.{len(self.everybody)}")  # noqa: S311 - what somebody imagined does is no secret
+        made = Imagined(member.name, member.role, member.group_id, habit, phone, member.person_id, chance, left=not phone.following)
+        self.everybody[member.openid] = made
+        if made.left:
+            return
         if habit.reacts:
             self._plan(self._start + timedelta(minutes=chance.randint(1, 60)), made, partial(self._types, made, "你好"))
             self._plan(self._start + timedelta(days=1), made, partial(self._day, made))
-        if role is Role.PARTICIPANT:
+        if member.role is Role.PARTICIPANT:
             self._plan_classes(tx, made)
             self._plan_leaving(made)
 
@@ -308,6 +358,13 @@ class _Stage:
     async def _types(self, who: Imagined, text: str) -> None:
         self.deeds += 1
         await self._theatre.says(who.phone, text)
+
+    async def _performs(self, who: Imagined, steps: Sequence[str]) -> None:
+        shown: list[str] = []
+        for step in steps:
+            self.deeds += 1
+            label = next((each for each in habits.links("\n".join(shown)) if each.label == step), None)
+            shown = await (self._theatre.taps(who.phone, label.href) if label else self._theatre.says(who.phone, step))
 
     async def _leaves(self, who: Imagined) -> None:
         """Half of them leave the course with a word, the others just stop following."""

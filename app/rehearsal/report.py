@@ -5,11 +5,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from app.assembly import system_words
 from app.cells import harmless
 from app.rehearsal.playing import Played
 from app.rehearsal.record import Message
@@ -18,7 +20,17 @@ from app.states import REACHED, SETTLED
 PAGE, MESSAGES, OCCASIONS = "rehearsal.html", "messages.csv", "occasions.csv"
 #: People whose messages the page lists one by one; the table has all.
 _SHOWN = 8
-#: Why the course itself kept messages back, in words.
+#: What the page calls what the tables name by a code: habits, ways, what became of an occasion, why the course kept messages back.
+HABITS = {
+    "eager": "积极 · eager",
+    "average": "一般 · average",
+    "silent": "从不说话 · silent",
+    "leaves in week 3": "第 3 周离开 · leaves in week 3",
+    "answers at night": "夜里才回 · answers at night",
+    "staff": "带组的人 · staff",
+}
+_WAYS = {"service": "客服消息 · service", "notice": "通知 · notice", "mass": "群发 · mass", "reply": "随回复 · reply"}
+_OCCASIONS = {"planned": "待发 · to come", "fired": "已发 · sent", "missed": "错过 · missed", "cancelled": "取消 · cancelled"}
 _HOLDS = {"quiet_hours": "安静时间 · quiet hours", "silence": "止语 · silence", "cap": "每天的上限 · the day's cap"}
 
 
@@ -41,6 +53,11 @@ def write(played: Played, folder: Path, group_names: dict[int, str]) -> Path:
     _write_messages(played, folder / MESSAGES, group_names, zone)
     _write_occasions(played, folder / OCCASIONS, group_names, zone)
     environment = Environment(loader=PackageLoader("app.rehearsal", "."), autoescape=True, undefined=StrictUndefined)
+    environment.filters["kind"] = partial(_words, "kind")
+    environment.filters["state"] = partial(_words, "state")
+    environment.filters["habit"] = lambda name: HABITS.get(name, name)
+    environment.filters["way"] = lambda name: _WAYS.get(name, name)
+    environment.filters["became"] = lambda name: _OCCASIONS.get(name, name)
     environment.filters["local"] = lambda moment: moment.astimezone(zone).strftime("%Y-%m-%d %H:%M") if moment else "—"
     record = played.record
     page = environment.get_template(PAGE).render(
@@ -61,10 +78,16 @@ def write(played: Played, folder: Path, group_names: dict[int, str]) -> Path:
     return path
 
 
+def _words(what: str, code: str) -> str:
+    """What people are told of such a thing elsewhere, in both languages."""
+    words = system_words()
+    return f"{words.fill(f'{what}.{code}', 'zh')} · {words.fill(f'{what}.{code}', 'en')}"
+
+
 def _kinds(messages: tuple[Message, ...]) -> list[tuple[str, int, int]]:
-    """Each bot and kind: how many messages, and how many of them reached somebody."""
-    total = Counter(f"{each.bot}.{each.kind}" for each in messages)
-    reached = Counter(f"{each.bot}.{each.kind}" for each in messages if each.state in REACHED)
+    """Each kind: how many messages, and how many of them reached somebody."""
+    total = Counter(each.kind for each in messages)
+    reached = Counter(each.kind for each in messages if each.state in REACHED)
     return [(kind, count, reached[kind]) for kind, count in total.most_common()]
 
 

@@ -1,6 +1,7 @@
 """Hides the stage of a rehearsal: service and sandbox in this process, joined without a network, over a throwaway database.
 
-Pushes are signed and encrypted, and calls go through the real client: only the sockets between them are missing.
+Pushes are signed and encrypted, and calls go through the real client: only the sockets between them are missing. The demo plays its past
+on the same stage, over its own database and its own imitation of WeChat, and keeps what was played.
 """
 
 import asyncio
@@ -30,43 +31,38 @@ from app.worker import Worker
 from migrations import running
 
 _NAME, _ADDRESS = "rehearsal", "http://127.0.0.1:9"
-_PATH = f"{HOOKS}{_NAME}"
 _PATIENCE = 60.0
 
 
 class Theatre:
     """An empty stage with a copied course; the clock is in the hand of whoever plays."""
 
-    def __init__(self, settings: Settings, copy: Copy, folder: Path) -> None:
-        """`folder`: an empty one, which is whoever's it was again at the end, and may go then."""
+    def __init__(self, settings: Settings, copy: Copy, folder: Path, *, account: str = _NAME) -> None:
+        """`folder`: an empty one, which is whoever's it was again at the end, and may go then.
+
+        `account`: the demo's own, in the database of its settings; then `folder` is the demo's too, and nothing is copied or thrown away.
+        """
         self._given = settings
         self.copy = copy
         self._folder = folder
+        self._account = account
+        self._lasting = account != _NAME
 
     async def __aenter__(self) -> Self:
         self._held_before = clock.hold(clock.now())
         self.sandbox = sandbox.create(
-            self._folder / "sandbox", push_timeout=_PATIENCE, seconds=lambda: clock.now().timestamp(), road=self._road, lasting=False
+            self._folder / "sandbox",
+            push_timeout=_PATIENCE,
+            seconds=lambda: clock.now().timestamp(),
+            road=self._road,
+            lasting=self._lasting,
         )
-        address = f"sqlite:///{self._folder / 'rehearsal.db'}"
-        running.upgrade(address)
-        self.assembly: Assembly = assemble(
-            self._given.model_copy(
-                update={
-                    "database_url": address,
-                    "clock_file": None,
-                    "spool": self._folder / "spool",
-                    "public_url": _ADDRESS,
-                    "smtp_url": None,
-                    "alarm_webhook": None,
-                }
-            ),
-            throwaway=True,
-        )
+        self.assembly: Assembly = assemble(self._settings(), throwaway=True)
         self.assembly.database.start()
-        self.account_id = self._add_account()
-        self.assembly.database.write_now(lambda tx: put(tx, self.assembly.tools.keyring, self.copy, self.account_id))
-        self.assembly.database.write_now(diary.keep)
+        if self._lasting:
+            self._know_account()
+        else:
+            self._copy_course()
         self.hooks = Hooks(self.assembly)
         self._lifespan = self.sandbox.router.lifespan_context(self.sandbox)
         await self._lifespan.__aenter__()
@@ -83,6 +79,25 @@ class Theatre:
         await self._lifespan.__aexit__(None, None, None)
         self.assembly.database.stop()
         clock.hold(self._held_before)
+
+    def _settings(self) -> Settings:
+        """What is played on: an empty database, and a stage from which nothing reaches anybody outside."""
+        changes: dict[str, Any] = {"clock_file": None, "smtp_url": None, "alarm_webhook": None}
+        if not self._lasting:
+            address = f"sqlite:///{self._folder / 'rehearsal.db'}"
+            running.upgrade(address)
+            changes |= {"database_url": address, "spool": self._folder / "spool", "public_url": _ADDRESS}
+        return self._given.model_copy(update=changes)
+
+    def _copy_course(self) -> None:
+        self.account_id = self._add_account()
+        self.assembly.database.write_now(lambda tx: put(tx, self.assembly.tools.keyring, self.copy, self.account_id))
+        self.assembly.database.write_now(diary.keep)
+
+    def _know_account(self) -> None:
+        keyring, read = self.assembly.tools.keyring, self.assembly.database.read_now
+        self.account_id = read(lambda tx: accounts.by_name(tx, self._account))
+        self.appid = read(lambda tx: accounts.credentials(tx, keyring, self.account_id)).appid
 
     def _add_account(self) -> int:
         """An account of the stage's own, with an approved notice where the real one has one."""
@@ -102,7 +117,7 @@ class Theatre:
             token=known.token,
             aes_key=known.aes_key,
             original_id=original,
-            webhook_url=f"{_ADDRESS}{_PATH}",
+            webhook_url=f"{_ADDRESS}{HOOKS}{_NAME}",
             name="同伴",
             mode="safe",
             profile="service",
@@ -117,7 +132,7 @@ class Theatre:
         self.assembly.database.write_now(lambda tx: accounts.set_notice(tx, self.account_id, notice, fields))
 
     def _road(self, world: World, faults: Faults, patience: float) -> Pusher:
-        return _Joined(world, faults, patience, lambda: self.hooks)
+        return _Joined(world, faults, patience, lambda: self.hooks, f"{HOOKS}{self._account}")
 
     # -- the clock
 
@@ -171,13 +186,13 @@ class _Across(httpx.AsyncBaseTransport):
 class _Joined(Pusher):
     """Hands pushes to the service in this process."""
 
-    def __init__(self, world: World, faults: Faults, patience: float, hooks: Callable[[], Hooks]) -> None:
+    def __init__(self, world: World, faults: Faults, patience: float, hooks: Callable[[], Hooks], path: str) -> None:
         super().__init__(world, faults, patience)
-        self._hooks = hooks
+        self._hooks, self._path = hooks, path
 
     async def _post(self, push: Push) -> tuple[str, bytes | None]:
         query, sealed = self._wrap(push)
-        scope = {"type": "http", "method": "POST", "path": _PATH, "query_string": urlencode(query).encode("ascii"), "headers": []}
+        scope = {"type": "http", "method": "POST", "path": self._path, "query_string": urlencode(query).encode("ascii"), "headers": []}
         answer = _Answer(sealed)
         await self._hooks()(scope, answer.receive, answer.take)
         return str(answer.status), bytes(answer.body) if answer.status == 200 else None

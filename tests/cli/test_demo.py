@@ -11,23 +11,42 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
 
-from app import accounts, demo, overview
-from app.cli.demo import welcome
+from app import accounts, clock, demo, overview
+from app.assembly import Assembly, assemble
+from app.cli.demo import give_past, welcome
 from app.cli.keys import new_key
+from app.cli.listening import listen
 from app.console import logins, sessions
 from app.db import Database, Tx
 from app.demo import Addresses
+from app.errors import Invalid
 from app.keyring import Keyring
-from app.models import Course, Invitation, OnCall, Participant, Person
+from app.models import (
+    Assignment,
+    Attendance,
+    CheckIn,
+    Course,
+    Flag,
+    Invitation,
+    OnCall,
+    Participant,
+    Person,
+    Prompt,
+    Question,
+    Schedule,
+    Table,
+)
 from bots.turns import Role
+from migrations import running as migrations
 from tests.cli.conftest import Tongban, refused
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -55,7 +74,7 @@ def test_the_groups_hold_whom_the_study_had(database_url: str, keyring: Keyring,
     with Database(database_url) as database:
         database.write_now(lambda tx: demo.seed(tx, keyring, Addresses(tmp_path, 8000, 8001), NOW))
         groups = {group.code: group for group in database.read_now(overview.groups)}
-    small = {Role.PARTICIPANT: 26, Role.LEADER: 1, Role.ASSISTANT: 2}
+    small = {Role.PARTICIPANT: 26, Role.LEADER: 1, Role.ASSISTANT: 2, Role.MENTOR: 1}
     assert groups["chenguang"].members == groups["qingfeng"].members == small
     assert groups["chenguang"].capacity == 30
     assert sum(groups["msc-demo-all"].members.values()) == 60
@@ -65,7 +84,7 @@ def _lets_in(tx: Tx, keyring: Keyring, doors: dict[Role, tuple[str, str]]) -> di
     return {role: logins.admission(tx, keyring, token, sessions.moment()) for role, (_, token) in doors.items()}
 
 
-def test_three_have_a_way_into_the_console_that_works_once_and_is_made_anew_at_each_start(
+def test_one_of_each_role_has_a_way_into_the_console_that_works_once_and_is_made_anew_at_each_start(
     database_url: str, keyring: Keyring, tmp_path: Path
 ) -> None:
     with Database(database_url) as database:
@@ -74,6 +93,8 @@ def test_three_have_a_way_into_the_console_that_works_once_and_is_made_anew_at_e
         first, second = (database.write_now(lambda tx: demo.doors(tx, keyring, NOW)) for _ in range(2))
         assert {role: name for role, (name, _) in second.items()} == {
             Role.LEADER: "李老师",
+            Role.ASSISTANT: "阿岚",
+            Role.MENTOR: demo.MENTOR,
             Role.ADMINISTRATOR: demo.ADMINISTRATOR,
             Role.RESEARCHER: demo.RESEARCHER,
         }
@@ -121,6 +142,38 @@ def test_a_port_that_is_taken_is_one_sentence(tongban: Tongban, tmp_path: Path) 
             tongban("demo", "--port", str(free_port()), "--sandbox-port", port, "--data", str(tmp_path))
         )
         assert "choose another with --port" in refused(tongban("sandbox", "--port", port, "--data", str(tmp_path)))
+
+
+_FEW = {"chenguang": "小雨 晓晴 若水 阿宁", "qingfeng": "阿澄 星河"}
+
+
+def test_a_demo_may_begin_in_a_week_of_its_course_with_what_people_did_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "_PARTICIPANTS", _FEW)
+    monkeypatch.setenv(clock.CLOCK_FILE, str(tmp_path / "sandbox" / "clock"))
+    at = Addresses(tmp_path, free_port(), free_port())
+    settings = demo.settings(at, new_key)
+    migrations.upgrade(settings.database_url)
+    assembly = assemble(settings)
+    with assembly.database:
+        account = assembly.database.write_now(lambda tx: demo.seed(tx, assembly.tools.keyring, at, clock.now()))
+        with listen("127.0.0.1", at.port, "--port") as service, listen("127.0.0.1", at.sandbox_port, "--sandbox-port") as sandbox:
+            give_past(assembly, at, account, (service, sandbox), 2)
+            with pytest.raises(Invalid, match="has begun already"):
+                give_past(assembly, at, account, (service, sandbox), 3)
+        began = assembly.database.read_now(lambda tx: tx.execute(sa.select(Course.starts_on)).scalar_one())
+        today = clock.now().astimezone(ZoneInfo("Asia/Shanghai"))
+        assert began is not None
+        assert (today.date() - began, today.hour, today.weekday()) == (timedelta(days=7 + 3), 10, 3), "the Thursday of the second week"
+        found = {table.__name__: _number(assembly, table) for table in (CheckIn, Attendance, Question, Flag, Prompt, Schedule)}
+        assert {name for name, number in found.items() if not number} == set()
+        complete = assembly.database.read_now(
+            lambda tx: tx.execute(sa.select(sa.func.count()).where(Assignment.state == "complete")).scalar_one()
+        )
+        assert complete, "some have answered the questionnaires before the course"
+
+
+def _number(assembly: Assembly, table: type[Table]) -> int:
+    return assembly.database.read_now(lambda tx: tx.execute(sa.select(sa.func.count()).select_from(table)).scalar_one())
 
 
 def free_port() -> int:
@@ -191,12 +244,12 @@ def test_the_demo_lives(running: Running, tongban: Tongban, monkeypatch: pytest.
     on_it = ("--settings", str(running.settings))
     assert "weixin.qq.com" in tongban(*on_it, "group", "qr", "chenguang", "--png", "qr.png").out
     assert Path("qr.png").read_bytes().startswith(b"\x89PNG")
-    assert "29 people" in tongban(*on_it, "announce", "今晚八点见", "--group", "chenguang", "--yes").out
+    assert "30 people" in tongban(*on_it, "announce", "今晚八点见", "--group", "chenguang", "--yes").out
     deadline = time.monotonic() + 90
     while "今晚八点见" not in str(call(running.sandbox, "GET", f"/sandbox/people/{openid}/chat")) and time.monotonic() < deadline:
         time.sleep(0.1)
     progress = tongban(*on_it, "progress", "1").out
-    assert "29 people" in progress
+    assert "30 people" in progress
     assert "no longer follows" in progress
 
     running.process.send_signal(signal.SIGINT)

@@ -260,6 +260,7 @@ def test_h1_what_is_foreign_looks_like_what_never_was(database_url: str) -> None
                     assert _face(browser, f"{HOME}/{path}") == missing, path
             assert missing[0] == 404
             assert CANARY not in missing[1]
+            assert f'href="{HOME}/announcements"' in missing[1], "whoever is signed in keeps the menu"
 
 
 def _face(browser: Browser, path: str) -> tuple[int, str, list[str]]:

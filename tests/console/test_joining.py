@@ -44,6 +44,7 @@ def test_a_mentor_comes_by_a_link_and_is_staff_without_wechat(database_url: str)
         assert browser.get(f"{HOME}/groups/{desk.group}").status_code == 200
         with at(NOW + timedelta(minutes=1)):
             assert browser.get(f"{HOME}/join/{token}").status_code == 404, "it works once"
+            assert "请向管理员要一个新的" in browser.answer.text
             assert browser.post(f"{HOME}/join/{token}", filled(browser)).status_code == 404
         who = desk.read(lambda tx: tx.execute(sa.select(Login.person_id)).scalar_one())
         assert named(desk, who) == "沈导师"

@@ -1,10 +1,12 @@
 """What is kept of signing in, for how long, and what a restored backup lets in: nobody."""
 
 from datetime import timedelta
+from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
 
-from app import retention
+from app import clock, retention
 from app.backup import aftermath
 from app.console import logins, scans, sessions, tries
 from app.db import Tx
@@ -49,6 +51,17 @@ def test_tries_and_scans_go_after_a_day_sessions_and_links_after_a_month_and_log
         with at(NOW + timedelta(days=32)):
             run(retention.run_due(desk.database, KEPT))
         assert left(desk) == {"console_sessions": 0, "logins": 1, "passes": 0, "scans": 0, "signin_tries": 0}
+
+
+def test_a_demo_that_is_weeks_ahead_throws_away_no_link_of_today(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ahead = tmp_path / "clock"
+    ahead.write_text(str(timedelta(days=60).total_seconds()))
+    monkeypatch.setenv(clock.CLOCK_FILE, str(ahead))
+    with Desk(sqlite_url) as desk, at(NOW):
+        leader = staff(desk, "李老师", Role.LEADER)
+        desk.write(lambda tx: _something_of_each(desk, tx, leader.login_id, leader.known.id))
+        run(retention.run_due(desk.database, KEPT))
+        assert left(desk) == {"console_sessions": 1, "logins": 1, "passes": 1, "scans": 1, "signin_tries": 1}
 
 
 def test_a_restored_backup_signs_everybody_out_and_its_links_work_no_more(database_url: str) -> None:

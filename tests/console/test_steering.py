@@ -128,6 +128,7 @@ def test_the_audit_shows_ones_own_courses_newest_first_and_by_kind(database_url:
             for number in range(60):
                 audit.record(tx, NOW, "operator", "wave.add", f"course:{desk.course_id}", number=number)
             audit.record(tx, NOW, "operator", "export", f"course:{desk.course_id}", reason="<b>预分析</b>")
+            audit.record(tx, NOW, "operator", "odd.thing", f"course:{desk.course_id}")
             audit.record(tx, NOW, "operator", "canary.foreign", f"group:{far}")
 
         desk.write(make)
@@ -135,7 +136,8 @@ def test_the_audit_shows_ones_own_courses_newest_first_and_by_kind(database_url:
             page = browser.get(f"{HOME}/audit").text
             assert "canary.foreign" not in page
             assert "&lt;b&gt;预分析&lt;/b&gt;" in page
-            assert page.index("<code>export</code>") < page.index("<code>wave.add</code>")
+            assert page.index("导出了数据") < page.index("定了一轮问卷")
+            assert "<code>odd.thing</code>" in page, "what has no words stands there as it is"
             assert page.count('<tr><th scope="row">') == 50
             found = browser.get(f"{HOME}/audit?kind=export").text
             assert found.count('<tr><th scope="row">') == 1

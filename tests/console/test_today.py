@@ -57,7 +57,7 @@ def shares(course: Practising, known: Known, now: datetime, text: str) -> None:
     course.desk.write(work)
 
 
-def test_who_leads_arrives_at_today_and_nobody_else_does(database_url: str) -> None:
+def test_who_leads_arrives_at_today_and_everybody_else_at_what_they_come_for(database_url: str) -> None:
     with Desk(database_url) as desk, at(NOW):
         large = desk.read(lambda tx: groups.by_code(tx, "msc-all"))
         for name, role in (("李老师", Role.LEADER), ("小王", Role.ASSISTANT)):
@@ -65,9 +65,10 @@ def test_who_leads_arrives_at_today_and_nobody_else_does(database_url: str) -> N
                 assert browser.get(HOME).headers["location"] == f"{HOME}/today"
                 assert browser.get(f"{HOME}/today").headers["location"] == today(desk)
                 assert browser.get(today(desk)).status_code == 200
-        for name, role, group in (("沈导师", Role.MENTOR, desk.group), ("管理员", Role.ADMINISTRATOR, large)):
-            with browsing(desk, staff(desk, name, role, group=group)) as browser:
-                assert browser.get(HOME).headers["location"] == f"{HOME}/groups"
+        others = (("沈导师", Role.MENTOR, "week"), ("管理员", Role.ADMINISTRATOR, "groups"), ("小研", Role.RESEARCHER, "study"))
+        for name, role, place in others:
+            with browsing(desk, staff(desk, name, role, group=desk.group if role is Role.MENTOR else large)) as browser:
+                assert browser.get(HOME).headers["location"] == f"{HOME}/{place}"
                 assert browser.get(today(desk)).status_code == 404
 
 
@@ -142,8 +143,8 @@ def test_the_silent_are_named_with_the_day_and_written_to_once_however_often_one
         with at(LATER), browsing(desk, leader) as browser:
             page = browser.get(today(desk)).text
             silent = part(page, "silent")
-            assert "小雨 4 天，从 周五 11月27日 算起" in silent
-            assert "阿宁 8 天，从 周一 11月23日 算起" in silent
+            assert "小雨 4 天，从 11月27日 周五 算起" in silent
+            assert "阿宁 8 天，从 11月23日 周一 算起" in silent
             assert [re.sub(r"\s", "", each) for each in re.findall(r"<summary>(.*?)</summary>", page)] == [
                 "写给3天以上没打卡的组员（2位）",
                 "写给5天以上没打卡的组员（1位）",
@@ -237,6 +238,7 @@ def test_a_question_is_taken_and_answered_here_as_in_the_chat(database_url: str)
             fields = form(page, f"{HOME}/questions/{question}/answer")
             for _ in range(2):
                 assert _question(browser, question, "answer", {**fields, "text": asked.ANSWER}) == 303
+            assert "回答已经发出" in browser.get(browser.answer.headers["location"]).text
             assert "没有等着回答的提问" in part(browser.get(today(desk)).text, "questions")
         assert [asked.ANSWER in each for each in asked.told(desk, rain)] == [True], "a double tap is one answer"
         assert asked.states(desk) == ["answered"]

@@ -3,6 +3,7 @@
 import ast
 import re
 
+from bots.texts import load_texts
 from tests.architecture.source import ROOT, sources
 
 
@@ -22,3 +23,8 @@ def test_every_alarm_is_explained_and_no_other() -> None:
     explained = set(re.findall(r"^\| `([a-z_]+)` \|", (ROOT / "docs" / "alarms.md").read_text(encoding="utf-8"), re.MULTILINE))
     assert len(explained) > 10
     assert explained == raised()
+
+
+def test_an_administrator_reads_every_alarm_in_words() -> None:
+    words = {key.removeprefix("alarm.") for key in load_texts(ROOT / "app" / "console").keys() if key.startswith("alarm.")}  # noqa: SIM118 - `Texts` is no dict
+    assert words == raised()

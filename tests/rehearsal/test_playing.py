@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from app import clock
-from app.rehearsal import Played
+from app import clock, rehearsal
+from app.rehearsal import Played, habits, report
 from app.states import REACHED, SETTLED, State
 from tests.rehearsal.boards import NOW, board
 
@@ -107,3 +107,12 @@ def test_a_rehearsal_of_sixty_keeps_the_cap_and_its_audiences(sqlite_url: str) -
     assert 0 < record.most_started <= 3
     assert {each.state for each in record.occasions} <= {"fired", "missed", "cancelled"}
     assert all(each.state in SETTLED | _MAY_WAIT for each in record.messages)
+
+
+def test_the_page_says_in_words_what_the_tables_name_by_codes(small: Played, tmp_path: Path) -> None:
+    page = rehearsal.write(small, tmp_path, {}).read_text(encoding="utf-8")
+    for code in ("course.calendar", "<td>expired", "<td>fired", "<td>service", "（eager）", "（staff）"):
+        assert code not in page
+    for words in ("课程提醒 · From your course", "微信已接收 · accepted by WeChat", "客服消息 · service", "（积极 · eager）"):
+        assert words in page
+    assert {each.name for each in (*habits.HABITS, habits.STAFF)} == set(report.HABITS)

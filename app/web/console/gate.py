@@ -51,6 +51,8 @@ class _Asked:
     browser: str = field(repr=False)
     fields: dict[str, str] = field(repr=False)
     upload: forms.Upload | None = field(default=None, repr=False)
+    #: Whose it turned out to be: the page of a refusal is theirs too.
+    known: list[Visit] = field(default_factory=list, repr=False)
 
 
 @cache
@@ -90,8 +92,8 @@ class Gate:
             return self._to_the_door(request, visit)
         except (TimeoutError, Unavailable):
             return self._problem(visit, asked, 503, "away")
-        except NotFound:
-            return self._problem(visit, asked, 404, "missing")
+        except NotFound as missing:
+            return self._problem(visit, asked, 404, "link" if missing.code == "link" else "missing")  # a door says which key it wants
         except AppError as refused:
             return self._problem(visit, asked, refused.status, refused.code)
         except Exception as bug:  # noqa: BLE001 - the third place where a bug is survived: the server's own way would print words
@@ -146,6 +148,7 @@ class Gate:
         def work(tx: Tx) -> tuple[Found, Visit, Answer | AppError]:
             found = sessions.find(tx, keyring, asked.session, at) if asked.session else Found()
             visit = self._visit(route, asked, found.actor)
+            asked.known.append(visit)
             if found.outdated is not None or (found.actor is None and not route.rule.door):
                 return found, visit, _refusal(401, "session")
             _allow(tx, route, visit)
@@ -199,7 +202,8 @@ class Gate:
     def _to_the_door(self, request: Request, visit: Visit) -> Response:
         door = f"{HOME}/signin"
         path = request.url.path
-        address = f"{door}?next={path}" if request.method == "GET" and is_ours(path) and path != HOME else door
+        back = f"{door}?next={path}" if is_ours(path) and path != HOME else door
+        address = back if request.method == "GET" else f"{door}?over=1"  # what they sent is lost: they are told so
         if visit.partial:  # htmx follows a redirect by itself, and would put a whole page into a part
             return Response(status_code=200, headers={**self._paper.headers, "HX-Redirect": address})
         answer = self._paper.go(address)
@@ -207,7 +211,8 @@ class Gate:
         return answer
 
     def _problem(self, visit: Visit, asked: _Asked, status: int, code: str) -> Response:
-        """One sentence with its remedy. What is foreign and what is missing give the same page."""
+        """One sentence with its remedy. What is foreign and what is missing give the same page. Whoever is signed in keeps the menu."""
+        visit = asked.known[-1] if asked.known else visit
         key = f"refused.{code}" if f"refused.{code}" in self._words.keys() else "refused.other"  # noqa: SIM118 - `Texts` is no dict
         return self._written(visit, asked, Shown("problem", {"sentence": visit.say(key, address=visit.public_url), "back": HOME}, status))
 

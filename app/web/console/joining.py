@@ -27,11 +27,12 @@ def _found(tx: Tx, visit: Visit) -> Admission:
 
 def _shown(visit: Visit, found: Admission, problem: str = "", status: int = 200) -> Shown:
     secret = logins.new_secret(visit.tools.keyring.vault, visit.token)
-    name = visit.field("name")
+    name, address = visit.field("name"), logins.provisioning(secret, found.name)
     gaps: dict[str, Any] = {
         "found": found,
         "secret": " ".join(secret[start : start + 4] for start in range(0, len(secret), 4)),
-        "qr": picture(logins.provisioning(secret, found.name)),
+        "qr": picture(address),
+        "address": address,
         "problem": problem,
         "name": name,
         "shortest": passwords.SHORTEST,

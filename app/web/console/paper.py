@@ -1,7 +1,7 @@
 """Hides how a page of the console is written: its template, the menu of whoever looks, and headers by which only our own files are used."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from os import SEEK_END
 from typing import Any
 from urllib.parse import quote
@@ -13,7 +13,7 @@ from fastapi.responses import StreamingResponse
 from app.console import rules
 from app.web import paper
 from app.web.console.routing import HOME, Attached, Route, Shown, Visit
-from bots.texts import Texts, say_time
+from bots.texts import Texts, say_day, say_time
 
 #: Scripts and calls are htmx's, of our own; pictures in the style sheet lie in it.
 _SOURCES = "script-src 'self'; connect-src 'self'; img-src 'self' data:; "
@@ -46,7 +46,10 @@ class Paper:
         def clock(moment: datetime, where: str = zone) -> str:
             return f"{local(moment, where):%H:%M}"
 
-        times = {"when": when, "local": local, "clock": clock}
+        def on_day(day: date) -> str:
+            return say_day(day, visit.language)
+
+        times = {"when": when, "on_day": on_day, "local": local, "clock": clock}
         fixed: dict[str, Any] = {"t": visit.say, "csrf": csrf, "visit": visit, "menu": menu, "home": HOME, **times}
         return Response(template.render(**fixed, **shown.gaps), shown.status, self.headers, "text/html")
 

@@ -95,7 +95,8 @@ def change(tx: Tx, visit: Visit) -> Answer:
         calendars.make(tx, visit.tools.keyring, visit.who, visit.thing, wanted, visit.now)
     except Invalid as refused:
         return _shown(tx, visit, visit.thing, wanted, refused.code, refused.status)
-    return Go(f"{_PAGE}/{visit.thing}?week={wanted.to[:10]}" if moments.day(wanted.to) else f"{_PAGE}/{visit.thing}")
+    week = f"&week={wanted.to[:10]}" if moments.day(wanted.to) else ""
+    return Go(f"{_PAGE}/{visit.thing}?done=changed{week}")
 
 
 def _link_version(tx: Tx, visit: Visit) -> str:
@@ -113,7 +114,7 @@ def link(tx: Tx, visit: Visit) -> Answer:
         calendars.set_link(tx, visit.who, visit.thing, wanted, visit.field("link"), every=visit.field("all") == "1", now=visit.now)
     except Invalid as refused:
         return _shown(tx, visit, visit.thing, wanted, refused.code, refused.status)
-    return Go(f"{_PAGE}/{visit.thing}")
+    return Go(f"{_PAGE}/{visit.thing}?done=linked")
 
 
 def _prompt_version(tx: Tx, visit: Visit) -> str:

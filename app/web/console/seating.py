@@ -53,7 +53,7 @@ def move(tx: Tx, visit: Visit) -> Answer:
         if not isinstance(refused, Conflict):
             raise
         return _shown(tx, visit, refused.code, 409)
-    return Go(f"{_PAGE}/{visit.thing}")
+    return Go(f"{_PAGE}/{visit.thing}?done=moved")
 
 
 ROUTES = (

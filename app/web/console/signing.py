@@ -17,14 +17,17 @@ _DOOR = f"{HOME}/signin"
 
 def home(_tx: Tx, visit: Visit) -> Answer:
     """The first page of whoever comes."""
-    if visit.who.roles & rules.LEADS:
+    roles = visit.who.roles
+    if roles & rules.LEADS:
         return Go(f"{HOME}/today")
-    return Go(f"{HOME}/groups" if visit.who.roles & rules.SEES_GROUPS else f"{HOME}/waves")
+    if roles & rules.RUNS:
+        return Go(f"{HOME}/groups")
+    return Go(f"{HOME}/week" if roles & rules.SEES_GROUPS else f"{HOME}/study")
 
 
 def door(tx: Tx, visit: Visit) -> Answer:
     """The page on which one signs in."""
-    return _shown(tx, visit.query.get("next", ""))
+    return _shown(tx, visit.query.get("next", ""), "over" if visit.query.get("over") else "")
 
 
 def _shown(tx: Tx, following: str, problem: str = "", status: int = 200) -> Shown:

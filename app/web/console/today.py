@@ -80,7 +80,7 @@ def answer(tx: Tx, visit: Visit) -> Answer:
         today.answer(tx, visit.tools.keyring, visit.who, visit.thing, text, visit.field("draft"), visit.now)
     except (Refused, Invalid) as refused:
         return _shown(tx, visit, group, refused.code, refused.status, at=f"question-{visit.thing}")
-    return Go(f"{_PAGE}/{group}#questions")
+    return Go(f"{_PAGE}/{group}?done=answered")
 
 
 def write(tx: Tx, visit: Visit) -> Answer:
@@ -90,7 +90,7 @@ def write(tx: Tx, visit: Visit) -> Answer:
         today.write(tx, visit.tools, visit.who, WriteToSilent(visit.thing, days, text), visit.field("draft"), visit.now)
     except (Refused, Invalid) as refused:
         return _shown(tx, visit, visit.thing, f"letter_{refused.code}", refused.status, at=f"letter-{days}")
-    return Go(f"{_PAGE}/{visit.thing}#silent")
+    return Go(f"{_PAGE}/{visit.thing}?done=letter#silent")
 
 
 _QUESTION = Rule(LEADS, Of.QUESTION)
