@@ -25,9 +25,9 @@ def enter(tx: Tx, index: bytes, at: datetime) -> Caller:
     free = sa.or_(Integration.minute.is_(None), ~same, Integration.calls < CALLS_A_MINUTE)
     counted = {"calls": sa.case((same, Integration.calls + 1), else_=1), "minute": minute, "used_at": at}
     called = sa.update(Integration).where(mine, free).values(**counted)
-    row = tx.execute(called.returning(Integration.id, Integration.name, Integration.scopes)).one_or_none()
+    row = tx.execute(called.returning(Integration.id, Integration.scopes)).one_or_none()
     if row is not None:
-        return Caller(row.id, row.name, frozenset(row.scopes.split()))
+        return Caller(row.id, frozenset(row.scopes.split()))
     if tx.execute(sa.select(Integration.id).where(mine)).first() is None:
         raise Refusal(401, "token")
     left = max(1, round((minute + _MINUTE - at).total_seconds()))

@@ -137,7 +137,7 @@ def memberships(tx: Tx, rules: Rules, course_id: int, group_id: int, page: Page,
         query = query.where(key > page.after)
     rows, more = page.cut(tx.execute(query.order_by(key).limit(page.limit + 1)).all())
     ways = forecast.ways(tx, rules, group_id, now, only=[row.person_id for row in rows])
-    lines = tuple(MembershipLine(row.participant, row.role, row.started_at, ways[row.person_id]) for row in rows)  # type: ignore[arg-type]  # one of the four words
+    lines = tuple(MembershipLine(row.participant, row.role, row.started_at, ways.get(row.person_id, "never")) for row in rows)  # type: ignore[arg-type]  # one of the four words
     return MembershipPage(lines, rows[-1].key if more else None)
 
 

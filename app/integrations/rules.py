@@ -3,7 +3,7 @@
 As in the console, what is not theirs is looked for among what is, so it is missing, as a thing that never existed is.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -45,10 +45,9 @@ class Rule:
 
 @dataclass(frozen=True)
 class Caller:
-    """The integration that asks. `repr` shows no name."""
+    """The integration that asks."""
 
     id: int
-    name: str = field(repr=False)
     scopes: frozenset[str]
 
     @property

@@ -109,7 +109,7 @@ def _rows(tx: Tx, table: type[Any], *which: Any) -> list[dict[str, Any]]:
 
 
 def _forget_people(rows: Mapping[str, list[dict[str, Any]]]) -> None:
-    """No row names a person or a message that was sent: those do not exist on the stage."""
+    """No row names a person, another system or a message that was sent: those do not exist on the stage."""
     people = [(table.name, column.name) for table in Table.metadata.sorted_tables for column in table.c if _names_somebody(column)]
     for table, column in people:
         for row in rows.get(table, ()):
@@ -118,7 +118,7 @@ def _forget_people(rows: Mapping[str, list[dict[str, Any]]]) -> None:
 
 def _names_somebody(column: Any) -> bool:
     targets = {key.column.table.name for key in column.foreign_keys}
-    return bool(targets & {"persons", "broadcasts"}) and column.nullable
+    return bool(targets & {"persons", "integrations", "broadcasts"}) and column.nullable
 
 
 def _add_wordings(tx: Tx, rows: dict[str, list[dict[str, Any]]]) -> None:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any
 
@@ -118,19 +119,24 @@ def test_a_key_is_free_after_a_day_and_the_retention_sweeps_it(database_url: str
 
 def _at_once(desk: Desk, token: str, calls: list[Callable[[System], httpx.Response]]) -> list[httpx.Response]:
     """Each call in a process of its own, as far as the database can tell, all at the same moment."""
-    start, answers = threading.Barrier(len(calls)), dict[int, httpx.Response]()
+    answers = dict[int, httpx.Response]()
+    start = threading.Barrier(len(calls))
 
-    def work(place: int) -> None:
-        twin = Desk(desk.database.url)
-        with twin.assembly.database, System(twin.assembly, token) as system:
-            start.wait()
-            answers[place] = calls[place](system)
+    def work(place: int, system: System) -> None:
+        start.wait()
+        answers[place] = calls[place](system)
 
-    threads = [threading.Thread(target=work, args=(place,)) for place in range(len(calls))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ExitStack() as processes:
+        systems = []
+        for _ in calls:
+            twin = Desk(desk.database.url)
+            processes.enter_context(twin.database)
+            systems.append(processes.enter_context(System(twin.assembly, token)))
+        threads = [threading.Thread(target=work, args=each) for each in enumerate(systems)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
     return [answers[place] for place in range(len(calls))]
 
 

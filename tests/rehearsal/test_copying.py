@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from app import clock, ids, schedules
+from app import clock, ids, integrations, schedules
 from app.assembly import Assembly, assemble
 from app.db import Tx
+from app.integrations import Asked
 from app.keyring import Place
 from app.models import Account, Course, Group, Schedule, Table
 from app.rehearsal import copying
@@ -139,6 +140,25 @@ def test_what_the_operator_has_planned_stays_the_operators(sqlite_url: str) -> N
     assert own not in copy.by_people
     assert len(copy.by_people) == 4, "a poll and a prompt of each leader"
     assert all(row["author_id"] is None for row in copy.rows["schedules"])
+
+
+def test_what_another_system_has_planned_is_played_without_that_system(sqlite_url: str, tmp_path: Path) -> None:
+    with board(sqlite_url) as made:
+        keyring, group = made.assembly.tools.keyring, next(iter(made.groups.values()))
+
+        def plan(tx: Tx) -> int:
+            course = tx.execute(sa.select(Group.course_id).where(Group.id == group)).scalar_one()
+            system, _ = integrations.add(tx, keyring.vault, Asked("报名系统", [course], ["announcements:write"]), NOW, NOW)
+            at = datetime(2026, 12, 1, 4, 0, tzinfo=UTC)
+            given: dict[str, Any] = {"author_id": None, "draft": None, "integration_id": system}
+            return schedules.plan_announcement(tx, keyring, group_id=group, text="明天放假一天。", at=at, now=NOW, **given)
+
+        planned = made.write(plan)
+        stage, _ = staged(made, tmp_path)
+        columns = (Schedule.integration_id, Schedule.state)
+        found = stage.database.read_now(lambda tx: tx.execute(sa.select(*columns).where(Schedule.id == planned)).one())
+        stage.database.stop()
+    assert tuple(found) == (None, "planned")
 
 
 def test_what_has_gone_out_and_what_was_in_closed_groups_is_not_copied(sqlite_url: str) -> None:

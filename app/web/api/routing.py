@@ -1,6 +1,6 @@
 """What a route of the API is made of: a path with its rule, the call that it gets, the shapes that it takes and gives."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -57,7 +57,6 @@ class Route:
     pages: bool = False
     cursor: str = "[0-9]{1,19}"
     status: int = 200
-    examples: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not isinstance(self.rule, Rule) or not isinstance(self.rule.scope, Scope):
