@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from app.db import Tx
 from app.db.prepared import Prepared, slot
 from app.models import ConsentGiven, Course, Flag, Group, Membership, OnCall, Prompt, PromptGroup
+from app.models.columns import one_of
 from bots.turns import ANNOUNCERS, Role
 
 #: Who may take the answers of a course away, under numbers.
@@ -41,7 +42,7 @@ def may_announce(tx: Tx, person_id: int, group_id: int) -> bool:
 
     In the large group sit all leaders, but only administrators speak to it.
     """
-    large = tx.execute(sa.select(Group.large).where(Group.id == group_id)).scalar_one_or_none()
+    large = _large(tx, group_id)
     speakers = frozenset({Role.ADMINISTRATOR}) if large else ANNOUNCERS
     return bool(roles_in_group(tx, person_id, group_id) & speakers)
 
@@ -73,6 +74,15 @@ def approvers(tx: Tx, group_id: int, author_id: int | None) -> list[int]:
         .order_by(Membership.person_id)
     )
     return [person_id for person_id in tx.execute(query).scalars() if person_id != author_id]
+
+
+def _large(tx: Tx, group_id: int) -> bool | None:
+    """Whether it is the large group; None where there is no such group."""
+    row = _LARGE.first(tx, group=group_id)
+    return None if row is None else bool(row.large)
+
+
+_LARGE = Prepared(lambda _: [sa.select(Group.large).where(Group.id == slot("group"))])
 
 
 def takes_part(tx: Tx, person_id: int, group_id: int) -> bool:
@@ -128,13 +138,13 @@ def may_take_attendance(tx: Tx, person_id: int, group_id: int) -> bool:
 
     The large group has no register of its own: each small group keeps the one of its people.
     """
-    large = tx.execute(sa.select(Group.large).where(Group.id == group_id)).scalar_one_or_none()
+    large = _large(tx, group_id)
     return large is False and bool(roles_in_group(tx, person_id, group_id) & ANNOUNCERS)
 
 
 def may_see_practice(tx: Tx, person_id: int, group_id: int) -> bool:
     """Whether this person sees who practised in a small group, and what was shared with it: who may address it."""
-    large = tx.execute(sa.select(Group.large).where(Group.id == group_id)).scalar_one_or_none()
+    large = _large(tx, group_id)
     return large is False and may_announce(tx, person_id, group_id)
 
 
@@ -211,20 +221,24 @@ def announced_groups(tx: Tx, person_id: int) -> tuple[int, ...]:
 
 def answered_groups(tx: Tx, person_id: int) -> tuple[int, ...]:
     """The ids of the small groups whose questions this person sees and answers now."""
-    mine = (
+    return tuple(row.group_id for row in _ANSWERED.all(tx, person=person_id))
+
+
+_ANSWERED = Prepared(
+    lambda _: [
         sa.select(Membership.group_id)
         .distinct()
         .join(Group, Group.id == Membership.group_id)
         .join(Course, Course.id == Group.course_id)
         .where(
-            Membership.person_id == person_id,
+            Membership.person_id == slot("person"),
             Membership.ended_at.is_(None),
-            Membership.role.in_([Role.LEADER.value, Role.ASSISTANT.value]),
+            one_of(Membership.role, (Role.LEADER, Role.ASSISTANT)),
             ~Group.large,
             Course.ended_at.is_(None),
         )
-    )
-    return tuple(tx.execute(mine).scalars())
+    ]
+)
 
 
 # Where the console's queries begin: what is not in one of these does not exist for whoever asks ---------------------------------------

@@ -9,8 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from app import ids
-from app.db import Tx, upsert
-from app.db.prepared import Among, Prepared, slot
+from app.db import Tx, upsert, upserting
+from app.db.prepared import NOW, Among, Prepared, slot
 from app.keyring import Keyring, Place
 from app.models import Broadcast, Course, Delivery, Mass, Membership, Occasion, stands
 from app.states import DUE, IN_DOUBT, LEASED, OPEN, SETTLED, STOPPABLE, Route, State
@@ -55,17 +55,15 @@ class Draft:
 
 def in_course(tx: Tx, course_id: int, bot: str, kind: OccasionKind, details: Mapping[str, Any], **more: Any) -> Draft:
     """A message of a course: by its account, under its key. `more`: whatever else a `Draft` may say."""
-    course = tx.execute(sa.select(Course.account_id, Course.data_key_id).where(Course.id == course_id)).one()
+    course = _COURSE.first(tx, course=course_id)
     return Draft(course.account_id, course.data_key_id, bot, kind, details, course_id=course_id, **more)
 
 
 def send_to(tx: Tx, keyring: Keyring, draft: Draft, person_ids: Iterable[int], now: datetime) -> int:
     """One message to these people, ready to go; returns the broadcast's id."""
     broadcast_id = _create(tx, keyring, draft, "going", now)
-    people = list(person_ids)
-    if people:
-        row = _delivery(draft, broadcast_id, now)
-        tx.execute(upsert(tx, Delivery).on_conflict_do_nothing(), [{**row, "person_id": person} for person in people])
+    row = _delivery(draft, broadcast_id, now)
+    _DELIVER.each(tx, [{**row, "person_id": person} for person in person_ids])
     return broadcast_id
 
 
@@ -84,10 +82,10 @@ def add_readers(tx: Tx, broadcast_id: int, people: "sa.Select[int]", now: dateti
 
     Returns how many. A message that was taken back stays so.
     """
-    row = tx.execute(sa.select(*Broadcast.__table__.columns).where(Broadcast.id == broadcast_id).with_for_update()).one()
+    row = _HELD.first(tx, broadcast=broadcast_id)
     if row.state == "cancelled":
         return 0
-    tx.execute(sa.update(Broadcast).where(Broadcast.id == broadcast_id).values(state="going"))
+    _MOVE.run(tx, broadcast=broadcast_id, state="going")
     return _insert(tx, row, people, now)
 
 
@@ -97,45 +95,58 @@ def expand(tx: Tx, broadcast_id: int, now: datetime) -> bool:
     Each chunk is a transaction of its own and begins behind the last person who has a row, so that whoever goes on after a crash writes
     nobody twice.
     """
-    row = tx.execute(sa.select(*Broadcast.__table__.columns).where(Broadcast.id == broadcast_id).with_for_update()).one()
+    row = _HELD.first(tx, broadcast=broadcast_id)
     if row.state != "expanding":
         return True
     written = _insert_chunk(tx, row, row.expanded_through or 0, now)
-    mine = sa.update(Broadcast).where(Broadcast.id == broadcast_id)
     if written < CHUNK:
-        tx.execute(mine.values(state="going"))
+        _MOVE.run(tx, broadcast=broadcast_id, state="going")
         return True
     last = sa.select(sa.func.max(Delivery.person_id)).where(Delivery.broadcast_id == broadcast_id).scalar_subquery()
-    tx.execute(mine.values(expanded_through=last))
+    tx.execute(sa.update(Broadcast).where(Broadcast.id == broadcast_id).values(expanded_through=last))
     return False
 
 
 def expand_next(tx: Tx, now: datetime) -> bool:
     """Go on with the audience that is least far; False where none is unfinished."""
-    least = sa.func.coalesce(Broadcast.expanded_through, 0)
-    query = sa.select(Broadcast.id).where(Broadcast.state == "expanding").order_by(least, Broadcast.id).limit(1)
-    found = tx.execute(query.with_for_update(skip_locked=True)).scalar_one_or_none()
+    found = _LEAST_FAR.first(tx)
     if found is None:
         return False
-    expand(tx, found, now)
+    expand(tx, found.id, now)
     return True
 
 
 def cancel(tx: Tx, broadcast_id: int, reason: str, now: datetime) -> int:
     """Take back what has not left; returns how many. What is in flight runs to its end."""
-    tx.execute(sa.update(Broadcast).where(Broadcast.id == broadcast_id).values(state="cancelled"))
-    return tx.execute(
-        sa.update(Delivery)
-        .where(Delivery.broadcast_id == broadcast_id, Delivery.state.in_(STOPPABLE))
-        .values(state=State.CANCELLED, reason=reason, changed_at=now, lease_owner=None, lease_until=None)
-    ).rowcount
+    _MOVE.run(tx, broadcast=broadcast_id, state="cancelled")
+    return _STOP.count(tx, broadcast=broadcast_id, why=reason, now=now)
 
 
 def take_back_from(tx: Tx, person_id: int, broadcast_ids: Sequence[int], reason: str, now: datetime) -> int:
     """Take back what of these messages has not left for one person; returns how many."""
-    theirs = sa.and_(Delivery.person_id == person_id, Delivery.broadcast_id.in_(broadcast_ids), Delivery.state.in_(STOPPABLE))
-    taken_back = {"state": State.CANCELLED, "reason": reason, "changed_at": now, "lease_owner": None, "lease_until": None}
-    return tx.execute(sa.update(Delivery).where(theirs).values(**taken_back)).rowcount
+    return _STOP_FROM.count(tx, broadcast_ids, person=person_id, why=reason, now=now)
+
+
+def _stop() -> "sa.Update":
+    """What has not left is taken back."""
+    taken_back = {"state": State.CANCELLED.value, "reason": slot("why"), "changed_at": NOW, "lease_owner": None, "lease_until": None}
+    return sa.update(Delivery).where(stands(STOPPABLE)).values(**taken_back)
+
+
+_COURSE = Prepared(lambda _: [sa.select(Course.account_id, Course.data_key_id).where(Course.id == slot("course"))])
+_HELD = Prepared(lambda _: [sa.select(*Broadcast.__table__.columns).where(Broadcast.id == slot("broadcast")).with_for_update()])
+_MOVE = Prepared(lambda _: [sa.update(Broadcast).where(Broadcast.id == slot("broadcast")).values(state=slot("state"))])
+_LEAST_FAR = Prepared(
+    lambda _: [
+        sa.select(Broadcast.id)
+        .where(Broadcast.state == "expanding")
+        .order_by(sa.func.coalesce(Broadcast.expanded_through, 0), Broadcast.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    ]
+)
+_STOP = Prepared(lambda _: [_stop().where(Delivery.broadcast_id == slot("broadcast"))])
+_STOP_FROM = Among(lambda broadcasts: _stop().where(Delivery.person_id == slot("person"), Delivery.broadcast_id.in_(broadcasts)))
 
 
 def close_finished(tx: Tx) -> int:
@@ -143,14 +154,21 @@ def close_finished(tx: Tx) -> int:
 
     Asked several times a second: each kind of what is open has an index that knows the broadcast, so that nobody reads a whole audience.
     """
+    return _CLOSE.count(tx)
+
+
+def _close() -> "sa.Update":
     mine = Delivery.broadcast_id == Broadcast.id
     due = sa.and_(Delivery.account_id == Broadcast.account_id, Delivery.priority == Broadcast.priority, mine)
-    held = sa.and_(mine, Delivery.state == State.HELD, stands(IN_DOUBT))
+    held = sa.and_(mine, Delivery.state == State.HELD.value, stands(IN_DOUBT))
     kinds = (sa.and_(due, stands(DUE)), sa.and_(mine, stands(OPEN)), sa.and_(mine, stands(LEASED)), held)
     open_left = sa.or_(*(sa.select(Delivery.id).where(kind).exists() for kind in kinds))
     going_on = sa.select(Occasion.broadcast_id).where(Occasion.state == "planned", Occasion.broadcast_id.is_not(None))
     finished = sa.and_(Broadcast.state == "going", Broadcast.id.not_in(going_on), ~open_left)
-    return tx.execute(sa.update(Broadcast).where(finished).values(state="done")).rowcount
+    return sa.update(Broadcast).where(finished).values(state="done")
+
+
+_CLOSE = Prepared(lambda _: [_close()])
 
 
 @dataclass(frozen=True)
@@ -245,6 +263,15 @@ def _create(tx: Tx, keyring: Keyring, draft: Draft, state: str, now: datetime) -
         common = {"account_id": draft.account_id, "broadcast_id": broadcast_id, "state": "planned", "next_at": now, "created_at": now}
         tx.execute(sa.insert(Mass), [{**common, "id": mass_id, "language": language} for mass_id, language in masses])
     return broadcast_id
+
+
+_DELIVERY = (
+    *("account_id", "broadcast_id", "part", "priority", "state", "reason", "route", "due_at"),
+    *("stale_at", "changed_at", "attempts"),
+)
+_DELIVER = Prepared(
+    lambda dialect: [upserting(dialect, Delivery).values({name: slot(name) for name in (*_DELIVERY, "person_id")}).on_conflict_do_nothing()]
+)
 
 
 def _delivery(draft: Any, broadcast_id: int, now: datetime) -> dict[str, Any]:

@@ -5,7 +5,7 @@ is a question of today and no measurement; whoever leaves the course takes their
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,10 +14,11 @@ import sqlalchemy as sa
 from app import access, audit, broadcasts
 from app.broadcasts import Draft
 from app.db import Tx, upsert
-from app.db.prepared import NOW, Anything, Earliest
+from app.db.prepared import NOW, Among, Anything, Earliest, Prepared, slot
 from app.groups import Refused
 from app.keyring import Keyring, Place
 from app.models import Broadcast, Course, Delivery, Group, Membership, Poll, PollAnswer, Schedule
+from app.models.columns import one_of
 from app.people import names
 from app.situation import Tools
 from app.states import REACHED, STOPPABLE, UNDER_WAY, State
@@ -73,7 +74,12 @@ def details(tx: Tx, keyring: Keyring, schedule_id: int) -> dict[str, Any]:
 
 def find(tx: Tx, schedule_id: int, *, lock: bool = False) -> Any:
     """The poll of an announcement with its group, course and state, or None. `lock`: alone with it until the end of the transaction."""
-    query = (
+    return (_LOCKED if lock else _FOUND).first(tx, schedule=schedule_id)
+
+
+def _poll() -> "sa.Select[Any]":
+    """Polls with what their announcement and its course say of them."""
+    return (
         sa.select(
             *Poll.__table__.columns,
             *(Schedule.group_id, Schedule.course_id, Schedule.author_id, Schedule.number, Schedule.fire_at),
@@ -83,9 +89,11 @@ def find(tx: Tx, schedule_id: int, *, lock: bool = False) -> Any:
         )
         .join(Schedule, Schedule.id == Poll.schedule_id)
         .join(Course, Course.id == Schedule.course_id)
-        .where(Poll.schedule_id == schedule_id)
     )
-    return tx.execute(query.with_for_update(of=[Schedule, Poll]) if lock else query).one_or_none()
+
+
+_FOUND = Prepared(lambda _: [_poll().where(Poll.schedule_id == slot("schedule"))])
+_LOCKED = Prepared(lambda _: [_poll().where(Poll.schedule_id == slot("schedule")).with_for_update(of=[Schedule, Poll])])
 
 
 def options_of(tx: Tx, keyring: Keyring, row: Any) -> tuple[str, ...]:
@@ -99,8 +107,8 @@ def options_of(tx: Tx, keyring: Keyring, row: Any) -> tuple[str, ...]:
 
 def asked_by(tx: Tx, keyring: Keyring, schedule_id: int, person_id: int, now: datetime) -> Asked:
     """What this announcement asks this person."""
-    row = find(tx, schedule_id)
-    return Asked() if row is None or not _was_asked(tx, row, person_id) else _asked(tx, keyring, row, person_id, now, newest=False)
+    row = _put_to(tx, schedule_id, person_id)
+    return Asked() if row is None else _asked(tx, keyring, row, now, newest=False)
 
 
 def open_of(person_id: Any) -> "sa.Select[int]":
@@ -116,51 +124,61 @@ def open_of(person_id: Any) -> "sa.Select[int]":
 
 def last_asked(tx: Tx, keyring: Keyring, person_id: int, groups: Iterable[int], now: datetime) -> Asked:
     """The open question that was put to a person of these groups last."""
-    ours = tuple(groups)
-    if not ours:
-        return Asked()
-    put = _last_put(person_id)
-    query = sa.select(Poll.schedule_id, put.label("put")).join(Schedule, Schedule.id == Poll.schedule_id)
-    mine = query.where(Poll.closed_at.is_(None), Poll.closes_at > now, Schedule.group_id.in_(ours), Schedule.state == "fired").subquery()
-    last = sa.select(mine).where(mine.c.put.is_not(None)).order_by(mine.c.put.desc()).limit(1)
-    found = tx.execute(last).one_or_none()
-    row = None if found is None else find(tx, found.schedule_id)
-    if found is None or row is None:
-        return Asked()
-    later = _shown(person_id).where(Broadcast.id > found.put, Broadcast.kind.not_in(_IN_PASSING)).limit(1)
-    return _asked(tx, keyring, row, person_id, now, newest=tx.execute(later).first() is None)
+    row = next(iter(_LAST.all(tx, list(groups), person=person_id, now=now)), None)
+    return Asked() if row is None else _asked(tx, keyring, row, now, newest=not row.later)
 
 
-def _shown(person_id: int) -> "sa.Select[int]":
+def _last(groups: Sequence[Any]) -> "sa.Select[Any]":
+    """The poll that was put last, what they chose, and whether something has been shown to them since that they may mean."""
+    person = slot("person", Delivery.person_id)
+    put = _shown(person).where(Broadcast.schedule_id == Schedule.id, one_of(Broadcast.kind, _PUTS))
+    last_put = put.with_only_columns(sa.func.max(Broadcast.id)).correlate(Schedule).scalar_subquery()
+    ours = _poll().where(Poll.closed_at.is_(None), Poll.closes_at > NOW, Schedule.group_id.in_(groups), Schedule.state == "fired")
+    mine = ours.add_columns(last_put.label("put"), _choice(person).label("choice")).subquery()
+    later = _shown(person).where(Broadcast.id > mine.c.put, ~one_of(Broadcast.kind, _IN_PASSING)).correlate(mine).exists()
+    return sa.select(mine, later.label("later")).where(mine.c.put.is_not(None)).order_by(mine.c.put.desc()).limit(1)
+
+
+def _shown(person_id: Any) -> "sa.Select[int]":
     """The broadcasts that have been shown to this person, as far as can be known. Their ids grow with time."""
     hidden = [state.value for state in (*_STILL_TO_COME, *_NEVER_CAME) if state is not State.SENDING]
-    theirs = (Delivery.person_id == person_id, Delivery.state.not_in(hidden))
+    theirs = (Delivery.person_id == person_id, ~one_of(Delivery.state, hidden))
     return sa.select(Broadcast.id).join(Delivery, Delivery.broadcast_id == Broadcast.id).where(*theirs)
 
 
-def _last_put(person_id: int) -> "sa.ScalarSelect[int]":
-    """The broadcast by which a schedule's question was last put to this person."""
-    ours = _shown(person_id).where(Broadcast.schedule_id == Schedule.id, Broadcast.kind.in_(_PUTS))
-    return ours.with_only_columns(sa.func.max(Broadcast.id)).correlate(Schedule).scalar_subquery()
+def _choice(person_id: Any) -> "sa.ScalarSelect[int]":
+    """What this person chose in a poll of the statement around it."""
+    theirs = (PollAnswer.schedule_id == Poll.schedule_id, PollAnswer.person_id == person_id)
+    return sa.select(PollAnswer.choice).where(*theirs).correlate(Poll).scalar_subquery()
 
 
-def _was_asked(tx: Tx, row: Any, person_id: int) -> bool:
-    """Whether the announcement, or a follow-up of it, went to this person and they are still in its group."""
+_LAST = Among(_last)
+
+
+def _put_to(tx: Tx, schedule_id: int, person_id: int) -> Any:
+    """The poll of an announcement that went to this person, or a follow-up of it, in whose group they still are; None where none is."""
+    return _PUT_TO.first(tx, schedule=schedule_id, person=person_id)
+
+
+def _theirs() -> "sa.Select[Any]":
+    person = slot("person", Delivery.person_id)
     to_them = (
         sa.select(Delivery.id)
         .join(Broadcast, Broadcast.id == Delivery.broadcast_id)
-        .where(Broadcast.schedule_id == row.schedule_id, Delivery.person_id == person_id)
+        .where(Broadcast.schedule_id == Poll.schedule_id, Delivery.person_id == person)
     )
     member = sa.select(Membership.id).where(
-        Membership.group_id == row.group_id, Membership.person_id == person_id, Membership.ended_at.is_(None)
+        Membership.group_id == Schedule.group_id, Membership.person_id == person, Membership.ended_at.is_(None)
     )
-    return tx.execute(sa.select(sa.and_(to_them.exists(), member.exists()))).scalar_one()
+    theirs = (Poll.schedule_id == slot("schedule"), to_them.exists(), member.exists())
+    return _poll().add_columns(_choice(person).label("choice")).where(*theirs)
 
 
-def _asked(tx: Tx, keyring: Keyring, row: Any, person_id: int, now: datetime, *, newest: bool) -> Asked:
-    mine = sa.select(PollAnswer.choice).where(PollAnswer.schedule_id == row.schedule_id, PollAnswer.person_id == person_id)
-    choice = tx.execute(mine).scalar_one_or_none() or 0
-    return Asked(row.schedule_id, options_of(tx, keyring, row), _state(row, now), row.closes_at, choice, newest)
+_PUT_TO = Prepared(lambda _: [_theirs()])
+
+
+def _asked(tx: Tx, keyring: Keyring, row: Any, now: datetime, *, newest: bool) -> Asked:
+    return Asked(row.schedule_id, options_of(tx, keyring, row), _state(row, now), row.closes_at, row.choice or 0, newest)
 
 
 def _state(row: Any, now: datetime) -> PollState:
@@ -175,8 +193,8 @@ def answer(tx: Tx, keyring: Keyring, person_id: int, schedule_id: int, choice: i
     Raises `Refused` with "closed", "cancelled" or "foreign". Who closes the poll waits for the answers under way.
     """
     tx.execute(sa.select(Poll.schedule_id).where(Poll.schedule_id == schedule_id).with_for_update(read=True))
-    row = find(tx, schedule_id)
-    if row is None or not _was_asked(tx, row, person_id) or not 1 <= choice <= max(1, len(options_of(tx, keyring, row))):
+    row = _put_to(tx, schedule_id, person_id)
+    if row is None or not 1 <= choice <= max(1, len(options_of(tx, keyring, row))):
         raise Refused("foreign", "This announcement asks them nothing.")
     state = _state(row, now)
     if state is not PollState.OPEN:

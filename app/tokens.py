@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from app import clock, ids
 from app.channels import Channel, SendError, Verdict
 from app.db import Database, Tx
+from app.db.prepared import Prepared, slot
 from app.errors import Unavailable
 from app.keyring import Keyring, Place
 from app.models import AccessToken, Account
@@ -86,19 +87,13 @@ class Keeper:
 
     def _look(self, tx: Tx, refused: str | None) -> _Stored:
         now, machine = clock.now(), clock.machine_seconds()
-        row = tx.execute(
-            sa.select(*AccessToken.__table__.columns).where(AccessToken.account_id == self._account_id).with_for_update()
-        ).one()
+        row = _HELD.first(tx, account=self._account_id)
         token = self._unseal(tx, row.token_sealed)
         if token is not None and token != refused and row.expires_at is not None and row.expires_at - _MARGIN > now:
             return _Stored(token, mine=False, may_force=False)
         if row.lease_owner not in (None, self._owner) and (row.lease_until or 0) > machine:
             return _Stored(None, mine=False, may_force=False)
-        tx.execute(
-            sa.update(AccessToken)
-            .where(AccessToken.account_id == self._account_id)
-            .values(lease_owner=self._owner, lease_until=machine + _LEASE_SECONDS)
-        )
+        _TAKE.run(tx, account=self._account_id, owner=self._owner, until=machine + _LEASE_SECONDS)
         return _Stored(None, mine=True, may_force=_may_force(row.forced_at, row.forced_day, row.forced_count, now))
 
     async def _fetch(self, refused: str | None, *, may_force: bool) -> str:
@@ -133,13 +128,8 @@ class Keeper:
     def _store(self, tx: Tx, token: str, lives: timedelta) -> None:
         now = clock.now()
         key = self._keyring.open(tx, self._key_id(tx))
-        values: dict[str, object] = {
-            "token_sealed": key.seal(Place("access_tokens", "token_sealed", self._account_id), token),
-            "expires_at": now + lives,
-            "lease_owner": None,
-            "lease_until": None,
-        }
-        tx.execute(sa.update(AccessToken).where(AccessToken.account_id == self._account_id).values(**values))
+        sealed = key.seal(Place("access_tokens", "token_sealed", self._account_id), token)
+        _STORE.run(tx, account=self._account_id, token=sealed, expires_at=now + lives)
 
     def _let_go(self, tx: Tx) -> None:
         tx.execute(
@@ -152,7 +142,21 @@ class Keeper:
         return self._keyring.unseal(tx, self._key_id(tx), Place("access_tokens", "token_sealed", self._account_id), sealed)
 
     def _key_id(self, tx: Tx) -> int:
-        return tx.execute(sa.select(Account.data_key_id).where(Account.id == self._account_id)).scalar_one()
+        key_id: int = _KEY.first(tx, account=self._account_id).data_key_id
+        return key_id
+
+
+_MINE = AccessToken.account_id == slot("account")
+_HELD = Prepared(lambda _: [sa.select(*AccessToken.__table__.columns).where(_MINE).with_for_update()])
+_TAKE = Prepared(lambda _: [sa.update(AccessToken).where(_MINE).values(lease_owner=slot("owner"), lease_until=slot("until"))])
+_STORE = Prepared(
+    lambda _: [
+        sa.update(AccessToken)
+        .where(_MINE)
+        .values(token_sealed=slot("token"), expires_at=slot("expires_at"), lease_owner=None, lease_until=None)
+    ]
+)
+_KEY = Prepared(lambda _: [sa.select(Account.data_key_id).where(Account.id == slot("account"))])
 
 
 def _keeps_giving() -> SendError:

@@ -11,7 +11,8 @@ from app.attendance.reading import cities_of, participants
 from app.broadcasts import Draft
 from app.courses import calendar
 from app.courses import file as course_file
-from app.db import Tx, upsert
+from app.db import Tx, upsert, upserting
+from app.db.prepared import Among, Prepared, slot
 from app.groups import Refused
 from app.keyring import Keyring
 from app.models import Attendance, Course, Group, MakeUp, Membership
@@ -56,12 +57,16 @@ def put(tx: Tx, gathering_id: int, people: Iterable[int], how: str, now: datetim
     rows = [{"gathering_id": gathering_id, "person_id": each, "how": how, "city": city, "at": now} for each in people]
     if not rows:
         return 0
-    there = sa.select(Attendance.person_id).where(
-        Attendance.gathering_id == gathering_id, Attendance.person_id.in_([row["person_id"] for row in rows])
-    )
-    before = set(tx.execute(there).scalars())
-    tx.execute(upsert(tx, Attendance).on_conflict_do_nothing(), rows)
+    before = {row.person_id for row in _THERE.all(tx, [row["person_id"] for row in rows], gathering=gathering_id)}
+    _MARK.each(tx, rows)
     return len({row["person_id"] for row in rows} - before)
+
+
+_THERE = Among(
+    lambda people: sa.select(Attendance.person_id).where(Attendance.gathering_id == slot("gathering"), Attendance.person_id.in_(people))
+)
+_ROW = ("gathering_id", "person_id", "how", "city", "at")
+_MARK = Prepared(lambda dialect: [upserting(dialect, Attendance).values({name: slot(name) for name in _ROW}).on_conflict_do_nothing()])
 
 
 def mark(tx: Tx, person_id: int, effect: MarkAttendance, now: datetime) -> None:
@@ -179,14 +184,20 @@ def _small_groups(tx: Tx, person_id: int, course_id: int) -> list[int]:
 
 def _gathering(tx: Tx, gathering_id: int) -> Any:
     """A gathering that is not called off, with its group and course; None where there is none, or the course has ended."""
+    return _LIVE.first(tx, gathering=gathering_id)
+
+
+def _live() -> "sa.Select[Any]":
     course = (course_file.COPY, Course.account_id, Course.data_key_id)
     query = (
         sa.select(*GatheringRow.__table__.columns, Group.large, *course)
         .join(Group, Group.id == GatheringRow.group_id)
         .join(Course, Course.id == GatheringRow.course_id)
     )
-    live = query.where(GatheringRow.id == gathering_id, GatheringRow.held, Course.ended_at.is_(None), Course.file.is_not(None))
-    return tx.execute(live).one_or_none()
+    return query.where(GatheringRow.id == slot("gathering"), GatheringRow.held, Course.ended_at.is_(None), Course.file.is_not(None))
+
+
+_LIVE = Prepared(lambda _: [_live()])
 
 
 def _own(tx: Tx, person_id: int, gathering_id: int) -> Any:
@@ -198,8 +209,17 @@ def _own(tx: Tx, person_id: int, gathering_id: int) -> Any:
 
 
 def _takes_part(tx: Tx, person_id: int, group_id: int) -> bool:
-    mine = (Membership.person_id == person_id, Membership.group_id == group_id, Membership.ended_at.is_(None))
-    return tx.execute(sa.select(Membership.id).where(*mine, Membership.role == Role.PARTICIPANT.value).limit(1)).first() is not None
+    return _SEAT.first(tx, person=person_id, group=group_id) is not None
+
+
+_SEAT = Prepared(
+    lambda _: [
+        sa.select(Membership.id)
+        .where(Membership.person_id == slot("person"), Membership.group_id == slot("group"), Membership.ended_at.is_(None))
+        .where(Membership.role == Role.PARTICIPANT.value)
+        .limit(1)
+    ]
+)
 
 
 def _alike(row: Any) -> "sa.Select[int]":

@@ -14,6 +14,7 @@ from app.courses import calendar
 from app.courses import file as course_file
 from app.courses.file import CourseFile
 from app.db import Tx
+from app.db.prepared import Among, Prepared, slot
 from app.errors import Invalid, NotFound
 from app.keyring import Keyring
 from app.models import Attendance, Course, Group, MakeUp, Membership, Participant
@@ -28,20 +29,24 @@ _Key = tuple[str, int]
 
 def mine(tx: Tx, person_id: int) -> tuple[MyCourse, ...]:
     """Every course that runs and in which this person takes part, with its gatherings and their marks."""
-    query = (
-        sa.select(Course.id, Course.title, course_file.COPY, Membership.group_id)
-        .join(Group, Group.course_id == Course.id)
-        .join(Membership, Membership.group_id == Group.id)
-        .where(Membership.person_id == person_id, Membership.role == Role.PARTICIPANT.value, Membership.ended_at.is_(None))
-        .where(Course.file.is_not(None), Course.ended_at.is_(None))
-        .order_by(Course.id)
-    )
     courses: dict[int, Any] = {}
     groups: dict[int, set[int]] = defaultdict(set)
-    for row in tx.execute(query):
+    for row in _COURSES.all(tx, person=person_id):
         courses[row.id] = row
         groups[row.id].add(row.group_id)
     return tuple(_mine(tx, course, groups[course.id], person_id) for course in courses.values())
+
+
+_COURSES = Prepared(
+    lambda _: [
+        sa.select(Course.id, Course.title, course_file.COPY, Membership.group_id)
+        .join(Group, Group.course_id == Course.id)
+        .join(Membership, Membership.group_id == Group.id)
+        .where(Membership.person_id == slot("person"), Membership.role == Role.PARTICIPANT.value, Membership.ended_at.is_(None))
+        .where(Course.file.is_not(None), Course.ended_at.is_(None))
+        .order_by(Course.id)
+    ]
+)
 
 
 def _mine(tx: Tx, course: Any, group_ids: set[int], person_id: int) -> MyCourse:
@@ -130,10 +135,7 @@ def _rule(file: CourseFile, held: int) -> int:
 
 def _sittings(tx: Tx, file: CourseFile, course_id: int, group_ids: set[int]) -> tuple[tuple[Sitting, ...], dict[_Key, int]]:
     """What is not called off of these groups, in its order, and its ids."""
-    query = sa.select(*GatheringRow.__table__.columns).where(
-        GatheringRow.course_id == course_id, GatheringRow.group_id.in_(group_ids), GatheringRow.held
-    )
-    rows = tx.execute(query.order_by(GatheringRow.starts_at, GatheringRow.id)).all()
+    rows = _SITTINGS.all(tx, sorted(group_ids), course=course_id)
     found = [
         Sitting(
             row.id,
@@ -149,28 +151,45 @@ def _sittings(tx: Tx, file: CourseFile, course_id: int, group_ids: set[int]) -> 
     return tuple(found), {(each.kind, each.number): each.id for each in found}
 
 
-def _by_person(tx: Tx, course_id: int, people: list[int], ids: dict[_Key, int]) -> dict[int, dict[int, Mark]]:
-    query = (
-        sa.select(Attendance.person_id, Attendance.how, Attendance.city, GatheringRow.kind, GatheringRow.number)
-        .join(GatheringRow, GatheringRow.id == Attendance.gathering_id)
-        .where(GatheringRow.course_id == course_id, Attendance.person_id.in_(people))
+_SITTINGS = Among(
+    lambda groups: (
+        sa.select(GatheringRow.id, GatheringRow.kind, GatheringRow.number, GatheringRow.starts_at, GatheringRow.minutes)
+        .where(GatheringRow.course_id == slot("course"), GatheringRow.group_id.in_(groups), GatheringRow.held)
+        .order_by(GatheringRow.starts_at, GatheringRow.id)
     )
+)
+
+
+def _by_person(tx: Tx, course_id: int, people: list[int], ids: dict[_Key, int]) -> dict[int, dict[int, Mark]]:
     found: dict[int, dict[int, Mark]] = defaultdict(dict)
-    for row in tx.execute(query):
+    for row in _MARKS.all(tx, people, course=course_id):
         if (row.kind, row.number) in ids:
             found[row.person_id][ids[row.kind, row.number]] = Mark(row.how, row.city or "")
     return found
 
 
-def _claims(tx: Tx, course_id: int, people: list[int], ids: dict[_Key, int]) -> dict[int, dict[int, int]]:
-    query = (
-        sa.select(MakeUp.id, MakeUp.person_id, GatheringRow.kind, GatheringRow.number)
-        .join(GatheringRow, GatheringRow.id == MakeUp.gathering_id)
-        .where(GatheringRow.course_id == course_id, MakeUp.person_id.in_(people))
-        .order_by(MakeUp.id)
+_MARKS = Among(
+    lambda people: (
+        sa.select(Attendance.person_id, Attendance.how, Attendance.city, GatheringRow.kind, GatheringRow.number)
+        .join(GatheringRow, GatheringRow.id == Attendance.gathering_id)
+        .where(GatheringRow.course_id == slot("course"), Attendance.person_id.in_(people))
     )
+)
+
+
+def _claims(tx: Tx, course_id: int, people: list[int], ids: dict[_Key, int]) -> dict[int, dict[int, int]]:
     found: dict[int, dict[int, int]] = defaultdict(dict)
-    for row in tx.execute(query):
+    for row in _CLAIMS.all(tx, people, course=course_id):
         if (row.kind, row.number) in ids:
             found[row.person_id][ids[row.kind, row.number]] = row.id
     return found
+
+
+_CLAIMS = Among(
+    lambda people: (
+        sa.select(MakeUp.id, MakeUp.person_id, GatheringRow.kind, GatheringRow.number)
+        .join(GatheringRow, GatheringRow.id == MakeUp.gathering_id)
+        .where(GatheringRow.course_id == slot("course"), MakeUp.person_id.in_(people))
+        .order_by(MakeUp.id)
+    )
+)

@@ -28,7 +28,7 @@ from app.db.short import ShortJobs
 from app.db.turnstile import Turnstile
 from app.errors import Unavailable, database_away
 
-__all__ = ["PATIENCE_SECONDS", "Database", "Look", "Tx", "Work", "alone", "savepoint", "upsert"]
+__all__ = ["PATIENCE_SECONDS", "Database", "Look", "Tx", "Work", "alone", "savepoint", "upsert", "upserting"]
 
 T = TypeVar("T")
 
@@ -58,7 +58,7 @@ class Database:
         self._kept = threading.local()
         self._all_kept: list[Tx] = []
         self._lock = threading.Lock()
-        self._turnstile = Turnstile(Path(f"{url.removeprefix('sqlite:///')}-turn"))
+        self._turnstile = Turnstile(None if throwaway else Path(f"{url.removeprefix('sqlite:///')}-turn"))
         self._pen = Pen(self._writers, self._lock, self._turnstile, patience)
         self._short: ShortJobs | None = None
         self._lines: Lines | None = None
@@ -289,7 +289,12 @@ def alone(url: str, work: Work[T]) -> T:
 
 def upsert(tx: Tx, table: type[Any]) -> "sqlite.Insert | postgresql.Insert":
     """An INSERT that knows ON CONFLICT, in the dialect of this transaction."""
-    return sqlite.insert(table) if tx.dialect.name == "sqlite" else postgresql.insert(table)
+    return upserting(tx.dialect.name, table)
+
+
+def upserting(dialect: str, table: type[Any]) -> "sqlite.Insert | postgresql.Insert":
+    """The same for a prepared statement, by the dialect's name."""
+    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
 
 
 class _TakeAlong:

@@ -32,12 +32,15 @@ _LONGEST = 1024
 
 
 class Compiled(NamedTuple):
-    """One statement as a driver takes it: its text, what goes in (the caller's name and its conversion), how each column comes out."""
+    """One statement as a driver takes it: its text, what goes in (the caller's name and its conversion), what comes out otherwise.
+
+    `columns`: the place and the conversion of each column that the driver does not give as it is.
+    """
 
     text: str
     binds: tuple[tuple[str, _Process], ...]
-    columns: tuple[_Process, ...]
-    row: Callable[..., Any]
+    columns: tuple[tuple[int, Callable[[Any], Any]], ...]
+    row: Any
 
     def bound(self, values: dict[str, Any]) -> list[Any]:
         """What goes in, in its order."""
@@ -45,9 +48,11 @@ class Compiled(NamedTuple):
 
     def read(self, row: Sequence[Any]) -> Any:
         """A driver's row as everybody else reads it, with its columns as names."""
-        return self.row(
-            *[value if process is None or value is None else process(value) for process, value in zip(self.columns, row, strict=True)]
-        )
+        values = list(row)
+        for place, process in self.columns:
+            if (value := values[place]) is not None:
+                values[place] = process(value)
+        return self.row._make(values)
 
 
 class Prepared:
@@ -84,6 +89,22 @@ class Prepared:
             return
         for each in self.compiled(tx.dialect):
             _leave(tx, _execute(tx, each, values))
+
+    def each(self, tx: Tx, rows: Sequence[dict[str, Any]], /) -> None:
+        """Run its only statement for each of these values; what it returns is left alone."""
+        if isinstance(tx, Foreseen):
+            for values in rows:
+                tx.run(self, values)
+        elif rows:
+            (only,) = self.compiled(tx.dialect)
+            _leave(tx, _tell(tx, "executemany", only.text, [only.bound(values) for values in rows]))
+
+    def count(self, tx: Tx, /, **values: Any) -> int:
+        """Run every statement; how many rows the last one changed."""
+        _, cursor = self._asked(tx, values)
+        changed: int = cursor.rowcount
+        _leave(tx, cursor)
+        return changed
 
     def _asked(self, tx: Tx, values: dict[str, Any]) -> tuple[Compiled, Any]:
         """Everything run, and the cursor of the last statement."""
@@ -124,14 +145,27 @@ class Among:
             return []
         if len(some) > _LONGEST:
             return list(tx.execute(self._build(list(some)), values))
+        prepared, full = self._filled(some)
+        return prepared.all(tx, **full, **values)
+
+    def count(self, tx: Tx, some: Sequence[Any], /, **values: Any) -> int:
+        """How many rows the statement changed; none where the list is empty."""
+        if not some:
+            return 0
+        if len(some) > _LONGEST:
+            return tx.execute(self._build(list(some)), values).rowcount
+        prepared, full = self._filled(some)
+        return prepared.count(tx, **full, **values)
+
+    def _filled(self, some: Sequence[Any]) -> tuple[Prepared, dict[str, Any]]:
+        """The statement for a list of this length, and the list in its places."""
         length = 1 << (len(some) - 1).bit_length()
         names = [f"any_{place}" for place in range(length)]
         prepared = self._by_length.get(length)
         if prepared is None:
             made = self._build([sa.bindparam(name) for name in names])
             prepared = self._by_length[length] = Prepared(lambda _: [made])
-        full = [*some, *(some[-1],) * (length - len(some))]
-        return prepared.all(tx, **dict(zip(names, full, strict=True)), **values)
+        return prepared, dict(zip(names, [*some, *(some[-1],) * (length - len(some))], strict=True))
 
 
 class Anything:
@@ -173,11 +207,15 @@ def in_one(*steps: Any) -> Prepared:
 
 def _compile(statement: Any, dialect: sa.Dialect) -> Compiled:
     compiled: Any = statement.compile(dialect=dialect)
+    if unnamed := [column.name for column in getattr(compiled, "insert_prefetch", ())]:
+        raise TypeError(f"A prepared insert names every column that has a default in Python: {', '.join(unnamed)}.")
     text, names = _numbered(str(compiled)) if dialect.name == "postgresql" else (str(compiled), list(compiled.positiontup))
     by_name = {name: bind for bind, name in compiled.bind_names.items()}
     binds = tuple((by_name[name].key, _going_in(by_name[name], dialect)) for name in names)
-    selected = getattr(statement, "selected_columns", None)
-    columns = () if selected is None else tuple(_coming_out(each.type, dialect) for each in selected)
+    returns = statement.exported_columns if getattr(statement, "is_dml", False) and statement.returning_column_descriptions else None
+    selected = getattr(statement, "selected_columns", returns)
+    found = [_coming_out(each.type, dialect) for each in selected or ()]
+    columns = tuple((place, process) for place, process in enumerate(found) if process is not None)
     row = namedtuple("Row", [] if selected is None else selected.keys())  # type: ignore[misc]  # its names are the statement's
     return Compiled(text, binds, columns, row)
 
@@ -212,22 +250,28 @@ def _written(moment: datetime | None) -> str | None:
 
 
 def _coming_out(type_: Any, dialect: sa.Dialect) -> _Process:
+    if isinstance(type_, sa.Float):  # which both drivers give as it is; SQLAlchemy would first see the column's number on the wire
+        return None
     process: _Process = type_.dialect_impl(dialect).result_processor(dialect, None)
     return process
 
 
 def _execute(tx: Tx, compiled: Compiled, values: dict[str, Any]) -> Any:
-    bound = compiled.bound(values)
+    return _tell(tx, "execute", compiled.text, compiled.bound(values))
+
+
+def _tell(tx: Tx, verb: str, text: str, bound: Sequence[Any]) -> Any:
+    """The driver's answer: of SQLite a cursor of its own, of PostgreSQL the one of the connection, or nothing."""
     driver: Any = tx.connection.dbapi_connection
     dbapi: Any = tx.dialect.dbapi
     try:
-        return (driver if tx.dialect.name == "sqlite" else _cursor(tx)).execute(compiled.text, bound)
+        return getattr(driver if tx.dialect.name == "sqlite" else _cursor(tx), verb)(text, bound)
     except dbapi.Error as error:
         gone = tx.dialect.is_disconnect(error, driver, None)
         if gone:
             tx.invalidate(error)
         raise sa.exc.DBAPIError.instance(
-            compiled.text, None, error, dbapi.Error, hide_parameters=True, connection_invalidated=gone, dialect=tx.dialect
+            text, None, error, dbapi.Error, hide_parameters=True, connection_invalidated=gone, dialect=tx.dialect
         ) from error
 
 

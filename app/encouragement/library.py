@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from app import access, audit, broadcasts, ids
 from app.db import Tx
+from app.db.prepared import Prepared, slot
 from app.errors import Invalid, NotFound
 from app.groups import Refused
 from app.keyring import Keyring, Place
@@ -196,12 +197,20 @@ def _become(tx: Tx, word_id: int, state: str, now: datetime, actor_id: int | Non
 
 def content_of(tx: Tx, keyring: Keyring, word_id: int) -> dict[str, Any]:
     """What is sealed of a word: texts by language, the author's name, the tone."""
-    columns = (WarmWord.words_sealed, Course.data_key_id)
-    row = tx.execute(sa.select(*columns).join(Course, Course.id == WarmWord.course_id).where(WarmWord.id == word_id)).one()
+    row = _WORDS.first(tx, word=word_id)
     content: dict[str, Any] = json.loads(
         keyring.open(tx, row.data_key_id).unseal(Place("warm_words", "words_sealed", word_id), row.words_sealed)
     )
     return content
+
+
+_WORDS = Prepared(
+    lambda _: [
+        sa.select(WarmWord.words_sealed, Course.data_key_id)
+        .join(Course, Course.id == WarmWord.course_id)
+        .where(WarmWord.id == slot("word"))
+    ]
+)
 
 
 def by_number(tx: Tx, course_id: int, number: int) -> int:

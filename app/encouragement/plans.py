@@ -242,7 +242,8 @@ def _audience(group_id: int, now: datetime, word: Any = None, behind: int = 0) -
     query = (
         sa.select(Membership.person_id)
         .join(Person, Person.id == Membership.person_id)
-        .where(Membership.group_id == group_id, Membership.ended_at.is_(None), giving.undisturbed(now), Membership.person_id > behind)
+        .where(Membership.group_id == group_id, Membership.ended_at.is_(None), Membership.person_id > behind)
+        .where(giving.undisturbed(now - giving.FLAGGED))
     )
     if word is None:
         return query.distinct()

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from app import access, audit, broadcasts, clock, encouragement, ids
 from app.broadcasts import Draft
 from app.db import Tx
-from app.db.prepared import Earliest
+from app.db.prepared import NOW, Anything, Earliest, slot
 from app.flags.duty import on_call
 from app.groups import Refused
 from app.keyring import Keyring, Place
@@ -138,12 +138,11 @@ def call_due(tx: Tx, tools: Tools, now: datetime) -> int:
 
     Returns for how many flags somebody was called.
     """
-    for row in tx.execute(_missed(now).limit(50).with_for_update(skip_locked=True, of=Flag)).all():
+    if not _ANY_DUE.there(tx, now=now, minute_ago=now - AGAIN_AFTER):
+        return 0
+    for row in tx.execute(_missed(now - AGAIN_AFTER).limit(50).with_for_update(skip_locked=True, of=Flag)).all():
         _note_missed(tx, row, now)
-    due = tx.execute(
-        sa.select(Flag.id).where(Flag.acknowledged_at.is_(None), Flag.next_alert_at <= now).limit(50).with_for_update(skip_locked=True)
-    ).scalars()
-    flags = list(due)
+    flags = list(tx.execute(_due(now).limit(50).with_for_update(skip_locked=True)).scalars())
     for flag_id in flags:
         _call_survived(tx, tools, flag_id, now)
     return len(flags)
@@ -154,10 +153,15 @@ def next_call(tx: Tx) -> datetime | None:
     return _NEXT.moment(tx)
 
 
-def _missed(now: datetime | None) -> "sa.Select[*tuple[Any, ...]]":
-    """Chat alerts of open flags that reached nobody; with `now` also those that have not left a minute later."""
+def _due(now: Any) -> "sa.Select[int]":
+    """Flags that nobody has taken, whose next call is due."""
+    return sa.select(Flag.id).where(Flag.acknowledged_at.is_(None), Flag.next_alert_at <= now)
+
+
+def _missed(minute_ago: Any = None) -> "sa.Select[*tuple[Any, ...]]":
+    """Chat alerts of open flags that reached nobody; with `minute_ago` also those that were due by then and have not left."""
     missed = stands(_MISSED)
-    late = sa.false() if now is None else sa.and_(Delivery.state.in_(UNDER_WAY), Alert.due_at <= now - AGAIN_AFTER)
+    late = sa.false() if minute_ago is None else sa.and_(stands(UNDER_WAY), Alert.due_at <= minute_ago)
     return (
         sa.select(Alert.id, Alert.flag_id, Flag.course_id, Delivery.state, Delivery.changed_at)
         .join(Flag, Flag.id == Alert.flag_id)
@@ -168,9 +172,10 @@ def _missed(now: datetime | None) -> "sa.Select[*tuple[Any, ...]]":
     )
 
 
+_ANY_DUE = Anything(lambda: _missed(slot("minute_ago")).order_by(None), lambda: _due(NOW))
 _NEXT = Earliest(
     lambda: sa.select(sa.func.min(Flag.next_alert_at)).where(Flag.acknowledged_at.is_(None)),
-    lambda: _missed(None).with_only_columns(sa.func.min(Delivery.changed_at)).order_by(None),
+    lambda: _missed().with_only_columns(sa.func.min(Delivery.changed_at)).order_by(None),
 )
 
 

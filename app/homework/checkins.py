@@ -87,9 +87,23 @@ def _store(tx: Tx, person_id: int, noted: Noted, now: datetime) -> None:
     found = _FOUND.first(tx, person=person_id, course=noted.course, day=noted.day, practice=noted.practice)
     if found is None:
         row = {"id": ids.new_id(), "course_id": noted.course, "person_id": person_id, "day": noted.day, "practice": noted.practice}
-        tx.execute(sa.insert(CheckIn).values(**row, minutes=minutes, noted_at=now))
+        _NOTE.run(tx, **row, minutes=minutes, noted_at=now)
     elif minutes is not None:
-        tx.execute(sa.update(CheckIn).where(CheckIn.id == found.id).values(minutes=minutes))
+        _CORRECT.run(tx, check_in=found.id, minutes=minutes)
+
+
+_NEW = ("id", "course_id", "person_id", "day", "practice", "minutes", "noted_at")
+_NOTE = Prepared(lambda _: [sa.insert(CheckIn).values({name: slot(name) for name in _NEW})])
+_CORRECT = Prepared(lambda _: [_one().values(minutes=slot("minutes"))])
+_PUT_LINE = Prepared(lambda _: [_one().values(line_sealed=slot("line"))])
+_SHARE = Prepared(
+    lambda _: [_one().values(shared_at=slot("shared_at"), told_at=slot("told_at"), broadcast_id=slot("broadcast"))],
+)
+
+
+def _one() -> "sa.Update":
+    """A change of one check-in."""
+    return sa.update(CheckIn).where(CheckIn.id == slot("check_in"))
 
 
 def add_line(tx: Tx, situation: Situation, line: AddLine) -> None:
@@ -99,7 +113,7 @@ def add_line(tx: Tx, situation: Situation, line: AddLine) -> None:
     if len(line.text.encode()) > LINE_BYTES:
         raise Refused("long", f"A line holds at most {LINE_BYTES} bytes (about 200 Chinese characters).")
     sealed = situation.known.key.seal(Place("check_ins", "line_sealed", found.id), line.text)
-    tx.execute(sa.update(CheckIn).where(CheckIn.id == found.id).values(line_sealed=sealed))
+    _PUT_LINE.run(tx, check_in=found.id, line=sealed)
 
 
 def _mine(tx: Tx, situation: Situation, of: AddLine | ShareCheckIn) -> Any:
@@ -114,22 +128,24 @@ def share(tx: Tx, tools: Tools, situation: Situation, wish: ShareCheckIn) -> Non
     person_id, now = situation.known.id, situation.now
     file = _file(tx, person_id, wish.course)
     found = _mine(tx, situation, wish)
-    group = tx.execute(small_group(person_id, wish.course)).one_or_none()
+    group = _SMALL_GROUP.first(tx, person=person_id, course=wish.course)
     if group is None:
         raise Refused("group", "They sit in no small group of this course.")
-    values: dict[str, Any] = {} if found.shared_at else {"shared_at": now}
-    if wish.aloud and found.told_at is None:
-        values |= {"told_at": now, "broadcast_id": _tell(tx, tools, situation, file, found, group)}
-    if values:
-        tx.execute(sa.update(CheckIn).where(CheckIn.id == found.id).values(**values))
+    tells = wish.aloud and found.told_at is None
+    if tells or found.shared_at is None:
+        told_at, told = (now, _tell(tx, tools, situation, file, found, group)) if tells else (found.told_at, found.broadcast_id)
+        _SHARE.run(tx, check_in=found.id, shared_at=found.shared_at or now, told_at=told_at, broadcast=told)
         audit.record(tx, now, f"person:{person_id}", "homework.share", f"group:{group.id}", aloud=wish.aloud)
 
 
-def small_group(person_id: int, course_id: int) -> "sa.Select[*tuple[Any, ...]]":
+def _small_group() -> "sa.Select[*tuple[Any, ...]]":
     """The small group in which somebody takes part."""
     query = sa.select(Group.id, Group.name, Group.course_id).join(Membership, Membership.group_id == Group.id)
-    seated = query.where(Membership.person_id == person_id, Membership.ended_at.is_(None), Membership.role == Role.PARTICIPANT.value)
-    return seated.where(Group.course_id == course_id, ~Group.large).order_by(Group.id).limit(1)
+    seated = query.where(Membership.person_id == slot("person"), Membership.ended_at.is_(None), Membership.role == Role.PARTICIPANT.value)
+    return seated.where(Group.course_id == slot("course"), ~Group.large).order_by(Group.id).limit(1)
+
+
+_SMALL_GROUP = Prepared(lambda _: [_small_group()])
 
 
 def _tell(tx: Tx, tools: Tools, situation: Situation, file: course_file.CourseFile, found: Any, group: Any) -> int:

@@ -7,11 +7,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
+from sqlalchemy.orm import aliased
 
 from app import access
 from app.courses import file as course_file
 from app.db import Tx
-from app.db.prepared import NOW, Among, Prepared, slot
+from app.db.prepared import NOW, Among, Earliest, Prepared, slot
 from app.homework import hours
 from app.keyring import Keyring, Place, unsealed
 from app.models import CheckIn, Course, Gathering, Group, Membership, Participant, Person, PracticeHour
@@ -154,7 +155,7 @@ def week(tx: Tx, keyring: Keyring, group_id: int, now: datetime) -> GroupPractic
     group = _group(tx, group_id)
     people = _people(tx, group)
     since = _since(tx, group, now)
-    rows = tx.execute(_noted(group.course_id, [each.person_id for each in people], since)).all()
+    rows = _NOTED.all(tx, [each.person_id for each in people], course=group.course_id, since=since)
     keys = _keys(tx, keyring, rows)
     called = names(tx, keyring, [each.person_id for each in people])
     by_day: dict[date, dict[int, list[Any]]] = {}
@@ -170,34 +171,62 @@ def week(tx: Tx, keyring: Keyring, group_id: int, now: datetime) -> GroupPractic
 
 
 def _group(tx: Tx, group_id: int) -> Any:
-    query = sa.select(Group.id, Group.name, Group.course_id, Course.zone, Course.starts_on).join(Course, Course.id == Group.course_id)
-    return tx.execute(query.where(Group.id == group_id)).one()
+    return _GROUP.first(tx, group=group_id)
 
 
 def _people(tx: Tx, group: Any) -> Sequence[Any]:
     """The participants of a group with their zones, in the order in which they joined."""
-    return tx.execute(
-        sa.select(Membership.person_id, Membership.started_at, Person.zone, Person.paused_at, Participant.joined_at)
-        .join(Person, Person.id == Membership.person_id)
-        .outerjoin(Participant, sa.and_(Participant.person_id == Membership.person_id, Participant.course_id == group.course_id))
-        .where(Membership.group_id == group.id, Membership.role == Role.PARTICIPANT.value, Membership.ended_at.is_(None))
-        .order_by(Membership.id)
-    ).all()
+    return _PEOPLE.all(tx, group=group.id, course=group.course_id)
 
 
 def _since(tx: Tx, group: Any, now: datetime) -> date:
     """The day of the last class; before the first one, or in a course without a calendar, the Monday of this week."""
-    large = tx.execute(sa.select(Group.id).where(Group.course_id == group.course_id, Group.large)).scalar_one()
-    _, began = week_of(tx, [group.id, large], now)
+    _, began = week_of(tx, [group.id, group.large_id], now)
     here = days.today(now, group.zone)
     return here - timedelta(days=here.weekday()) if began is None else began.astimezone(ZoneInfo(group.zone)).date()
 
 
-def _noted(course_id: int, people: list[int], since: date) -> "sa.Select[*tuple[Any, ...]]":
+def _noted(people: Sequence[Any]) -> "sa.Select[*tuple[Any, ...]]":
     columns = (CheckIn.id, CheckIn.person_id, CheckIn.day, CheckIn.minutes, CheckIn.line_sealed, CheckIn.shared_at)
     query = sa.select(*columns, Person.data_key_id).join(Person, Person.id == CheckIn.person_id)
-    theirs = sa.and_(CheckIn.course_id == course_id, CheckIn.person_id.in_(people), CheckIn.day >= since)
+    theirs = sa.and_(CheckIn.course_id == slot("course"), CheckIn.person_id.in_(people), CheckIn.day >= slot("since"))
     return query.where(theirs).order_by(CheckIn.day, CheckIn.noted_at, CheckIn.id)
+
+
+def _group_in_course() -> "sa.Select[Any]":
+    """A group with its course, and the large group of that."""
+    other = aliased(Group)
+    large = sa.select(other.id).where(other.course_id == Group.course_id, other.large).scalar_subquery()
+    columns = (Group.id, Group.name, Group.course_id, Course.zone, Course.starts_on, large.label("large_id"))
+    return sa.select(*columns).join(Course, Course.id == Group.course_id).where(Group.id == slot("group"))
+
+
+def _participants() -> "sa.Select[*tuple[Any, ...]]":
+    seat = sa.and_(Participant.person_id == Membership.person_id, Participant.course_id == slot("course"))
+    return (
+        sa.select(Membership.person_id, Membership.started_at, Person.zone, Person.paused_at, Participant.joined_at)
+        .join(Person, Person.id == Membership.person_id)
+        .outerjoin(Participant, seat)
+        .where(Membership.group_id == slot("group"), Membership.role == Role.PARTICIPANT.value, Membership.ended_at.is_(None))
+        .order_by(Membership.id)
+    )
+
+
+_GROUP = Prepared(lambda _: [_group_in_course()])
+_PEOPLE = Prepared(lambda _: [_participants()])
+_NOTED = Among(_noted)
+_FIRST_CLASS = Earliest(
+    lambda: sa.select(sa.func.min(Gathering.starts_at)).where(
+        Gathering.group_id.in_([slot("group"), slot("large")]), Gathering.kind == "class", Gathering.held
+    )
+)
+_LAST_DAYS = Among(
+    lambda people: (
+        sa.select(CheckIn.person_id, sa.func.max(CheckIn.day).label("day"))
+        .where(CheckIn.course_id == slot("course"), CheckIn.person_id.in_(people))
+        .group_by(CheckIn.person_id)
+    )
+)
 
 
 def _keys(tx: Tx, keyring: Keyring, rows: Sequence[Any]) -> dict[int, DataKey]:
@@ -228,7 +257,7 @@ def calendar(tx: Tx, keyring: Keyring, group_id: int, since: date) -> tuple[Prac
     group = _group(tx, group_id)
     people = _people(tx, group)
     ids = [each.person_id for each in people]
-    rows = tx.execute(_noted(group.course_id, ids, since)).all()
+    rows = _NOTED.all(tx, ids, course=group.course_id, since=since)
     keys, called = _keys(tx, keyring, rows), names(tx, keyring, ids)
     noted: dict[int, dict[date, list[Any]]] = {each: {} for each in ids}
     for row in rows:
@@ -250,18 +279,11 @@ def quiet(tx: Tx, group_id: int, now: datetime, least: int) -> list[Quiet]:
     Who asked for silence is left alone.
     """
     group = _group(tx, group_id)
-    large = tx.execute(sa.select(Group.id).where(Group.course_id == group.course_id, Group.large)).scalar_one()
-    first = sa.select(sa.func.min(Gathering.starts_at)).where(
-        Gathering.group_id.in_([group_id, large]), Gathering.kind == "class", Gathering.held
-    )
-    began = tx.execute(first).scalar_one()
+    began = _FIRST_CLASS.moment(tx, group=group_id, large=group.large_id)
     if began is None or began > now:
         return []
     people = [each for each in _people(tx, group) if each.paused_at is None]
-    last = sa.select(CheckIn.person_id, sa.func.max(CheckIn.day).label("day")).where(
-        CheckIn.course_id == group.course_id, CheckIn.person_id.in_([each.person_id for each in people])
-    )
-    noted = {row.person_id: row.day for row in tx.execute(last.group_by(CheckIn.person_id))}
+    noted = {row.person_id: row.day for row in _LAST_DAYS.all(tx, [each.person_id for each in people], course=group.course_id)}
     found = []
     for each in people:
         here = days.today(now, each.zone)

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from app import reach
 from app.channels import Rules
 from app.db import Look, Tx
-from app.db.prepared import NOW, Earliest
+from app.db.prepared import NOW, Anything, Earliest, Prepared, slot
 from app.models import Attempt, Broadcast, Course, Delivery, Identity, Person, stands
 from app.outbox import batches, ledger, pace, recheck, turns
 from app.outbox.ledger import Reserved
@@ -186,6 +186,8 @@ def begin(tx: Tx, start: Start) -> list[Post] | None:
 
 def reap(tx: Tx, now: datetime, machine: float, rules: Rules) -> int:
     """Settle what a dead process left: claims are freed; what was being sent is unknown, except notices, whose id makes a repeat safe."""
+    if not _ANY_DEAD.there(tx, machine=machine):
+        return 0
     freed = _free_dead_claims(tx, now, machine, rules)
     dead = sa.and_(_LEASED, Delivery.state == State.SENDING, Delivery.lease_until < machine)
     first = (
@@ -206,6 +208,9 @@ def reap(tx: Tx, now: datetime, machine: float, rules: Rules) -> int:
         sa.update(Delivery).where(dead).values(state=State.UNKNOWN, reason=reason, lease_owner=None, lease_until=None, changed_at=now)
     ).rowcount
     return freed + again + unknown
+
+
+_ANY_DEAD = Anything(lambda: sa.select(Delivery.id).where(_LEASED, Delivery.lease_until < slot("machine")))
 
 
 def _free_dead_claims(tx: Tx, now: datetime, machine: float, rules: Rules) -> int:
@@ -292,14 +297,19 @@ def put_back(tx: Tx, posts: Sequence[Post], lease: Lease, rules: Rules, now: dat
 
 def expire(tx: Tx, now: datetime) -> int:
     """End what waits past its use; returns how many. Whoever never writes again would else keep a broadcast open for ever."""
-    return tx.execute(
-        sa.update(Delivery).where(stands(OPEN), Delivery.stale_at <= now).values(state=State.EXPIRED, reason="stale", changed_at=now)
-    ).rowcount
+    return _EXPIRE.count(tx, now=now)
+
+
+_EXPIRE = Prepared(
+    lambda _: [
+        sa.update(Delivery).where(stands(OPEN), Delivery.stale_at <= NOW).values(state=State.EXPIRED.value, reason="stale", changed_at=NOW)
+    ]
+)
 
 
 def any_due(tx: Tx, account_id: int, now: datetime) -> bool:
     """Whether an account has deliveries to claim: a look that writes nothing."""
-    return not pace.look(tx, account_id, now).closed and turns.any_due(tx, account_id, now)
+    return turns.any_due(tx, account_id, now) and not pace.look(tx, account_id, now).closed
 
 
 def next_due(tx: Tx, after: datetime) -> datetime | None:

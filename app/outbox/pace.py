@@ -7,14 +7,15 @@ itself, one message at a time tries again after a pause; what the platform then 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
 from app import audit
 from app.channels import Verdict
-from app.db import Tx, upsert
-from app.db.prepared import NOW, Earliest
+from app.db import Tx, upsert, upserting
+from app.db.prepared import NOW, Earliest, Prepared, slot
 from app.models import Account, Delivery, Pace, stands
 from app.outbox.batches import statement
 from app.states import DUE, Route
@@ -180,13 +181,21 @@ def recovered(tx: Tx, account_id: int, api: Route, now: datetime) -> None:
 def count_calls(tx: Tx, account_id: int, api: str, calls: int, most_a_day: int, now: datetime) -> None:
     """Count calls of the platform's day; at the day's quota the API is parked before the platform has to say so."""
     today = platform_day(now)
-    insert = upsert(tx, Pace).values(account_id=account_id, api=api, day=today, calls=calls)
-    total = sa.case((Pace.day == today, Pace.calls + calls), else_=calls)
-    counted = insert.on_conflict_do_update(index_elements=["account_id", "api"], set_={"calls": total, "day": today})
-    tx.execute(counted)
-    reached = tx.execute(sa.select(Pace.calls).where(Pace.account_id == account_id, Pace.api == api)).scalar_one()
+    reached = _COUNT.first(tx, account_id=account_id, api=api, day=today, calls=calls).calls
     if reached >= most_a_day:
         park(tx, account_id, api, _next_day(now), QUOTA, now)
+
+
+def _counting(dialect: str) -> Any:
+    """So many calls more on this day; how many that are."""
+    given = {name: slot(name) for name in ("account_id", "api", "day", "calls")}
+    insert = upserting(dialect, Pace).values(**given, pause=0, troubles=0)
+    total = sa.case((Pace.day == insert.excluded.day, Pace.calls + insert.excluded.calls), else_=insert.excluded.calls)
+    counted = {"calls": total, "day": insert.excluded.day}
+    return insert.on_conflict_do_update(index_elements=["account_id", "api"], set_=counted).returning(Pace.calls)
+
+
+_COUNT = Prepared(lambda dialect: [_counting(dialect)])
 
 
 def platform_day(now: datetime) -> date:

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from app import audit, broadcasts
 from app.channels import MassCounts, Rules, SendError, Verdict
 from app.db import Look, Tx, upsert
+from app.db.prepared import Prepared, slot
 from app.models import Allowance, Attempt, Broadcast, Delivery, Identity, Receipt
 from app.outbox import batches, ledger, mass_answers, pace
 from app.outbox.claims import Post
@@ -271,16 +272,21 @@ def receipt(tx: Tx, account_id: int, msgid: str, status: str, now: datetime, cou
 
 def apply_missed_receipts(tx: Tx, now: datetime, most: int = 200) -> int:
     """Apply receipts that came at the very moment in which their own call was written down; returns how many."""
-    missed = tx.execute(
+    missed = _MISSED.all(tx, most=most)
+    for row in missed:
+        _apply(tx, row.account_id, row.msgid, row.status, now)
+    return len(missed)
+
+
+_MISSED = Prepared(
+    lambda _: [
         sa.select(Receipt.account_id, Receipt.msgid, Receipt.status)
         .join(Attempt, Attempt.msgid == Receipt.msgid)
         .where(Receipt.applied_at.is_(None))
         .distinct()  # a mass send's stands at every attempt
-        .limit(most)
-    ).all()
-    for row in missed:
-        _apply(tx, row.account_id, row.msgid, row.status, now)
-    return len(missed)
+        .limit(slot("most"))
+    ]
+)
 
 
 def _apply(tx: Tx, account_id: int, msgid: str, status: str, now: datetime) -> None:

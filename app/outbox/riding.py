@@ -15,6 +15,7 @@ from app.db.prepared import NOW, Prepared, slot
 from app.keyring import Keyring
 from app.logs import place_of
 from app.models import Attempt, Broadcast, Course, Delivery, Person, stands
+from app.models.columns import one_of
 from app.outbox import recheck
 from app.outbox.claims import REPLY_SECONDS
 from app.people import names
@@ -95,7 +96,7 @@ def board(
     machine: float,
 ) -> Riding:
     """Put the oldest waiting messages that fit into `room` bytes onto the reply to push `inbox_id`."""
-    rows = _open(tx, person_id, account_id)
+    rows = _OPEN.all(tx, person=person_id, account=account_id)
     details = broadcasts.details_of(tx, keyring, sorted({row.broadcast_id for row in rows}))
     named = any(map(broadcasts.names_reader, details.values()))
     name = names(tx, keyring, [person_id]).get(person_id) if named else None
@@ -124,36 +125,40 @@ def release(tx: Tx, person_id: int, account_id: int, allowance: int, now: dateti
     """Make the oldest waiting messages due, as many as the window just opened allows; returns how many."""
     if allowance <= 0:
         return 0
-    oldest = (
-        sa.select(Delivery.id)
-        .where(Delivery.person_id == person_id, Delivery.account_id == account_id, stands(OPEN))
-        .order_by(Delivery.id)
-        .limit(allowance)
-    )
-    return tx.execute(
-        sa.update(Delivery)
-        .where(Delivery.id.in_(oldest.scalar_subquery()))
-        .values(state=State.READY, reason="released", due_at=now + timedelta(seconds=2), changed_at=now)
-    ).rowcount
+    return _RELEASE.count(tx, person=person_id, account=account_id, most=allowance, due_at=now + timedelta(seconds=2), now=now)
+
+
+def _release() -> "sa.Update":
+    oldest = sa.select(Delivery.id).where(*_MINE).order_by(Delivery.id).limit(slot("most"))
+    released = {"state": State.READY.value, "reason": "released", "due_at": slot("due_at"), "changed_at": NOW}
+    return sa.update(Delivery).where(Delivery.id.in_(oldest.scalar_subquery())).values(**released)
+
+
+_RELEASE = Prepared(lambda _: [_release()])
 
 
 def handed_over(tx: Tx, inbox_id: int, now: datetime) -> None:
     """The last byte of the reply was handed to the server: what rode along counts as sent (WeChat confirms no reply)."""
-    tx.execute(
-        sa.update(Delivery)
-        .where(Delivery.inbox_id == inbox_id, Delivery.route == Route.REPLY.value, Delivery.state.in_([State.SENDING, State.UNKNOWN]))
-        .values(state=State.SENT, reason="reply", changed_at=now, lease_owner=None, lease_until=None)
-    )
-    riders = sa.select(Delivery.id).where(Delivery.inbox_id == inbox_id)
-    tx.execute(
-        sa.update(Attempt)
-        .where(Attempt.delivery_id.in_(riders), Attempt.route == Route.REPLY.value, Attempt.ended_at.is_(None))
-        .values(ended_at=now, outcome="handed_over")
-    )
+    _SENT.run(tx, inbox=inbox_id, now=now)
 
 
-def _open(tx: Tx, person_id: int, account_id: int) -> list[Any]:
-    query = (
+def _handed_over() -> "list[sa.Update]":
+    mine = (Delivery.inbox_id == slot("inbox"), one_of(Delivery.state, (State.SENDING, State.UNKNOWN)))
+    sent = {"state": State.SENT.value, "reason": "reply", "changed_at": NOW, "lease_owner": None, "lease_until": None}
+    riders = sa.select(Delivery.id).where(Delivery.inbox_id == slot("inbox"))
+    theirs = (Attempt.delivery_id.in_(riders), Attempt.route == Route.REPLY.value, Attempt.ended_at.is_(None))
+    return [
+        sa.update(Delivery).where(*mine, Delivery.route == Route.REPLY.value).values(**sent),
+        sa.update(Attempt).where(*theirs).values(ended_at=NOW, outcome="handed_over"),
+    ]
+
+
+_SENT = Prepared(lambda _: _handed_over())
+
+
+def _open() -> "sa.Select[*tuple[Any, ...]]":
+    """The oldest of what waits for somebody."""
+    return (
         sa.select(
             Delivery.id,
             Delivery.broadcast_id,
@@ -166,11 +171,13 @@ def _open(tx: Tx, person_id: int, account_id: int) -> list[Any]:
         .join(Broadcast, Broadcast.id == Delivery.broadcast_id)
         .join(Person, Person.id == Delivery.person_id)
         .outerjoin(Course, Course.id == Broadcast.course_id)
-        .where(Delivery.person_id == person_id, Delivery.account_id == account_id, stands(OPEN))
+        .where(*_MINE)
         .order_by(Delivery.id)
         .limit(_MOST)
     )
-    return list(tx.execute(query))
+
+
+_OPEN = Prepared(lambda _: [_open()])
 
 
 def _condensed(
@@ -191,25 +198,22 @@ def _fail(tx: Tx, rows: list[Any], now: datetime) -> None:
 
 
 def _mark(tx: Tx, taken: list[Any], inbox_id: int, now: datetime, machine: float) -> None:
-    if not taken:
-        return
-    tx.execute(
-        sa.update(Delivery)
-        .where(Delivery.id.in_([row.id for row in taken]))
-        .values(
-            state=State.SENDING,
-            route=Route.REPLY.value,
-            reason="reply_unconfirmed",
-            inbox_id=inbox_id,
-            attempts=Delivery.attempts + 1,
-            lease_until=machine + REPLY_SECONDS,
-            changed_at=now,
-        )
-    )
-    tx.execute(
-        sa.insert(Attempt),
-        [
-            {"delivery_id": row.id, "number": row.attempts + 1, "call": f"reply.{inbox_id}", "route": Route.REPLY.value, "started_at": now}
-            for row in taken
-        ],
-    )
+    aboard = {"inbox": inbox_id, "until": machine + REPLY_SECONDS, "now": now}
+    _BOARD.each(tx, [{**aboard, "delivery": row.id} for row in taken])
+    call = f"reply.{inbox_id}"
+    _ATTEMPT.each(tx, [{"delivery": row.id, "number": row.attempts + 1, "call": call, "now": now} for row in taken])
+
+
+def _boarding() -> "sa.Update":
+    sending = {"state": State.SENDING.value, "route": Route.REPLY.value, "reason": "reply_unconfirmed", "changed_at": NOW}
+    lease = {"inbox_id": slot("inbox"), "attempts": Delivery.attempts + 1, "lease_until": slot("until")}
+    return sa.update(Delivery).where(Delivery.id == slot("delivery")).values(**sending, **lease)
+
+
+def _attempt() -> "sa.Insert":
+    which = {"delivery_id": slot("delivery"), "number": slot("number"), "call": slot("call")}
+    return sa.insert(Attempt).values(**which, route=Route.REPLY.value, started_at=NOW)
+
+
+_BOARD = Prepared(lambda _: [_boarding()])
+_ATTEMPT = Prepared(lambda _: [_attempt()])

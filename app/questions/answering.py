@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from app import access, audit, ids
 from app.db import Tx
+from app.db.prepared import NOW, Prepared, slot
 from app.groups import Refused
 from app.keyring import Keyring
 from app.models import Question, QuestionWords
@@ -30,10 +31,17 @@ def claim(tx: Tx, person_id: int, question_id: int, now: datetime, *, actor: str
         raise Refused("taken", "Somebody else has taken this question already.")
     if question.state != "open":
         raise Refused("gone", "This question is over.")
-    values = {"state": "claimed", "answerer_id": person_id, "claimed_at": now, "changed_at": now, "step": 0, "next_at": now + AGAIN_AFTER}
-    tx.execute(sa.update(Question).where(Question.id == question_id).values(**values))
+    _CLAIM.run(tx, question=question_id, person=person_id, now=now, next_at=now + AGAIN_AFTER)
     standing.take_back_calls(tx, [question_id], "taken", now, "call")
     audit.record(tx, now, actor or f"person:{person_id}", "question.claim", f"question:{question_id}", by=person_id)
+
+
+def _claiming() -> "sa.Update":
+    claimed = {"state": "claimed", "answerer_id": slot("person"), "claimed_at": NOW, "changed_at": NOW}
+    return sa.update(Question).where(Question.id == slot("question")).values(**claimed, step=0, next_at=slot("next_at"))
+
+
+_CLAIM = Prepared(lambda _: [_claiming()])
 
 
 def release(tx: Tx, keyring: Keyring, person_id: int, question_id: int, now: datetime) -> None:
@@ -80,14 +88,21 @@ def answer_for_team(tx: Tx, keyring: Keyring, question_id: int, text: str, now: 
 
 def _send(tx: Tx, keyring: Keyring, question: Any, author_id: int | None, role: str, text: str, draft: int | None, now: datetime) -> None:
     check(text)
-    said = sa.select(QuestionWords.id).where(QuestionWords.question_id == question.id, QuestionWords.draft == draft)
-    if draft is not None and tx.execute(said).first() is not None:
+    if draft is not None and _SAID.first(tx, question=question.id, draft=draft) is not None:
         return
     letters.store(tx, keyring, question, text, words_id=ids.new_id(), asked=False, author_id=author_id, draft=draft, now=now)
     letters.answer(tx, keyring, question, author_id, role, text, now)
     standing.take_back_calls(tx, [question.id], "taken", now, "call")
     standing.take_back_calls(tx, [question.id], "taken", now, "reminder")
-    tx.execute(sa.update(Question).where(Question.id == question.id).values(state="answered", changed_at=now, step=0, next_at=None))
+    _ANSWERED.run(tx, question=question.id, now=now)
+
+
+_SAID = Prepared(
+    lambda _: [sa.select(QuestionWords.id).where(QuestionWords.question_id == slot("question"), QuestionWords.draft == slot("draft"))]
+)
+_ANSWERED = Prepared(
+    lambda _: [sa.update(Question).where(Question.id == slot("question")).values(state="answered", changed_at=NOW, step=0, next_at=None)]
+)
 
 
 def _theirs(tx: Tx, person_id: int, question_id: int, now: datetime) -> Any:

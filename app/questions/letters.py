@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from app import broadcasts
 from app.broadcasts import Draft
 from app.db import Tx
+from app.db.prepared import Prepared, slot
 from app.keyring import Keyring, Place
 from app.models import Course, Group, Person, Question, QuestionCall, QuestionWords
 from app.people import names
@@ -77,30 +78,46 @@ def store(
 ) -> None:
     """Keep something that was said, under the key of who asked."""
     key = keyring.open(tx, _key_of(tx, question.person_id))
-    place = sa.select(sa.func.coalesce(sa.func.max(QuestionWords.place), 0)).where(QuestionWords.question_id == question.id)
-    tx.execute(
-        sa.insert(QuestionWords).values(
-            id=words_id,
-            question_id=question.id,
-            place=tx.execute(place).scalar_one() + 1,
-            asked=asked,
-            author_id=author_id,
-            draft=draft,
-            words_sealed=key.seal(Place("question_words", "words_sealed", words_id), text),
-            at=now,
-        )
+    _STORE.run(
+        tx,
+        id=words_id,
+        question_id=question.id,
+        asked=asked,
+        author_id=author_id,
+        draft=draft,
+        words_sealed=key.seal(Place("question_words", "words_sealed", words_id), text),
+        at=now,
     )
+
+
+_GIVEN = ("id", "question_id", "asked", "author_id", "draft", "words_sealed", "at")
+_STORE = Prepared(
+    lambda _: [sa.insert(QuestionWords).values({**{name: slot(name) for name in _GIVEN}, "place": _next_place()})],
+)
+
+
+def _next_place() -> "sa.ScalarSelect[int]":
+    """Behind everything that was said; who says something holds the question."""
+    said = sa.select(sa.func.coalesce(sa.func.max(QuestionWords.place), 0) + 1)
+    return said.where(QuestionWords.question_id == slot("question_id", QuestionWords.question_id)).scalar_subquery()
 
 
 def last_words(tx: Tx, keyring: Keyring, question_id: int, person_id: int, *, asked: bool) -> str | None:
     """What was asked (or answered) last; None where it was thrown away."""
-    query = sa.select(QuestionWords.id, QuestionWords.words_sealed).where(
-        QuestionWords.question_id == question_id, QuestionWords.asked.is_(asked)
-    )
-    row = tx.execute(query.order_by(QuestionWords.place.desc()).limit(1)).one_or_none()
+    row = _LAST.first(tx, question=question_id, asked=asked)
     if row is None:
         return None
     return keyring.unseal(tx, _key_of(tx, person_id), Place("question_words", "words_sealed", row.id), row.words_sealed)
+
+
+_LAST = Prepared(
+    lambda _: [
+        sa.select(QuestionWords.id, QuestionWords.words_sealed)
+        .where(QuestionWords.question_id == slot("question"), QuestionWords.asked == slot("asked"))
+        .order_by(QuestionWords.place.desc())
+        .limit(1)
+    ]
+)
 
 
 def _draft(
@@ -115,7 +132,7 @@ def _draft(
     author_id: int | None = None,
 ) -> Draft:
     return Draft(
-        account_id=tx.execute(sa.select(Course.account_id).where(Course.id == question.course_id)).scalar_one(),
+        account_id=_COURSE.first(tx, course=question.course_id).account_id,
         key_id=key_id,
         bot="question",
         kind=kind,
@@ -129,21 +146,37 @@ def _draft(
 
 
 def _note(tx: Tx, question_id: int, broadcast_id: int, kind: str) -> None:
-    tx.execute(sa.insert(QuestionCall).values(question_id=question_id, broadcast_id=broadcast_id, kind=kind))
+    _CALLED.run(tx, question_id=question_id, broadcast_id=broadcast_id, kind=kind)
+
+
+_CALLED = Prepared(
+    lambda _: [sa.insert(QuestionCall).values({name: slot(name) for name in ("question_id", "broadcast_id", "kind")})],
+)
 
 
 def _key_of(tx: Tx, person_id: int) -> int:
-    return tx.execute(sa.select(Person.data_key_id).where(Person.id == person_id)).scalar_one()
+    key_id: int = _PERSON.first(tx, person=person_id).data_key_id
+    return key_id
 
 
 def _key_of_course(tx: Tx, course_id: int) -> int:
-    return tx.execute(sa.select(Course.data_key_id).where(Course.id == course_id)).scalar_one()
+    key_id: int = _COURSE.first(tx, course=course_id).data_key_id
+    return key_id
 
 
 def _group_name(tx: Tx, group_id: int) -> str:
-    return tx.execute(sa.select(Group.name).where(Group.id == group_id)).scalar_one()
+    name: str = _GROUP.first(tx, group=group_id).name
+    return name
+
+
+_PERSON = Prepared(lambda _: [sa.select(Person.data_key_id).where(Person.id == slot("person"))])
+_COURSE = Prepared(lambda _: [sa.select(Course.account_id, Course.data_key_id).where(Course.id == slot("course"))])
+_GROUP = Prepared(lambda _: [sa.select(Group.name).where(Group.id == slot("group"))])
 
 
 def locked(tx: Tx, question_id: int) -> Any:
     """The question, ours alone until the end of the transaction; None where there is none."""
-    return tx.execute(sa.select(*Question.__table__.columns).where(Question.id == question_id).with_for_update()).one_or_none()
+    return _HELD.first(tx, question=question_id)
+
+
+_HELD = Prepared(lambda _: [sa.select(*Question.__table__.columns).where(Question.id == slot("question")).with_for_update()])

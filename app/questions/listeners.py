@@ -7,7 +7,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from app.db import Tx
+from app.db.prepared import NOW, Prepared, slot
 from app.models import Absence, Group, Membership
+from app.models.columns import one_of
 from bots.turns import Role
 
 #: Who sees and answers the questions of a small group, the leader first.
@@ -26,17 +28,7 @@ class Staff:
 
 def staff(tx: Tx, group_id: int, now: datetime) -> list[Staff]:
     """Everybody who answers in a group, leaders first; somebody who is both counts as leader."""
-    rows = tx.execute(
-        sa.select(Membership.person_id, Membership.role)
-        .join(Group, Group.id == Membership.group_id)
-        .where(
-            Membership.group_id == group_id,
-            Membership.ended_at.is_(None),
-            Membership.role.in_([role.value for role in ANSWERERS]),
-            ~Group.large,
-        )
-        .order_by(sa.case((Membership.role == Role.LEADER.value, 0), else_=1), Membership.id)
-    ).all()
+    rows = _STAFF.all(tx, group=group_id)
     roles = {row.person_id: Role(row.role) for row in reversed(rows)}
     away = {row.person_id: row for row in absences(tx, group_id, now)}
     covers = {row.cover_id for row in away.values()} - away.keys()
@@ -46,10 +38,24 @@ def staff(tx: Tx, group_id: int, now: datetime) -> list[Staff]:
 
 def absences(tx: Tx, group_id: int, now: datetime) -> list[Any]:
     """The absences that hold at this moment, the oldest first."""
-    query = sa.select(*Absence.__table__.columns).where(
-        Absence.group_id == group_id, Absence.starts_at <= now, Absence.ends_at > now, Absence.ended_at.is_(None)
-    )
-    return list(tx.execute(query.order_by(Absence.id)))
+    return _AWAY.all(tx, group=group_id, now=now)
+
+
+_STAFF = Prepared(
+    lambda _: [
+        sa.select(Membership.person_id, Membership.role)
+        .join(Group, Group.id == Membership.group_id)
+        .where(Membership.group_id == slot("group"), Membership.ended_at.is_(None), one_of(Membership.role, ANSWERERS), ~Group.large)
+        .order_by(sa.case((Membership.role == Role.LEADER.value, 0), else_=1), Membership.id)
+    ]
+)
+_AWAY = Prepared(
+    lambda _: [
+        sa.select(*Absence.__table__.columns)
+        .where(Absence.group_id == slot("group"), Absence.starts_at <= NOW, Absence.ends_at > NOW, Absence.ended_at.is_(None))
+        .order_by(Absence.id)
+    ]
+)
 
 
 def to_call(tx: Tx, group_id: int, now: datetime, *, first: bool) -> list[int]:

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from app import broadcasts
 from app.db import Tx
+from app.db.prepared import Among
 from app.models import Absence, Broadcast, Course, Question, QuestionCall, QuestionWords
 
 #: Somebody has still to answer.
@@ -51,14 +52,19 @@ def free(tx: Tx, which: "sa.ColumnElement[bool]", now: datetime) -> list[int]:
 
 def take_back_calls(tx: Tx, question_ids: Sequence[int], reason: str, now: datetime, kind: str | None = None) -> None:
     """Take back what has not left of these questions' messages (of one kind: call, answer, reminder)."""
-    query = (
-        sa.select(QuestionCall.broadcast_id)
+    found = _LETTERS.all(tx, question_ids)
+    for each in dict.fromkeys(row.broadcast_id for row in found if kind in (None, row.kind)):
+        broadcasts.cancel(tx, each, reason, now)
+
+
+_LETTERS = Among(
+    lambda questions: (
+        sa.select(QuestionCall.broadcast_id, QuestionCall.kind)
         .join(Broadcast, Broadcast.id == QuestionCall.broadcast_id)
-        .where(QuestionCall.question_id.in_(question_ids), Broadcast.state != "cancelled")
+        .where(QuestionCall.question_id.in_(questions), Broadcast.state != "cancelled")
         .order_by(QuestionCall.broadcast_id)
     )
-    for broadcast_id in tx.execute(query if kind is None else query.where(QuestionCall.kind == kind)).scalars().all():
-        broadcasts.cancel(tx, broadcast_id, reason, now)
+)
 
 
 def forget(tx: Tx, question_ids: Sequence[int]) -> int:

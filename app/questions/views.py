@@ -9,9 +9,11 @@ import sqlalchemy as sa
 
 from app import access, audit
 from app.db import Tx
+from app.db.prepared import Among, Prepared, slot
 from app.errors import NotFound
 from app.keyring import Keyring, Place, unsealed
 from app.models import Course, Group, Identity, Person, Question, QuestionWords
+from app.models.columns import one_of
 from app.people import names
 from app.questions import standing
 from app.questions.listeners import staff
@@ -35,7 +37,7 @@ def listeners(tx: Tx, keyring: Keyring, person_id: int, group_id: int, now: date
 
 def shown(tx: Tx, keyring: Keyring, question_id: int, reader_id: int) -> View:
     """One question in full; `foreign` for whoever may not see it, as for one that does not exist."""
-    row = tx.execute(_query().where(Question.id == question_id)).one_or_none()
+    row = _ONE.first(tx, question=question_id)
     if row is None or not (row.person_id == reader_id or access.may_answer(tx, reader_id, row.group_id)):
         return View(question_id, 0, "foreign")
     return _views(tx, keyring, [row], reader_id)[0]
@@ -43,9 +45,7 @@ def shown(tx: Tx, keyring: Keyring, question_id: int, reader_id: int) -> View:
 
 def mine(tx: Tx, keyring: Keyring, person_id: int) -> tuple[View, ...]:
     """What this person asked in running courses and did not take back, the newest first."""
-    there = (Question.person_id == person_id, Question.state.not_in(list(_NOTHING)), Course.ended_at.is_(None))
-    rows = tx.execute(_query().where(*there).order_by(Question.asked_at.desc(), Question.number.desc()).limit(_MOST)).all()
-    return _views(tx, keyring, rows, person_id)
+    return _views(tx, keyring, _MINE.all(tx, person=person_id), person_id)
 
 
 def waiting(tx: Tx, keyring: Keyring, reader_id: int, number: int = 0, group: int = 0) -> tuple[View, ...]:
@@ -79,14 +79,28 @@ def _query() -> "sa.Select[Any]":
     )
 
 
+def _own() -> "sa.Select[Any]":
+    there = (Question.person_id == slot("person"), ~one_of(Question.state, _NOTHING), Course.ended_at.is_(None))
+    return _query().where(*there).order_by(Question.asked_at.desc(), Question.number.desc()).limit(_MOST)
+
+
+_ONE = Prepared(lambda _: [_query().where(Question.id == slot("question"))])
+_MINE = Prepared(lambda _: [_own()])
+_WORDS = Among(
+    lambda questions: (
+        sa.select(
+            *(QuestionWords.id, QuestionWords.question_id, QuestionWords.asked, QuestionWords.author_id),
+            *(QuestionWords.words_sealed, QuestionWords.at),
+        )
+        .where(QuestionWords.question_id.in_(questions))
+        .order_by(QuestionWords.question_id, QuestionWords.place)
+    )
+)
+
+
 def _views(tx: Tx, keyring: Keyring, rows: Sequence[Any], reader_id: int) -> tuple[View, ...]:
     """These questions with names and words, in as many statements for many as for one."""
-    columns = (QuestionWords.id, QuestionWords.question_id, QuestionWords.asked, QuestionWords.author_id)
-    found = tx.execute(
-        sa.select(*columns, QuestionWords.words_sealed, QuestionWords.at)
-        .where(QuestionWords.question_id.in_([row.id for row in rows if row.state not in _NOTHING]))
-        .order_by(QuestionWords.question_id, QuestionWords.place)
-    ).all()
+    found = _WORDS.all(tx, [row.id for row in rows if row.state not in _NOTHING])
     people = {*(row.person_id for row in rows), *(row.answerer_id for row in rows), *(each.author_id for each in found)} - {None}
     called = names(tx, keyring, sorted(people))
     known: dict[int | None, str] = {each: called[each] for each in called}
@@ -177,6 +191,6 @@ def by_number(tx: Tx, number: int, course_id: int | None = None) -> Row:
 
 def reveal(tx: Tx, keyring: Keyring, question_id: int, now: datetime) -> View:
     """Names and words of one question, in the open; that somebody looked stands in the audit."""
-    row = tx.execute(_query().where(Question.id == question_id)).one()
+    row = _ONE.first(tx, question=question_id)
     audit.record(tx, now, "operator", "question.reveal", f"question:{question_id}")
     return _views(tx, keyring, [row], 0)[0]

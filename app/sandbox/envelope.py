@@ -9,6 +9,7 @@ import os
 import re
 import struct
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError  # only the types: parsing is defusedxml's
 
@@ -60,7 +61,9 @@ def _unpack(clear: bytes, appid: str) -> bytes:
     return xml
 
 
+@lru_cache(maxsize=64)
 def _cipher(aes_key: str) -> Cipher[modes.CBC]:
+    """What an account's key opens and closes; each message takes a context of its own from it."""
     key = base64.b64decode(aes_key + "=")
     return Cipher(algorithms.AES(key), modes.CBC(key[:16]))
 

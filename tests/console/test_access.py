@@ -242,6 +242,7 @@ def test_nobody_comes_anywhere_without_signing_in(database_url: str) -> None:
                 browser.get(f"{HOME}/signin")
                 assert _tried(browser, route, world.own) == 303, route.path
                 assert browser.answer.headers["location"].startswith(f"{HOME}/signin")
+                assert browser.answer.headers["location"].endswith("?over=1") is (route.method == "POST"), "what was sent is not taken"
 
 
 def test_h1_what_is_foreign_looks_like_what_never_was(database_url: str) -> None:

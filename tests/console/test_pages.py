@@ -13,7 +13,7 @@ from app.questionnaires import waves
 from app.questionnaires.waves import Plan
 from app.states import State
 from bots.turns import Role
-from tests.console.visiting import HOME, audited, browsing, named, staff
+from tests.console.visiting import HOME, audited, browsing, named, queries, staff
 from tests.delivery.scene import NOW, Desk, at, deliveries
 
 DRAFT = {"when": "", "draft": "4711"}
@@ -96,15 +96,13 @@ def test_a_page_asks_the_database_as_often_for_thirty_as_for_three(sqlite_url: s
     with Desk(sqlite_url) as desk, at(NOW):
         leader = staff(desk, "李老师", Role.LEADER)
         asked: list[int] = []
-        statements: list[str] = []
-        sa.event.listen(desk.database._readers, "before_cursor_execute", lambda *given: statements.append(given[2]))
         for many in (3, 27):
             for number in range(many):
                 desk.person(f"组员{number}")
-            with browsing(desk, leader) as browser:
-                statements.clear()
+            with browsing(desk, leader) as browser, queries(desk) as said:
+                said.clear()
                 assert browser.get(f"{HOME}/groups/{desk.group}").status_code == 200
-                asked.append(len([each for each in statements if each.startswith("SELECT")]))
+                asked.append(len(said))
         assert asked[0] == asked[1] < 15
 
 

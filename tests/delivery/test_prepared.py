@@ -9,11 +9,11 @@ import pytest
 import sqlalchemy as sa
 
 from app import audit
-from app.db import Database, Tx
+from app.db import Database, Tx, upserting
 from app.db.prepared import NOW as ASKED
 from app.db.prepared import Among, Anything, Earliest, Prepared, slot
 from app.errors import Unavailable
-from app.models import Alarm, Conversation
+from app.models import Alarm, Conversation, Delivery, Pace
 from tests.delivery.scene import NOW, Desk
 
 COLUMNS = (Conversation.id, Conversation.busy, Conversation.recent, Conversation.floor_sealed, Conversation.changed_at.label("at"))
@@ -73,6 +73,51 @@ def test_a_list_of_any_length_finds_each_row_once(database_url: str, many: int) 
         found = [row.kind for row in database.read_now(lambda tx: SOME.all(tx, wanted, now=NOW))]
         assert found == sorted({"a", "d"} & set(wanted))
         assert database.read_now(lambda tx: SOME.all(tx, wanted, now=NOW - timedelta(seconds=1))) == []
+
+
+RENAME = Prepared(lambda _: [sa.update(Alarm).where(Alarm.kind == slot("kind")).values(subject=slot("to"))])
+RENAME_ALL = Among(lambda some: sa.update(Alarm).where(Alarm.kind.in_(some)).values(subject=slot("to")))
+ONCE = Prepared(
+    lambda dialect: [
+        upserting(dialect, Alarm)
+        .values(kind=slot("kind"), subject="", count=1, first_at=ASKED, last_at=ASKED)
+        .on_conflict_do_nothing()
+        .returning(Alarm.kind, Alarm.first_at)
+    ]
+)
+
+
+def test_many_rows_are_written_at_once_and_whoever_changes_some_hears_how_many(database_url: str) -> None:
+    with Database(database_url) as database:
+        database.write_now(lambda tx: ALARM.each(tx, [{"kind": kind, "at": NOW} for kind in ("a", "b", "c")]))
+        database.write_now(lambda tx: ALARM.each(tx, []))
+        assert database.write_now(lambda tx: RENAME.count(tx, kind="a", to="x")) == 1
+        assert database.write_now(lambda tx: RENAME.count(tx, kind="z", to="x")) == 0
+        assert database.write_now(lambda tx: RENAME_ALL.count(tx, ["b", "c", "z"], to="y")) == 2
+        assert database.write_now(lambda tx: RENAME_ALL.count(tx, ["b", *map(str, range(1_500))], to="w")) == 1
+        assert database.write_now(lambda tx: RENAME_ALL.count(tx, [], to="v")) == 0
+        rows = database.read_now(lambda tx: tx.execute(sa.select(Alarm.kind, Alarm.subject).order_by(Alarm.kind)).all())
+        assert [tuple(row) for row in rows] == [("a", "x"), ("b", "w"), ("c", "y")]
+
+
+def test_what_an_insert_returns_is_read_as_every_row(database_url: str) -> None:
+    with Database(database_url) as database:
+        written = database.write_now(lambda tx: ONCE.first(tx, kind="a", now=NOW))
+        assert tuple(written) == ("a", NOW)
+        assert database.write_now(lambda tx: ONCE.first(tx, kind="a", now=NOW)) is None
+
+
+def test_a_column_whose_default_only_python_knows_has_to_be_named(database_url: str) -> None:
+    left_out = Prepared(lambda _: [sa.insert(Pace).values(account_id=slot("account"), api="x", day=slot("day"))])
+    with Database(database_url) as database, pytest.raises(TypeError, match="pause"):
+        database.write_now(lambda tx: left_out.run(tx, account=1, day=NOW.date()))
+
+
+def test_a_fraction_comes_out_as_it_is(database_url: str) -> None:
+    lease = Prepared(lambda _: [sa.select(sa.cast(sa.literal_column("1.5"), Delivery.lease_until.type).label("until"))])
+    with Database(database_url) as database:
+        found = database.read_now(lease.first).until
+        assert (type(found), found) == (float, 1.5)
 
 
 THERE = Anything(lambda: sa.select(Alarm.id).where(Alarm.kind == slot("kind")), lambda: sa.select(Alarm.id).where(Alarm.last_at < ASKED))
