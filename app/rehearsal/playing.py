@@ -134,6 +134,7 @@ async def live(
     await theatre.assembly.accounts.refresh(force=True)
     stage.gather(members, scenes)
     await stage.run(progress)
+    await stage.act(until)  # what comes in the last minutes waits there for what comes with it
     theatre.at(until)
     return stage.deeds
 
@@ -276,7 +277,7 @@ class _Stage:
             if moment >= self._end:
                 break
             moment = max(moment, played + timedelta(milliseconds=1))
-            await self._act(moment)
+            await self.act(moment)
             self._theatre.at(moment)
             await self._theatre.sandbox.agenda.catch_up()
             if fire is not None and fire <= moment:
@@ -289,7 +290,7 @@ class _Stage:
             progress((moment - self._start) / (self._end - self._start))
         await self._theatre.worker.reap()
 
-    async def _act(self, until: datetime) -> None:
+    async def act(self, until: datetime) -> None:
         """Everybody whose time comes until then does what they have in mind, at their own moment; what that lets out goes at once."""
         while self._plans and self._plans[0][0] <= until:
             at, _, _, deed = heapq.heappop(self._plans)

@@ -85,7 +85,7 @@ def test_an_announcement_is_written_confirmed_and_sent_in_the_throwaway_demo(ton
     assert done.code == 0, done.err
     assert "You are 李老师 now" in done.out
     assert "[1]" in done.out
-    assert "28 others" in done.out, done.out
+    assert "29 others" in done.out, done.out
 
 
 def test_a_number_takes_the_choice_that_stands_there() -> None:

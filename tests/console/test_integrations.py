@@ -48,7 +48,7 @@ def test_a_token_is_shown_once_works_and_is_taken_away(database_url: str) -> Non
             assert "已停用" in page
             assert f"{PAGE}/{made}/revoke" not in page
             assert "报名系统" in page, "who was connected stays to be seen"
-            assert "integration.revoke" in browser.get(f"{HOME}/audit?kind=integration").text
+            assert "停用了对接的系统" in browser.get(f"{HOME}/audit?kind=integration").text
         word = f"person:{who.known.id}"
         assert audited(desk, "integration.add") == audited(desk, "integration.revoke") == [(word, f"integration:{made}")]
 
@@ -99,4 +99,4 @@ def test_the_audit_names_a_system_by_its_name(sqlite_url: str) -> None:
             body = {"text": "今晚见", "groups": [str(desk.group)], "at": "now"}
             assert system.post(f"/courses/{desk.course_id}/announcements", body).status_code == 201
         with browsing(desk, admin(desk)) as browser:
-            assert re.search(r"<code>announce</code>.*?报名系统", browser.get(f"{HOME}/audit").text, re.DOTALL)
+            assert re.search(r"定了一条公告.*?报名系统", browser.get(f"{HOME}/audit").text, re.DOTALL)

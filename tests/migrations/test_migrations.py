@@ -136,17 +136,17 @@ def test_a_course_from_before_the_cap_has_none_and_nobody_has_been_started_with(
 
 
 def test_a_course_from_before_second_eyes_goes_on_without_and_nothing_that_waits_goes_out_unseen(empty_database_url: str) -> None:
-    command.upgrade(running.config(empty_database_url), "0004")
+    command.upgrade(running.config(empty_database_url), "0006")
     engine = sa.create_engine(empty_database_url, poolclass=sa.pool.NullPool)
     with engine.begin() as tx:
         for name in ("data_keys", "accounts", "courses", "persons", "groups"):
             _row(tx, name, id=1)
-    command.upgrade(running.config(empty_database_url), "0005")
+    command.upgrade(running.config(empty_database_url), "0007")
     with engine.begin() as tx:
         assert tx.execute(sa.text("SELECT second_eyes FROM courses")).scalar_one() == 0
         _row(tx, "schedules", id=1, state="waiting", number=1)
         _row(tx, "schedules", id=2, state="planned", number=2)
-    command.downgrade(running.config(empty_database_url), "0004")
+    command.downgrade(running.config(empty_database_url), "0006")
     with engine.connect() as tx:
         assert list(tx.execute(sa.text("SELECT state FROM schedules ORDER BY id")).scalars()) == ["cancelled", "planned"]
     command.upgrade(running.config(empty_database_url), "head")
