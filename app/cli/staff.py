@@ -41,7 +41,12 @@ def commands() -> typer.Typer:
 def invite(
     role: Annotated[Role, typer.Argument(help="What they become.", show_default=False)],
     name: Annotated[str, typer.Argument(help="Whom you mean; they may change it when they come.", show_default=False)],
-    group: Annotated[str, typer.Option(help="The group's code: of the small group they look after, or of the large one for administrators and researchers.", show_default=False)],
+    group: Annotated[
+        str,
+        typer.Option(
+            help="The small group they look after, by its code; the large one for administrators and researchers.", show_default=False
+        ),
+    ],
     *,
     course: InCourse = None,
 ) -> None:
