@@ -9,7 +9,7 @@ from app.db import Tx
 from app.db.prepared import Prepared, slot
 from app.models import ConsentGiven, Course, Flag, Group, Membership, OnCall, Prompt, PromptGroup
 from app.models.columns import one_of
-from bots.turns import ANNOUNCERS, Role
+from bots.turns import ANNOUNCERS, APPROVERS, Role
 
 #: Who may take the answers of a course away, under numbers.
 EXPORTERS = frozenset({Role.RESEARCHER, Role.ADMINISTRATOR})
@@ -18,8 +18,6 @@ COURSE_WIDE = frozenset({Role.ADMINISTRATOR, Role.RESEARCHER})
 #: Who may see the console at all, and who of them sees names or may address people: these sign in with a second factor.
 STAFF = frozenset(Role) - {Role.PARTICIPANT}
 GUARDED = STAFF - {Role.RESEARCHER}
-#: Whose eyes count as the second pair before an announcement goes to many: who runs the course, and who stands above its leaders.
-APPROVERS = frozenset({Role.ADMINISTRATOR, Role.MENTOR})
 
 
 def roles_in_group(tx: Tx, person_id: int, group_id: int) -> frozenset[Role]:

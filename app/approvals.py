@@ -83,7 +83,7 @@ def wait(tx: Tx, keyring: Keyring, schedule_id: int, why: str, now: datetime, *,
     tx.execute(sa.delete(Approval).where(Approval.schedule_id == schedule_id))
     tx.execute(sa.insert(Approval).values(schedule_id=schedule_id, **asked))
     tx.execute(sa.update(Schedule).where(Schedule.id == schedule_id).values(state="waiting"))
-    audit.record(tx, now, _word(row.author_id), "announce.wait", f"schedule:{schedule_id}", why=why)
+    audit.record(tx, now, audit.actor(row.author_id), "announce.wait", f"schedule:{schedule_id}", why=why)
     _call(tx, keyring, row, why, at_once=at_once, now=now)
     if tell_author and row.author_id is not None:
         announced.tell(tx, keyring, row, _BOT, f"waits_{why}", [row.author_id], now)
@@ -355,10 +355,6 @@ def _row(tx: Tx, schedule_id: int) -> Any:
 
 def _group_of(tx: Tx, schedule_id: int) -> int:
     return tx.execute(sa.select(Schedule.group_id).where(Schedule.id == schedule_id)).scalar_one_or_none() or 0
-
-
-def _word(author_id: int | None) -> str:
-    return "operator" if author_id is None else f"person:{author_id}"
 
 
 def _excerpt(text: Any) -> str:

@@ -22,6 +22,11 @@ def record(tx: Tx, now: datetime, actor: str, action: str, subject: str, **detai
     _RECORD.run(tx, at=now, actor=actor, action=action, subject=subject, details=details)
 
 
+def actor(person_id: int | None) -> str:
+    """As whom an audit row names somebody; None: the operator."""
+    return "operator" if person_id is None else f"person:{person_id}"
+
+
 def alarm(tx: Tx, now: datetime, kind: str, subject: str) -> None:
     """Tell the operators; an equal alarm is counted instead of repeated."""
     insert = upsert(tx, Alarm).values(kind=kind, subject=subject, count=1, first_at=now, last_at=now)

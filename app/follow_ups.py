@@ -41,7 +41,7 @@ def follow_up(tx: Tx, keyring: Keyring, schedule_id: int, actor_id: int | None, 
     if text.strip() and approvals.many(tx, row.course_id, len(silent)):
         raise Refused("eyes", "Nobody else has seen these words, and they would go to many; use the announcement's own, or announce them.")
     broadcasts.send_to(tx, keyring, _draft(tx, keyring, row, actor_id, text), silent, now)
-    actor = "operator" if actor_id is None else f"person:{actor_id}"
+    actor = audit.actor(actor_id)
     audit.record(tx, now, actor, "announce.follow_up", f"schedule:{schedule_id}", people=len(silent))
     return len(silent)
 

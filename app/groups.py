@@ -429,6 +429,16 @@ def _sits_elsewhere(tx: Tx, row: _Row, person_id: int) -> bool:
     return tx.execute(query.limit(1)).first() is not None
 
 
+def seated(tx: Tx, group_ids: Sequence[int]) -> dict[int, dict[Role, int]]:
+    """How many sit in each of these groups now, by their roles."""
+    query = sa.select(Membership.group_id, Membership.role, sa.func.count().label("number"))
+    query = query.where(Membership.group_id.in_(group_ids), Membership.ended_at.is_(None))
+    found: dict[int, dict[Role, int]] = {each: {} for each in group_ids}
+    for row in tx.execute(query.group_by(Membership.group_id, Membership.role)):
+        found[row.group_id][Role(row.role)] = row.number
+    return found
+
+
 def participants(tx: Tx, group_id: int) -> int:
     """How many participants a group has now."""
     return tx.execute(

@@ -1,5 +1,6 @@
-"""Issues ids, codes and participant numbers: nothing else in the program makes one."""
+"""Issues ids, codes and participant numbers, and reads an id that came back: nothing else in the program makes one."""
 
+import re
 import secrets
 import threading
 import time
@@ -30,6 +31,11 @@ def new_id() -> int:
 def first_at(machine: float) -> int:
     """An id that is smaller than every one issued from this moment on, in seconds of the machine's clock."""
     return max(0, int(machine * 1000) - _EPOCH_MS) << _RANDOM_BITS
+
+
+def id_of(typed: str) -> int:
+    """The id that somebody sent, by its shape; 0, which is nothing's, where it is none."""
+    return int(typed) if re.fullmatch("[1-9][0-9]{0,17}", typed) else 0
 
 
 def new_code() -> str:

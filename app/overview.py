@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from app import flags, reach
 from app.db import Tx
 from app.errors import NotFound
+from app.groups import seated
 from app.keyring import Keyring, Place
 from app.models import Account, Course, Group, Identity, InboxItem, Membership, Participant, Person
 from app.people import names
@@ -102,12 +103,7 @@ def groups(tx: Tx, course_id: int | None = None) -> list[GroupLine]:
         .order_by(Course.code, Group.large, Group.code)
     )
     rows = tx.execute(query if course_id is None else query.where(Group.course_id == course_id)).all()
-    counted = tx.execute(
-        sa.select(Membership.group_id, Membership.role, sa.func.count().label("number"))
-        .where(Membership.ended_at.is_(None), Membership.group_id.in_([row.id for row in rows]))
-        .group_by(Membership.group_id, Membership.role)
-    ).all()
-    members = {row.id: {Role(each.role): each.number for each in counted if each.group_id == row.id} for row in rows}
+    members = seated(tx, [row.id for row in rows])
     return [GroupLine(*row, members[row.id]) for row in rows]
 
 

@@ -284,7 +284,7 @@ def close(tx: Tx, schedule_id: int, actor_id: int | None, now: datetime) -> None
     if _state(row, now) is not PollState.OPEN:
         raise Refused("closed", "It takes no answers now.")
     _end(tx, schedule_id, now)
-    audit.record(tx, now, "operator" if actor_id is None else f"person:{actor_id}", "poll.close", f"schedule:{schedule_id}")
+    audit.record(tx, now, audit.actor(actor_id), "poll.close", f"schedule:{schedule_id}")
 
 
 def _end(tx: Tx, schedule_id: int, now: datetime) -> None:

@@ -153,7 +153,7 @@ def _store(
 def _actor(author_id: int | None, integration_id: int | None = None) -> str:
     if integration_id is not None:
         return f"integration:{integration_id}"
-    return "operator" if author_id is None else f"person:{author_id}"
+    return audit.actor(author_id)
 
 
 def said_before(tx: Tx, keyring: Keyring, group_id: int, text: str, now: datetime) -> bool:

@@ -22,6 +22,8 @@ class Role(StrEnum):
 
 #: Who may address a group in chat, and see who got it.
 ANNOUNCERS = frozenset({Role.LEADER, Role.ASSISTANT, Role.ADMINISTRATOR})
+#: Whose eyes count as the second pair before an announcement goes to many: who runs the course, and who stands above its leaders.
+APPROVERS = frozenset({Role.ADMINISTRATOR, Role.MENTOR})
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from app.console.rules import SEES_WAVES
 from app.db import Tx
 from app.errors import Conflict
 from app.models import Assignment, AssignmentChange, Broadcast, Course, Membership, Participant, Wave
-from app.questionnaires import overview, waves
+from app.questionnaires import overview, standing, waves
 from app.questionnaires.overview import WaveLine
 from app.questionnaires.shelf import Shelf
 from app.states import ANSWERABLE, Asked
@@ -78,15 +78,7 @@ def _visible(actor: Actor) -> "sa.ColumnElement[bool]":
 
 
 def _counted(tx: Tx, actor: Actor, wave_ids: list[int]) -> dict[int, dict[Asked, int]]:
-    rows: Any = tx.execute(
-        sa.select(Assignment.wave_id, Assignment.state, sa.func.count())
-        .where(Assignment.wave_id.in_(wave_ids), _visible(actor))
-        .group_by(Assignment.wave_id, Assignment.state)
-    ).all()
-    counts: dict[int, dict[Asked, int]] = {wave_id: dict.fromkeys(Asked, 0) for wave_id in wave_ids}
-    for wave_id, state, number in rows:
-        counts[wave_id][Asked(state)] = number
-    return counts
+    return standing.count(tx, wave_ids, _visible(actor))
 
 
 @dataclass(frozen=True)

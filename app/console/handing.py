@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
 from app import staffing
-from app.console.actors import Actor
 from app.db import Tx
 from app.errors import NotFound
 from app.keyring import Keyring
@@ -59,23 +59,14 @@ def page(tx: Tx, keyring: Keyring, group_id: int, now: datetime) -> HandoverPage
     return HandoverPage(group_id, group.name, group.title, holders, tuple((who, known.get(who, "?")) for who in everybody))
 
 
-def hand_over(
-    tx: Tx, keyring: Keyring, actor: Actor, group_id: int, from_id: int, to_id: int, now: datetime, *, stays: bool
-) -> staffing.HandedOver:
-    """Hand the group over. Raises `NotFound` ("role", "group") and `Invalid` ("successor")."""
-    page(tx, keyring, group_id, now)
-    return staffing.hand_over(tx, keyring, group_id, from_id, to_id, now, actor=actor.word, stays=stays)
-
-
 def _waiting(tx: Tx, group_id: int) -> tuple[Mapping[int, int], Mapping[int, int], Mapping[int, int]]:
     """How many announcements, practice prompts and taken questions wait in a group, by whose they are."""
     planned = sa.select(Schedule.author_id, sa.func.count()).where(Schedule.group_id == group_id, Schedule.state.in_(TO_COME))
     goes = sa.select(PromptGroup.prompt_id).where(PromptGroup.group_id == group_id)
     prompts = sa.select(Prompt.author_id, sa.func.count()).where(Prompt.id.in_(goes), Prompt.state.in_(STEERABLE))
     taken = sa.select(Question.answerer_id, sa.func.count()).where(Question.group_id == group_id, Question.state == "claimed")
-    counted = (
-        {row[0]: row[1] for row in tx.execute(query.group_by(query.selected_columns[0])) if row[0] is not None}
-        for query in (planned, prompts, taken)
-    )
-    found = tuple(counted)
-    return found[0], found[1], found[2]
+    return _by_whom(tx, planned), _by_whom(tx, prompts), _by_whom(tx, taken)
+
+
+def _by_whom(tx: Tx, query: "sa.Select[*tuple[Any, int]]") -> Mapping[int, int]:
+    return {who: number for who, number in tx.execute(query.group_by(query.selected_columns[0])) if who is not None}

@@ -54,14 +54,7 @@ def lines(tx: Tx, actor: Actor, only: int | None = None) -> list[GroupLine]:
         .order_by(Course.id.desc(), Group.large, Group.code)
     )
     rows = tx.execute(query if only is None else query.where(Group.id == only)).all()
-    counted = tx.execute(
-        sa.select(Membership.group_id, Membership.role, sa.func.count().label("number"))
-        .where(Membership.group_id.in_([row.id for row in rows]), Membership.ended_at.is_(None))
-        .group_by(Membership.group_id, Membership.role)
-    ).all()
-    counts: dict[int, dict[Role, int]] = {row.id: {} for row in rows}
-    for each in counted:
-        counts[each.group_id][Role(each.role)] = each.number
+    counts = groups.seated(tx, [row.id for row in rows])
     return [
         GroupLine(
             row.id, row.title, row.name, row.large, row.capacity, row.closed_at is not None, counts[row.id], _odd(row.large, counts[row.id])

@@ -14,7 +14,7 @@ from app.console.actors import Actor
 from app.db import Tx
 from app.integrations.rules import integrations_in
 from app.models import Approval, ConsoleSession, Course, PromptGroup, Question, Schedule, WarmWord, Wave
-from bots.turns import ANNOUNCERS, Role
+from bots.turns import ANNOUNCERS, APPROVERS, Role
 
 
 class Of(StrEnum):
@@ -61,7 +61,7 @@ ANNOUNCES = ANNOUNCERS
 SEES_WAVES = frozenset({Role.ADMINISTRATOR, Role.RESEARCHER, Role.LEADER, Role.ASSISTANT})
 STUDIES = access.EXPORTERS
 RUNS = frozenset({Role.ADMINISTRATOR})
-APPROVES = access.APPROVERS
+APPROVES = APPROVERS
 
 
 def may(actor: Actor, rule: Rule) -> bool:

@@ -12,6 +12,7 @@ from app.console.rules import STUDIES
 from app.db import Tx
 from app.errors import Invalid
 from app.models import Assignment, Course, Participant, Wave
+from app.questionnaires import standing
 from app.questionnaires.shelf import Shelf
 from app.states import UNOPENED, Asked
 from app.study import reading, tables
@@ -101,14 +102,7 @@ def page(tx: Tx, shelf: Shelf, course_id: int, number: int, language: str) -> St
 
 
 def _waves(tx: Tx, rows: list[Any], language: str) -> tuple[WaveDone, ...]:
-    standing = tx.execute(
-        sa.select(Assignment.wave_id, Assignment.state, sa.func.count().label("number"))
-        .where(Assignment.wave_id.in_([row.id for row in rows]))
-        .group_by(Assignment.wave_id, Assignment.state)
-    )
-    counts: dict[int, dict[Asked, int]] = {row.id: dict.fromkeys(Asked, 0) for row in rows}
-    for each in standing:
-        counts[each.wave_id][Asked(each.state)] = each.number
+    counts = standing.count(tx, [row.id for row in rows])
     return tuple(
         WaveDone(row.id, row.plan["title"].get(language) or next(iter(row.plan["title"].values())), counts[row.id]) for row in rows
     )

@@ -20,6 +20,7 @@ from app.keyring import Keyring
 from app.models import Attendance, Broadcast, CheckIn, Course, Delivery, Gathering, Group, Membership, Prompt, PromptGroup, Schedule
 from app.packed import Cell
 from app.prompts import planning
+from app.sealing import DataKey
 from app.states import REACHED, State
 from bots.turns import OccasionKind, Role
 
@@ -84,13 +85,13 @@ def _admit(tx: Tx, course_id: int, now: datetime) -> None:
 def _write(tx: Tx, keyring: Keyring, course_id: int, path: Path, now: datetime, *, over: bool) -> int:
     columns = (Course.code, Course.title, Course.zone, Course.starts_on, Course.data_key_id, course_file.COPY)
     course = tx.execute(sa.select(*columns).where(Course.id == course_id)).one()
-    zone = ZoneInfo(course.zone)
+    zone, key = ZoneInfo(course.zone), keyring.open(tx, course.data_key_id)
     tables = {
         "groups.csv": _groups(tx, course_id),
         "calendar.csv": _calendar(tx, course_id, course_file.frozen(course.file), zone),
         "practice.csv": _practice(tx, course_id, course.starts_on),
-        "announcements.csv": _announcements(tx, keyring, course_id, zone),
-        "prompts.csv": _prompts(tx, keyring, course_id, course.data_key_id),
+        "announcements.csv": _announcements(tx, key, course_id, zone),
+        "prompts.csv": _prompts(tx, key, course_id),
         "messages.csv": _messages(tx, course_id, course.starts_on, zone),
     }
     with packed.written(path, now.astimezone(zone), over=over) as out:
@@ -191,8 +192,8 @@ def _practice(tx: Tx, course_id: int, starts_on: date) -> Iterator[Row]:
         yield {"group": group, "week": week, **span, "people": len(people[group, week]), "days": count}
 
 
-def _announcements(tx: Tx, keyring: Keyring, course_id: int, zone: ZoneInfo) -> Iterator[Row]:
-    columns = (Schedule.id, Schedule.number, Schedule.state, Schedule.fire_at, Group.code)
+def _announcements(tx: Tx, key: DataKey, course_id: int, zone: ZoneInfo) -> Iterator[Row]:
+    columns = (Schedule.id, Schedule.number, Schedule.state, Schedule.fire_at, Schedule.details_sealed, Group.code)
     query = sa.select(*columns).join(Group, Group.id == Schedule.group_id).where(Schedule.course_id == course_id)
     rows = tx.execute(query.order_by(Schedule.number)).all()
     counts = schedules.states_of(tx, [row.id for row in rows])
@@ -204,15 +205,14 @@ def _announcements(tx: Tx, keyring: Keyring, course_id: int, zone: ZoneInfo) -> 
             "at": _moment(row.fire_at, zone),
             "recipients": sum(counts[row.id].values()),
             "reached": sum(counts[row.id].get(state, 0) for state in REACHED),
-            "words": announced.words_of(tx, keyring, row.id),
+            "words": str(announced.opened(key, row)["text"]),
         }
 
 
-def _prompts(tx: Tx, keyring: Keyring, course_id: int, data_key_id: int) -> Iterator[Row]:
+def _prompts(tx: Tx, key: DataKey, course_id: int) -> Iterator[Row]:
     """One that goes to several groups has a row for each."""
     columns = (Prompt.id, Prompt.number, Prompt.state, Prompt.rule, Prompt.until, Prompt.words_sealed, Group.code)
     query = sa.select(*columns).join(PromptGroup, PromptGroup.prompt_id == Prompt.id).join(Group, Group.id == PromptGroup.group_id)
-    key = keyring.open(tx, data_key_id)
     for row in tx.execute(query.where(Prompt.course_id == course_id).order_by(Prompt.number, Group.code)):
         words = planning.text_of(key, row)
         until = row.until.isoformat()

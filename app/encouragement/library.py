@@ -142,7 +142,7 @@ def propose(
     _check(tx, keyring, course_id, checked)
     row = _Row(course_id, _last_number(tx, course_id) + 1, None, theme, "proposed", author_id)
     word_id = _insert(tx, keyring, key_id, row, {"texts": checked, "author_name": author[:60], "tone": tone}, now)
-    actor = "operator" if author_id is None else f"person:{author_id}"
+    actor = audit.actor(author_id)
     audit.record(tx, now, actor, "encouragement.propose", f"word:{word_id}")
     details = {
         "reason": "proposal",
@@ -192,7 +192,7 @@ def _become(tx: Tx, word_id: int, state: str, now: datetime, actor_id: int | Non
     if course_id is None or (actor_id is not None and not access.may_keep_words(tx, actor_id, course_id)):
         raise Refused("role", "Only administrators of the course decide about its warm words.")
     tx.execute(sa.update(WarmWord).where(WarmWord.id == word_id).values(state=state))
-    audit.record(tx, now, "operator" if actor_id is None else f"person:{actor_id}", f"encouragement.{state}", f"word:{word_id}")
+    audit.record(tx, now, audit.actor(actor_id), f"encouragement.{state}", f"word:{word_id}")
 
 
 def content_of(tx: Tx, keyring: Keyring, word_id: int) -> dict[str, Any]:

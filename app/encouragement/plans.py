@@ -82,7 +82,7 @@ def keep_plan(tx: Tx, course_id: int, now: datetime, *, going: bool, actor_id: i
     if (row.state == "going") != going:
         next_at = next(_moments(row.days, row.hour, row.zone, _from(row.starts_on, row.zone, now))) if going else row.next_at
         tx.execute(sa.update(WarmPlan).where(WarmPlan.id == row.id).values(state="going" if going else "paused", next_at=next_at))
-        actor = "operator" if actor_id is None else f"person:{actor_id}"
+        actor = audit.actor(actor_id)
         audit.record(tx, now, actor, f"encouragement.{'resume' if going else 'hold'}", f"course:{course_id}")
 
 

@@ -116,7 +116,7 @@ def take_over(tx: Tx, number: int, now: datetime, *, person_id: int | None = Non
     row = _held(tx, number)
     if row is None:
         raise Refused("foreign", f"There is no flag {number}.")
-    _take(tx, row, person_id, now, "operator" if person_id is None else f"person:{person_id}")
+    _take(tx, row, person_id, now, audit.actor(person_id))
 
 
 def _held(tx: Tx, number: int) -> Any:

@@ -49,7 +49,7 @@ def add(tx: Tx, vault: Vault, asked: Asked, at: datetime, now: datetime, *, by: 
     courses = [{"integration_id": made, "course_id": course} for course in sorted(set(asked.courses))]
     tx.execute(sa.insert(IntegrationCourse), courses)
     audit.record(
-        tx, now, _actor(by), "integration.add", _subject(made), scopes=list(scopes), courses=[each["course_id"] for each in courses]
+        tx, now, audit.actor(by), "integration.add", _subject(made), scopes=list(scopes), courses=[each["course_id"] for each in courses]
     )
     return made, token
 
@@ -89,8 +89,8 @@ def revoke(tx: Tx, integration_id: int, at: datetime, now: datetime, *, by: int 
     theirs = sa.select(Schedule.id).where(Schedule.integration_id == integration_id, Schedule.state.in_(TO_COME))
     planned = tx.execute(theirs).scalars().all()
     for schedule_id in planned:
-        schedules.cancel(tx, schedule_id, None, now, actor=_actor(by))
-    audit.record(tx, now, _actor(by), "integration.revoke", _subject(integration_id), taken_back=len(planned))
+        schedules.cancel(tx, schedule_id, None, now, actor=audit.actor(by))
+    audit.record(tx, now, audit.actor(by), "integration.revoke", _subject(integration_id), taken_back=len(planned))
     return len(planned)
 
 
@@ -171,10 +171,6 @@ def token_index(vault: Vault, token: str) -> bytes | None:
 def _new_token(vault: Vault) -> str:
     secret = ids.new_secret()
     return f"{_PREFIX}{secret}{vault.sign('integration', secret, _SIGNATURE)}"
-
-
-def _actor(by: int | None) -> str:
-    return "operator" if by is None else f"person:{by}"
 
 
 def _subject(integration_id: int) -> str:

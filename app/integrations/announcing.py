@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app import broadcasts, forecast, schedules
+from app import announced, forecast, schedules
 from app.db import Tx
 from app.errors import NotFound
 from app.groups import Refused
@@ -16,7 +16,7 @@ from app.integrations.reading import Page
 from app.integrations.refusals import Refusal
 from app.integrations.rules import Caller
 from app.integrations.shapes import AnnouncementLine, AnnouncementPage, Cancelled, Expected, Planned, PlannedLine, ReasonCount
-from app.keyring import Keyring, Place
+from app.keyring import Keyring
 from app.models import Broadcast, Course, Delivery, Group, Schedule
 from app.situation import Tools
 from app.states import UNDER_WAY, State
@@ -134,10 +134,7 @@ def _lines(tx: Tx, keyring: Keyring, caller: Caller, rows: Sequence[Any]) -> tup
 
 def _line(caller: Caller, row: Any, reasons: Sequence[ReasonCount], keys: Mapping[int, Any]) -> AnnouncementLine:
     own = row.integration_id == caller.id
-    text = None
-    if own and row.data_key_id in keys:
-        sealed = keys[row.data_key_id].unseal(Place("schedules", "details_sealed", row.id), row.details_sealed)
-        text = str(broadcasts.thaw(sealed)["text"])
+    text = str(announced.opened(keys[row.data_key_id], row)["text"]) if own and row.data_key_id in keys else None
     states: dict[str, int] = {}
     stands: Any
     for each in reasons:

@@ -1,6 +1,6 @@
 """Hides what the API shows of courses, groups, places and waves: a page at a time, in as many statements for many rows as for few."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -10,6 +10,8 @@ import sqlalchemy as sa
 from app import forecast
 from app.channels import Rules
 from app.db import Tx
+from app.groups import seated
+from app.ids import id_of
 from app.integrations.refusals import Refusal
 from app.integrations.rules import Caller, courses_of
 from app.integrations.shapes import (
@@ -25,12 +27,12 @@ from app.integrations.shapes import (
     WaveLine,
     WavePage,
 )
-from app.models import Assignment, Course, Group, Membership, Participant, Wave
+from app.models import Course, Group, Membership, Participant, Wave
+from app.questionnaires import standing
 from app.states import Asked
 from bots.turns import Role
 
 Row = TypeVar("Row")
-_GREATEST = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -43,12 +45,9 @@ class Page:
     @property
     def after_id(self) -> int | None:
         """`after`, where a list goes by ids. Raises `Refusal` for one that no page of ours gave."""
-        if not self.after:
-            return None
-        known = int(self.after) if self.after.isascii() and self.after.isdigit() and len(self.after) <= 19 else 0
-        if not 0 < known <= _GREATEST:
+        if self.after and not id_of(self.after):
             raise Refusal(422, "after")
-        return known
+        return id_of(self.after) or None
 
     def cut(self, rows: Sequence[Row]) -> tuple[Sequence[Row], bool]:
         """The rows of this page, of which one more was asked for, and whether there is a following one."""
@@ -102,11 +101,7 @@ def _groups() -> "sa.Select[*tuple[Any, ...]]":
 
 def _group_lines(tx: Tx, rules: Rules, course_id: int, rows: Sequence[Any], now: datetime) -> tuple[GroupLine, ...]:
     ids = [row.id for row in rows]
-    seated = sa.select(Membership.group_id, Membership.role, sa.func.count().label("number"))
-    seated = seated.where(Membership.group_id.in_(ids), Membership.ended_at.is_(None)).group_by(Membership.group_id, Membership.role)
-    counts: dict[int, dict[str, int]] = {each: {} for each in ids}
-    for each in tx.execute(seated):
-        counts[each.group_id][each.role] = each.number
+    counts = seated(tx, ids)
     reach = forecast.participants_by_way(tx, rules, course_id, ids, now)
     return tuple(
         GroupLine(
@@ -145,15 +140,11 @@ def waves(tx: Tx, course_id: int, page: Page) -> WavePage:
     """The waves of a course in numbers."""
     query = sa.select(Wave.id, Wave.code, Wave.plan, Wave.state, Wave.opens_at, Wave.closes_at).where(Wave.course_id == course_id)
     rows, more = _part(tx, query, Wave.id, page)
-    standing = sa.select(Assignment.wave_id, Assignment.state, sa.func.count().label("number"))
-    standing = standing.where(Assignment.wave_id.in_([row.id for row in rows])).group_by(Assignment.wave_id, Assignment.state)
-    counts: dict[int, dict[str, int]] = {row.id: {} for row in rows}
-    for each in tx.execute(standing):
-        counts[each.wave_id][each.state] = each.number
+    counts = standing.count(tx, [row.id for row in rows])
     return WavePage(tuple(_wave(row, counts[row.id]) for row in rows), str(rows[-1].id) if more else None)
 
 
-def _wave(row: Any, counts: dict[str, int]) -> WaveLine:
+def _wave(row: Any, counts: Mapping[Asked, int]) -> WaveLine:
     return WaveLine(
         id=str(row.id),
         code=row.code,
@@ -162,5 +153,5 @@ def _wave(row: Any, counts: dict[str, int]) -> WaveLine:
         opens_at=row.opens_at,
         closes_at=row.closes_at,
         assigned=sum(counts.values()),
-        states={state: counts[state] for state in Asked if state in counts},
+        states={state: number for state, number in counts.items() if number},
     )

@@ -33,7 +33,7 @@ class Applied:
 def apply(tx: Tx, keyring: Keyring, course_id: int, version: int, author_id: int | None, now: datetime) -> Applied:
     """Seat everybody as the draft of this version says. Raises `Stale`; whoever has no seat now stays as they are, with the reason kept."""
     draft = held(tx, course_id, version)
-    actor = "operator" if author_id is None else f"person:{author_id}"
+    actor = audit.actor(author_id)
     _hold(tx, draft)
     came = _came_meanwhile(tx, draft)
     outcomes: dict[str, list[int]] = defaultdict(list)

@@ -13,7 +13,7 @@ from app.cells import harmless
 from app.db import Tx
 from app.keyring import Keyring, Place, unsealed
 from app.models import Course, Group, Invitation
-from bots.turns import Role
+from app.placing.known import roster
 
 HEADING = ("number", "name", "phone", "group", "code", "link")
 
@@ -41,18 +41,16 @@ def take(tx: Tx, keyring: Keyring, course_id: int, group_id: int | None, now: da
     """The codes of one small group (None: of all) that were not used yet; that they were taken is on record."""
     columns = (Invitation.id, Invitation.data_key_id, Invitation.name_sealed, Invitation.phone_sealed, Invitation.code_sealed)
     good = sa.and_(*groups.unused(now), Group.closed_at.is_(None), ~Group.large).label("good")
-    query = sa.select(*columns, Group.id.label("group_id"), Group.code, Group.name, good).join(Group, Group.id == Invitation.group_id)
-    mine = (Group.course_id == course_id, Invitation.once, Invitation.role == Role.PARTICIPANT.value)
-    rows = tx.execute(query.where(*mine).order_by(Invitation.id)).all()
-    meant = [(place, row) for place, row in enumerate(rows, 1) if row.good and group_id in (None, row.group_id)]
+    everybody = roster(tx, course_id, *columns, Group.id.label("group_id"), Group.code, Group.name, good)
+    meant = [(number, row) for number, row in everybody if row.good and group_id in (None, row.group_id)]
     keys = keyring.open_all(tx, {row.data_key_id for _, row in meant})
     found = []
-    for place, row in sorted(meant, key=lambda each: (each[1].code, each[0])):
+    for number, row in sorted(meant, key=lambda each: (each[1].code, each[1].id)):
         name, phone, code = (
             unsealed(keys.get(row.data_key_id), Place("invitations", column, row.id), getattr(row, column)) or ""
             for column in ("name_sealed", "phone_sealed", "code_sealed")
         )
-        found.append(Personal(f"R{place}", name, phone, row.name, code))
+        found.append(Personal(number, name, phone, row.name, code))
     audit.record(tx, now, actor, "placing.codes", f"course:{course_id}", count=len(found))
     return found
 

@@ -98,6 +98,16 @@ def _joined(course_id: int) -> "sa.Select[*tuple[Any, ...]]":
     )
 
 
+def roster(tx: Tx, course_id: int, *columns: Any) -> list[tuple[str, Any]]:
+    """Every personal code of somebody who shall take part, by number: R1 is the oldest, used or not, so that a number stays theirs.
+
+    `columns`: of the code and of the group into which it leads.
+    """
+    mine = (Group.course_id == course_id, Invitation.once, Invitation.role == Role.PARTICIPANT.value)
+    query = sa.select(*columns).select_from(Invitation).join(Group, Group.id == Invitation.group_id).where(*mine)
+    return [(f"R{place}", row) for place, row in enumerate(tx.execute(query.order_by(Invitation.id)), 1)]
+
+
 @dataclass(frozen=True)
 class _Invited:
     id: int
@@ -110,13 +120,11 @@ class _Invited:
 
 
 def _invited(tx: Tx, keyring: Keyring, course_id: int, now: datetime) -> list[_Invited]:
-    """Every personal code of somebody who shall take part; R1 is the oldest, used, expired or not, so that a number stays theirs."""
+    """Everybody of the roster."""
     columns = (Invitation.id, Invitation.group_id, Invitation.data_key_id, Invitation.name_sealed, Invitation.facts_sealed)
     good = sa.and_(*groups.unused(now)).label("good")
-    query = sa.select(*columns, Invitation.used_by, Group.large, good).join(Group, Group.id == Invitation.group_id)
-    mine = (Group.course_id == course_id, Invitation.once, Invitation.role == Role.PARTICIPANT.value)
-    rows = tx.execute(query.where(*mine).order_by(Invitation.id)).all()
-    keys = keyring.open_all(tx, {row.data_key_id for row in rows})
+    rows = roster(tx, course_id, *columns, Invitation.used_by, Group.large, good)
+    keys = keyring.open_all(tx, {row.data_key_id for _, row in rows})
 
     def text(row: Any, column: str) -> str | None:
         return unsealed(keys.get(row.data_key_id), Place("invitations", column, row.id), getattr(row, column))
@@ -124,14 +132,14 @@ def _invited(tx: Tx, keyring: Keyring, course_id: int, now: datetime) -> list[_I
     return [
         _Invited(
             row.id,
-            f"R{place}",
+            number,
             None if row.large else row.group_id,
             row.used_by,
             bool(row.good),
             thaw(text(row, "facts_sealed")),
             text(row, "name_sealed") or "",
         )
-        for place, row in enumerate(rows, 1)
+        for number, row in rows
     ]
 
 

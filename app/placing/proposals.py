@@ -214,7 +214,7 @@ def keep(tx: Tx, basis: Basis, places: Mapping[str, int], seed: int, author_id: 
         for one in basis.waiting
     ]
     tx.execute(sa.insert(ProposalSeat), seats)
-    audit.record(tx, now, _actor(author_id), "placing.propose", f"course:{basis.course_id}", seed=seed, people=len(seats))
+    audit.record(tx, now, audit.actor(author_id), "placing.propose", f"course:{basis.course_id}", seed=seed, people=len(seats))
     return proposal_id
 
 
@@ -299,7 +299,7 @@ def drop(tx: Tx, course_id: int, version: int, author_id: int | None, now: datet
     """Throw the draft away. Raises `Stale`."""
     draft = held(tx, course_id, version)
     tx.execute(sa.update(Proposal).where(Proposal.id == draft.id).values(state="dropped", author_id=author_id, changed_at=now))
-    audit.record(tx, now, _actor(author_id), "placing.drop", f"course:{course_id}")
+    audit.record(tx, now, audit.actor(author_id), "placing.drop", f"course:{course_id}")
 
 
 def _seat(draft: Draft, key: str) -> Seat:
@@ -314,7 +314,3 @@ def _put(tx: Tx, draft: Draft, moved: Mapping[Seat, int], author_id: int | None,
         tx.execute(sa.update(ProposalSeat).where(ProposalSeat.id == seat.id).values(place=place))
     changed = {"version": draft.version + 1, "author_id": author_id, "changed_at": now}
     tx.execute(sa.update(Proposal).where(Proposal.id == draft.id).values(**changed))
-
-
-def _actor(author_id: int | None) -> str:
-    return "operator" if author_id is None else f"person:{author_id}"

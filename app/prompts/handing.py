@@ -1,6 +1,5 @@
 """Hides how the practice prompts of a leader who goes become a successor's: whole, or that part of them which goes to the group."""
 
-from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -19,13 +18,10 @@ def pass_on(tx: Tx, keyring: Keyring, group_id: int, from_id: int, to_id: int, n
     One that goes to other groups too stays the former's there, and this group gets one of its own. Who fires just now has the row, and
     what it settled is not fired again. How many prompts one author may have is not counted here: nothing is lost by a hand-over.
     """
-    return tuple(_pass(tx, keyring, row, group_id, to_id, now, actor) for row in _going_to(tx, group_id, from_id))
-
-
-def _going_to(tx: Tx, group_id: int, author_id: int) -> Iterator[Any]:
     goes = sa.select(PromptGroup.prompt_id).where(PromptGroup.group_id == group_id)
-    query = with_course().where(Prompt.author_id == author_id, Prompt.id.in_(goes), Prompt.state.in_(STEERABLE)).order_by(Prompt.number)
-    yield from tx.execute(query.with_for_update(of=Prompt)).all()
+    query = with_course().where(Prompt.author_id == from_id, Prompt.id.in_(goes), Prompt.state.in_(STEERABLE)).order_by(Prompt.number)
+    rows = tx.execute(query.with_for_update(of=Prompt)).all()
+    return tuple(_pass(tx, keyring, row, group_id, to_id, now, actor) for row in rows)
 
 
 def _pass(tx: Tx, keyring: Keyring, row: Any, group_id: int, to_id: int, now: datetime, actor: str) -> int:

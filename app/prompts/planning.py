@@ -46,7 +46,7 @@ def plan(tx: Tx, keyring: Keyring, author_id: int | None, wanted: PlanPrompt, no
         )
     )  # fmt: skip
     _set_groups(tx, prompt_id, wanted.groups)
-    audit.record(tx, now, _actor(author_id), "prompt.plan", f"prompt:{prompt_id}", groups=len(wanted.groups))
+    audit.record(tx, now, audit.actor(author_id), "prompt.plan", f"prompt:{prompt_id}", groups=len(wanted.groups))
     return prompt_id
 
 
@@ -71,7 +71,7 @@ def change(tx: Tx, keyring: Keyring, actor_id: int | None, wanted: ChangePrompt,
     values |= {"version": row.version + 1, "after_at": now, "next_at": next_at, "state": "running", "why": None}
     tx.execute(sa.update(Prompt).where(Prompt.id == row.id).values(**values))
     _set_groups(tx, row.id, wanted.plan.groups)
-    audit.record(tx, now, _actor(actor_id), "prompt.change", f"prompt:{row.id}")
+    audit.record(tx, now, audit.actor(actor_id), "prompt.change", f"prompt:{row.id}")
 
 
 def steer(tx: Tx, actor_id: int | None, wanted: PausePrompt | ResumePrompt | CancelPrompt, now: datetime) -> None:
@@ -92,7 +92,7 @@ def steer(tx: Tx, actor_id: int | None, wanted: PausePrompt | ResumePrompt | Can
             _require(row.state in STEERABLE or taken > 0, "It has ended already; what was sent stays sent.")
             values = {"state": "cancelled", "why": "cancelled_by_author", "next_at": None}
     tx.execute(sa.update(Prompt).where(Prompt.id == row.id).values(**values))
-    audit.record(tx, now, _actor(actor_id), f"prompt.{type(wanted).__name__.removesuffix('Prompt').lower()}", f"prompt:{row.id}")
+    audit.record(tx, now, audit.actor(actor_id), f"prompt.{type(wanted).__name__.removesuffix('Prompt').lower()}", f"prompt:{row.id}")
 
 
 def hold(tx: Tx, prompt_id: int, actor_id: int | None, now: datetime) -> Any:
@@ -100,7 +100,7 @@ def hold(tx: Tx, prompt_id: int, actor_id: int | None, now: datetime) -> Any:
     row = tx.execute(with_course().where(Prompt.id == prompt_id).with_for_update(of=Prompt)).one_or_none()
     if row is None or (actor_id is not None and not access.may_change_prompt(tx, actor_id, prompt_id)):
         if row is not None:
-            audit.record(tx, now, _actor(actor_id), "prompt.refused", f"prompt:{prompt_id}")
+            audit.record(tx, now, audit.actor(actor_id), "prompt.refused", f"prompt:{prompt_id}")
         raise Refused("role", _LOST_ROLE)
     return row
 
@@ -155,7 +155,7 @@ def _last_day(starts_on: date | None, details: Mapping[str, Any]) -> date | None
 def _course_of(tx: Tx, author_id: int | None, group_ids: Sequence[int], now: datetime) -> int:
     """The one course of these groups, each of which the author may address."""
     if author_id is not None and not set(group_ids) <= set(access.announced_groups(tx, author_id)):
-        audit.record(tx, now, _actor(author_id), "prompt.refused", "groups:" + ",".join(map(str, group_ids)))
+        audit.record(tx, now, audit.actor(author_id), "prompt.refused", "groups:" + ",".join(map(str, group_ids)))
         raise Refused("role", "Only its leaders, assistants and administrators may address a group.")
     return calendar_for(tx, group_ids).course
 
@@ -234,7 +234,3 @@ def _take_back(tx: Tx, prompt_id: int, now: datetime) -> int:
 def _require(holds: bool, sentence: str) -> None:
     if not holds:
         raise Refused("gone", sentence)
-
-
-def _actor(person_id: int | None) -> str:
-    return "operator" if person_id is None else f"person:{person_id}"

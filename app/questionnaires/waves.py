@@ -238,8 +238,7 @@ def _tell_new_end(tx: Tx, keyring: Keyring, wave: Any, former: datetime) -> None
 
 def counts(tx: Tx, wave_id: int) -> dict[str, int]:
     """How many people stand in each state; all of them add up to whom the wave was put to."""
-    rows = tx.execute(sa.select(Assignment.state, sa.func.count()).where(Assignment.wave_id == wave_id).group_by(Assignment.state))
-    return {row[0]: row[1] for row in rows}
+    return {state.value: number for state, number in standing.count(tx, [wave_id])[wave_id].items() if number}
 
 
 # By the clock -------------------------------------------------------------------------------------------------------------------------

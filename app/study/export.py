@@ -54,7 +54,7 @@ def export(
 def _admit(tx: Tx, course_id: int, asker: int | None, reason: str | None, now: datetime) -> bool:
     """Whether the asker may have it; either way it is on record, and committed, before a byte is written."""
     may = asker is None or access.may_export(tx, asker, course_id)
-    actor = "operator" if asker is None else f"person:{asker}"
+    actor = audit.actor(asker)
     details = {} if reason is None else {"reason": reason}
     audit.record(tx, now, actor, "export" if may else "export.refused", f"course:{course_id}", **details)
     return may

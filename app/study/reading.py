@@ -17,7 +17,8 @@ from app.db import Tx
 from app.errors import Invalid
 from app.models import Assignment, AssignmentChange, Course, GivenAnswer, Participant, Screening, Sheet, Wave, Wording
 from app.questionnaires.shelf import FileGone, Shelf
-from app.states import UNOPENED, Asked
+from app.questionnaires.standing import count
+from app.states import UNOPENED
 from app.study.columns import ENDED, ERASED, NOT_ANSWERED, NOT_INVITED
 from bots.questionnaire.instrument import DEMONSTRATION, Instrument
 from bots.texts import LANGUAGES
@@ -300,10 +301,5 @@ def screened(tx: Tx, course: Study) -> Counter[str]:
 
 def standing(tx: Tx, waves: Sequence[AskedWave]) -> dict[str, dict[str, int]]:
     """How many people stand in each state of each wave, by its code."""
-    counted = tx.execute(
-        sa.select(Assignment.wave_id, Assignment.state, sa.func.count().label("number"))
-        .where(Assignment.wave_id.in_([wave.id for wave in waves]))
-        .group_by(Assignment.wave_id, Assignment.state)
-    )
-    numbers = {(row.wave_id, row.state): row.number for row in counted}
-    return {wave.code: {state.value: numbers.get((wave.id, state.value), 0) for state in Asked} for wave in waves}
+    counts = count(tx, [wave.id for wave in waves])
+    return {wave.code: {state.value: number for state, number in counts[wave.id].items()} for wave in waves}

@@ -15,10 +15,8 @@ from bots.effects import Answer, ApproveAnnouncement, Choice, Effect, Message, R
 from bots.facts import Need
 from bots.staff import voice as staff
 from bots.texts import Texts, Words, inert
-from bots.turns import Occasion, OccasionKind, Role, Tapped, Turn, Wrote
+from bots.turns import APPROVERS, Occasion, OccasionKind, Tapped, Turn, Wrote
 
-#: Whose eyes count; for which group the application knows.
-APPROVERS = frozenset({Role.ADMINISTRATOR, Role.MENTOR})
 _VERSION = 1
 _MOST_CHOICES, _SPARE_BYTES = 6, 200
 _REPORTS = frozenset(("approved", "approved_now", "returned", "unapproved", "waits_grew", "waits_changed", "waits_approver"))

@@ -5,10 +5,10 @@ To add a route: a function `(Tx, Call) -> shape` and its `Route` in a module her
 """
 
 from fastapi import APIRouter, FastAPI
-from fastapi.routing import iter_route_contexts
 
 from app.assembly import Assembly
 from app.integrations.rules import Rule
+from app.web import ruled
 from app.web.api import announcements, courses, groups
 from app.web.api.gate import Gate
 from app.web.api.routing import HOME, Route
@@ -34,17 +34,6 @@ def mount(app: FastAPI, assembly: Assembly) -> None:
 
 
 def refuse_without_rule(app: FastAPI) -> None:
-    """Raise `LookupError` where a route under `/api` does not say which tokens may come there: the application does not start.
-
-    Or where there are fewer than we know of: then they are hidden from this look, and it says nothing.
-    """
-    ruled = 0
-    for context in iter_route_contexts(app.routes):
-        path = context.path or ""
-        if not f"{path}/".casefold().startswith("/api/"):
-            continue
-        if not isinstance(getattr(context.endpoint, "rule", None), Rule):
-            raise LookupError(f"The route {path} says nothing of which tokens may come there; give it a rule (app/integrations/rules.py).")  # noqa: TRY004 - what is missing is the rule, not a type
-        ruled += 1
-    if ruled < len(ROUTES):
-        raise LookupError(f"Of {len(ROUTES)} routes of the API only {ruled} are found; look how the framework lists them now.")
+    """Raise `LookupError` where a route under `/api` does not say which tokens may come there: the application does not start."""
+    sentence = "says nothing of which tokens may come there; give it a rule (app/integrations/rules.py)."
+    ruled.refuse_without_rule(app, "/api", Rule, len(ROUTES), sentence)

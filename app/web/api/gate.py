@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import re
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache, partial
 from pathlib import Path
@@ -17,6 +16,7 @@ from app.assembly import Assembly
 from app.console.sessions import moment
 from app.db import PATIENCE_SECONDS, Tx
 from app.errors import AppError, NotFound, Unavailable
+from app.ids import id_of
 from app.integrations import calls, keys, rules, token_index
 from app.integrations.keys import Kept
 from app.integrations.refusals import Refusal
@@ -29,8 +29,6 @@ from bots.texts import Texts, load_texts
 
 log = structlog.get_logger()
 
-_GREATEST = 2**63 - 1
-_ID = re.compile("[1-9][0-9]{0,18}")
 _SCHEME = "bearer "
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'"}
 #: Seconds after which a repeat makes sense while the database is away.
@@ -115,15 +113,15 @@ class Gate:
         caller, index = await self._enter(request)
         if route.rule.scope not in caller.scopes:
             raise Refusal(403, "scope", scope=str(route.rule.scope))
-        thing, page = _thing(request), bodies.page(route, request)
-        key, body, said = "", None, ""
+        thing, page = id_of(str(request.path_params.get("thing", ""))), bodies.page(route, request)
+        tools, body, asked = self._assembly.tools, None, None
         if route.method == "POST":
             key = bodies.idempotency_key(request)
             found = await bodies.read(route, request)
             body = bodies.fitted(route.takes, found)
             said = json.dumps([route.method, request.url.path, found], sort_keys=True)
-        tools, now, at = self._assembly.tools, clock.now(), moment()
-        asked = keys.request(tools.keyring.vault, caller.id, key, said, at)
+            asked = keys.request(tools.keyring.vault, caller.id, key, said, moment())
+        now = clock.now()  # a body may take its time
 
         def work(tx: Tx) -> Kept:
             if not calls.still(tx, caller, index):
@@ -132,7 +130,7 @@ class Gate:
             if course is None:
                 raise NotFound("missing", "There is nothing here.")
             call = Call(tools, caller, thing, course, page, body, now)
-            if route.method == "GET":
+            if asked is None:
                 return Kept(route.status, written(route.gives, route.work(tx, call)))
             claimed = keys.claim(tx, tools.keyring, asked, course)
             if isinstance(claimed, Kept):
@@ -143,7 +141,7 @@ class Gate:
 
         database = self._assembly.database
         async with asyncio.timeout(PATIENCE_SECONDS):
-            answer = await (database.read(work) if route.method == "GET" else database.write(work))
+            answer = await (database.read(work) if asked is None else database.write(work))
         return _response(answer.status, answer.body, "application/json")
 
     # -- what goes out
@@ -171,11 +169,6 @@ class Gate:
 
 def _response(status: int, body: bytes, kind: str, headers: Mapping[str, str] | None = None) -> Response:
     return Response(body, status, {**_HEADERS, **(headers or {})}, kind)
-
-
-def _thing(request: Request) -> int:
-    thing = str(request.path_params.get("thing", ""))
-    return int(thing) if _ID.fullmatch(thing) and int(thing) <= _GREATEST else 0
 
 
 def _language(request: Request) -> str:

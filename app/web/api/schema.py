@@ -112,7 +112,7 @@ def _parameters(route: Route) -> Iterator[dict[str, Any]]:
         return {"name": name, "in": place, "required": required, "description": words, "schema": schema}
 
     if THING in route.path:
-        yield parameter(_kind(route), "path", "Its id.", required=True, type="string", pattern="^[1-9][0-9]{0,18}$")
+        yield parameter(_kind(route), "path", "Its id.", required=True, type="string", pattern="^[1-9][0-9]{0,17}$")
     if route.pages:
         usual = {"type": "integer", "minimum": 1, "maximum": MOST, "default": USUAL}
         yield parameter("limit", "query", "Items on a page.", required=False, **usual)

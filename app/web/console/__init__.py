@@ -5,10 +5,10 @@ To add a page: a function `(Tx, Visit) -> Answer` and its `Route`s in a module h
 """
 
 from fastapi import APIRouter, FastAPI
-from fastapi.routing import iter_route_contexts
 
 from app.assembly import Assembly
 from app.console.rules import Rule
+from app.web import ruled
 from app.web.console import (
     administering,
     announcing,
@@ -78,17 +78,6 @@ def mount(app: FastAPI, assembly: Assembly) -> None:
 
 
 def refuse_without_rule(app: FastAPI) -> None:
-    """Raise `LookupError` where a route under `/console` does not say who may come there: the application does not start.
-
-    Or where there are fewer than we know of: then they are hidden from this look, and it says nothing.
-    """
-    ruled = 0
-    for context in iter_route_contexts(app.routes):
-        path = context.path or ""
-        if path == _FILES or not f"{path}/".casefold().startswith(f"{HOME}/"):
-            continue
-        if not isinstance(getattr(context.endpoint, "rule", None), Rule):
-            raise LookupError(f"The route {path} says nothing of who may come there; give it a rule (app/console/rules.py).")  # noqa: TRY004 - what is missing is the rule, not a type
-        ruled += 1
-    if ruled < len(ROUTES):
-        raise LookupError(f"Of {len(ROUTES)} routes of the console only {ruled} are found; look how the framework lists them now.")
+    """Raise `LookupError` where a route under `/console` does not say who may come there: the application does not start."""
+    sentence = "says nothing of who may come there; give it a rule (app/console/rules.py)."
+    ruled.refuse_without_rule(app, HOME, Rule, len(ROUTES), sentence, but=_FILES)

@@ -21,6 +21,7 @@ from app.console.rules import Of
 from app.console.sessions import Found
 from app.db import PATIENCE_SECONDS, Tx
 from app.errors import AppError, Forbidden, NotFound, Unavailable
+from app.ids import id_of
 from app.logs import place_of
 from app.web import forms
 from app.web.console.cookies import Cookies
@@ -33,9 +34,8 @@ log = structlog.get_logger()
 _WORDS = Path(rules.__file__).parent
 _MOST_FIELDS = 40
 _FORM, _FILES = "application/x-www-form-urlencoded", "multipart/form-data"
-#: The signature of a form's token, and the greatest id that a database holds.
-_SIGNATURE, _GREATEST = 32, 2**63 - 1
-_ID = re.compile("[1-9][0-9]{0,18}")
+#: The signature of a form's token.
+_SIGNATURE = 32
 
 
 class _SignInFirst(Exception):
@@ -167,8 +167,7 @@ class Gate:
 
     def _visit(self, route: Route, asked: _Asked, actor: Actor | None) -> Visit:
         request, given = asked.request, asked.request.path_params
-        thing = str(given.get("thing", ""))
-        known = int(thing) if _ID.fullmatch(thing) and int(thing) <= _GREATEST else 0
+        known = id_of(str(given.get("thing", "")))
         return Visit(
             tools=self._assembly.tools,
             words=self._words,

@@ -1,10 +1,11 @@
 """Handing a small group over: what its leader or assistant still has to do becomes somebody else's."""
 
+from app import staffing
 from app.console import handing
 from app.console.rules import RUNS, Of, Rule
 from app.db import Tx
 from app.errors import AppError, Invalid, NotFound
-from app.web.console.numbers import id_of
+from app.ids import id_of
 from app.web.console.routing import HOME, THING, Answer, Route, Shown, Visit
 
 _PAGE = f"{HOME}/groups/{THING}/handover"
@@ -28,7 +29,7 @@ def hand_over(tx: Tx, visit: Visit) -> Answer:
     stays = visit.field("stays") == "yes"
     before = handing.page(tx, visit.tools.keyring, visit.thing, visit.now)
     try:
-        got = handing.hand_over(tx, visit.tools.keyring, visit.who, visit.thing, former, successor, visit.now, stays=stays)
+        got = staffing.hand_over(tx, visit.tools.keyring, visit.thing, former, successor, visit.now, actor=visit.who.word, stays=stays)
     except AppError as refused:
         if not isinstance(refused, Invalid | NotFound):
             raise

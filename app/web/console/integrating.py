@@ -7,9 +7,9 @@ from app.console import integrated
 from app.console.rules import RUNS, Of, Rule
 from app.db import Tx
 from app.errors import Invalid
+from app.ids import id_of
 from app.integrations.rules import Scope
 from app.web.api import schema
-from app.web.console.numbers import id_of
 from app.web.console.routing import HOME, THING, Answer, Attached, Go, Route, Shown, Visit
 
 _PAGE = f"{HOME}/integrations"

@@ -8,11 +8,6 @@ from app.web.console.routing import Visit
 _MOST_PAGES = 500
 
 
-def id_of(typed: str) -> int:
-    """The id that was sent; 0, which is nothing's, where it is none."""
-    return int(typed) if re.fullmatch("[1-9][0-9]{0,17}", typed) else 0
-
-
 def page_of(visit: Visit) -> int:
     """Which page of a list is meant, from 0."""
     typed = visit.query.get("page", "")

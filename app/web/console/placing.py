@@ -14,11 +14,11 @@ from app.console.placing import NAMED, PlacingPage
 from app.console.rules import RUNS, Of, Rule
 from app.db import Tx
 from app.errors import Invalid
+from app.ids import id_of
 from app.placing import applying, codes, proposals
 from app.placing.codes import Personal
 from app.placing.proposals import FEWEST, MOST, MOST_GROUPS, Asked, Basis, Cannot, Stale
 from app.placing.wishes import LONGEST, NoWish
-from app.web.console.numbers import id_of
 from app.web.console.routing import HOME, THING, Answer, Attached, Go, Route, Shown, Then, Visit
 from app.web.console.scanning import picture
 

@@ -4,8 +4,9 @@ from app.console import grids, members, versions
 from app.console.rules import ANNOUNCES, RUNS, SEES_GROUPS, Of, Rule
 from app.db import Tx
 from app.errors import AppError, Conflict
+from app.ids import id_of
 from app.web.console import heat
-from app.web.console.numbers import id_of, page_of
+from app.web.console.numbers import page_of
 from app.web.console.routing import HOME, THING, Answer, Drawn, Go, Route, Shown, Visit
 
 _PAGE = f"{HOME}/groups"

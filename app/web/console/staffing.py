@@ -4,7 +4,7 @@ from app.console import staff, versions
 from app.console.rules import RUNS, Of, Rule
 from app.db import Tx
 from app.errors import Invalid
-from app.web.console.numbers import id_of
+from app.ids import id_of
 from app.web.console.routing import HOME, THING, Answer, Drawn, Go, Route, Shown, Visit
 from app.web.console.scanning import picture
 

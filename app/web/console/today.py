@@ -5,7 +5,7 @@ from app.console.rules import LEADS, Of, Rule
 from app.db import Tx
 from app.errors import Invalid
 from app.groups import Refused
-from app.web.console.numbers import id_of
+from app.ids import id_of
 from app.web.console.routing import HOME, THING, VERSION, Answer, Drawn, Go, Route, Shown, Visit
 from bots.effects import WriteToSilent
 from bots.question.views import MOST_BYTES
